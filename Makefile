@@ -1,0 +1,168 @@
+# mlsl-mx: `make help` lists what can be made. Make is the driver: each stage is a file that depends on the stage before.
+
+METHOD ?= sisc-pwl
+SEED   ?= 0
+CTX    ?= cpu
+DATA   ?=
+GTA5   ?=
+SYNTHIA ?=
+CITYSCAPES ?=
+WEIGHTS ?=
+IMAGENET ?=
+ROUNDS ?=
+RUN    ?=
+SET    ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+SHELL := /bin/bash
+
+# --- the environment -------------------------------------------------------------------------------------------------
+VENV := .venv
+MLSL := $(VENV)/bin/mlsl
+INSTALLED := $(VENV)/installed
+DEVELOPER := $(VENV)/developer
+PIP := $(VENV)/bin/pip --disable-pip-version-check -q
+
+# The first Python that MXNet 1.9.1 has a wheel for. A name on the path may be a stub, so each is run.
+FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null && echo $$p && exit; done; \
+	echo "no Python 3.8 to 3.11 found (MXNet 1.9.1 has wheels for no other): install one, or give PYTHON=/path/to/it" >&2; exit 1
+
+$(INSTALLED): setup.py constraints.txt
+	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$($$python --version)" && $$python -m venv $(VENV)
+	@$(PIP) install -c constraints.txt -e .
+ifneq ($(filter gpu%,$(CTX)),)
+	@$(PIP) uninstall -y mxnet && $(PIP) install -c constraints.txt --force-reinstall --no-deps mxnet-cu112
+endif
+	@touch $@
+
+$(DEVELOPER): $(INSTALLED)
+	@$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# --- which run ---------------------------------------------------------------------------------------------------------
+# Without data the embedded miniature is used, and every output says so.
+REAL := $(strip $(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
+MINIATURE := runs/miniature/data
+WRONG := $(foreach v,DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v))))
+$(if $(WRONG),$(error $(WRONG): no such file or folder. Correct the path; the miniature is never used in its place))
+ifeq ($(REAL),)
+KIND := miniature
+EXPERIMENTS := experiments/miniature
+ROOTS := --data $(MINIATURE)
+DATA_READY := $(MINIATURE)/miniature.json
+else
+KIND := full
+EXPERIMENTS := experiments
+ROOTS := $(if $(DATA),--data "$(DATA)") $(if $(GTA5),--gta5 "$(GTA5)") $(if $(SYNTHIA),--synthia "$(SYNTHIA)") \
+         $(if $(CITYSCAPES),--cityscapes "$(CITYSCAPES)")
+DATA_READY :=
+endif
+
+$(MINIATURE)/miniature.json: | $(INSTALLED)
+	$(MLSL) make-miniature --root $(MINIATURE)
+
+# The source model is trained, or imported where WEIGHTS gives a published one.
+SOURCE = $(if $(WEIGHTS),import-weights --weights "$(WEIGHTS)",train-source$(if $(IMAGENET), --imagenet "$(IMAGENET)"))
+
+# ROUNDS, or the paper experiment's 6 and the miniature's 3 (a test keeps these equal to the experiment files).
+FULL_ROUNDS := 6
+MINIATURE_ROUNDS := 3
+ROUNDS_DONE = $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
+ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
+
+# $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
+define CHAIN
+D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
+M_$(1) := $$(D_$(1))/$$(METHOD)
+STAGE_$(1) = --experiment $$(EXPERIMENTS)/$(1).yaml --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
+             --ctx "$$(CTX)"$$(if $$(ROUNDS), --rounds $$(ROUNDS))$$(foreach s,$$(SET), --set $$(s))
+
+$(1): announce $$(D_$(1))/report/$$(METHOD).txt
+	@cat "$$(D_$(1))/report/$$(METHOD).txt"
+
+$$(D_$(1))/source/weights.params: $$(DATA_READY) | $$(INSTALLED)
+	$$(MLSL) $$(SOURCE) $$(STAGE_$(1))
+
+$$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
+	$$(MLSL) evaluate --source $$(STAGE_$(1))
+
+$$(foreach r,$$(ROUNDS_LIST),$$(eval $$(call ROUND,$(1),$$(r))))
+
+$$(D_$(1))/report/$$(METHOD).txt: $$(D_$(1))/source/evaluation.json \
+		$$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json $$(M_$(1))/round-$$(r)/label_quality.json)
+	$$(MLSL) report $$(STAGE_$(1)) > /dev/null
+endef
+
+# $(call ROUND,gta2city,r): pseudo-labels from the weights before, self-training on them, evaluation.
+define ROUND
+BEFORE_$(1)_$(2) := $$(if $$(filter 0,$(2)),$$(D_$(1))/source,$$(M_$(1))/round-$$(shell echo $$$$(($(2) - 1))))/weights.params
+
+$$(M_$(1))/round-$(2)/pseudo_labels/selection.json: $$(BEFORE_$(1)_$(2))
+	$$(MLSL) pseudo-label --round $(2) $$(STAGE_$(1))
+
+$$(M_$(1))/round-$(2)/label_quality.json: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
+	$$(MLSL) diagnose --round $(2) $$(STAGE_$(1))
+
+$$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
+	$$(MLSL) self-train --round $(2) $$(STAGE_$(1))
+
+$$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
+	$$(MLSL) evaluate --round $(2) $$(STAGE_$(1))
+endef
+
+.PHONY: gta2city synthia2city
+$(eval $(call CHAIN,gta2city))
+$(eval $(call CHAIN,synthia2city))
+
+.PHONY: announce
+announce:
+	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
+
+# --- the other verbs -----------------------------------------------------------------------------------------------------
+.PHONY: help test lint format check-data miniature-study clean
+
+help:
+	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
+	@echo "make synthia2city      SYNTHIA -> Cityscapes, Table 2"
+	@echo "make miniature-study   four methods, SEEDS=\"$(SEEDS)\", both miniatures: means and spreads (about an hour)"
+	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
+	@echo "make test              lint and tests"
+	@echo "make format            format the code"
+	@echo "make clean             remove .venv and the miniature's data and runs"
+	@echo
+	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
+	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | sisc | sisc-pwl"
+	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
+	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting of the experiment files)"
+	@echo
+	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
+
+test: $(DEVELOPER) lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(DEVELOPER)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(DEVELOPER)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+check-data: $(INSTALLED) $(DATA_READY)
+	$(MLSL) check-data --experiment $(EXPERIMENTS)/gta2city.yaml $(ROOTS)
+	$(MLSL) check-data --experiment $(EXPERIMENTS)/synthia2city.yaml $(ROOTS)
+
+SEEDS ?= 0 1 2
+STUDIED := cbst sisc sisc-pwl
+# Two chains at a time with one thread each: on two cores faster than one after the other with two.
+miniature-study: $(DATA_READY) | $(INSTALLED)
+	printf '%s\n' $(foreach s,$(SEEDS),"gta2city $(s)" "synthia2city $(s)") | OMP_NUM_THREADS=1 xargs -P 2 -L 1 bash -c \
+		'for m in $(STUDIED); do $(MAKE) -s $$0 SEED=$$1 METHOD=$$m || exit 255; done'
+	$(MLSL) study --out experiments/results/miniature-gta2city $(foreach s,$(SEEDS),runs/miniature/gta2city-seed$(s))
+	$(MLSL) study --out experiments/results/miniature-synthia2city $(foreach s,$(SEEDS),runs/miniature/synthia2city-seed$(s))
+
+clean:
+	rm -rf $(VENV) runs/miniature

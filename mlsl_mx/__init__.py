@@ -1,0 +1,6 @@
+"""MLSL in MXNet/Gluon: multi-level self-supervised learning for domain adaptation of semantic segmentation.
+
+The way of the data: datasets -> network -> pseudo_labels -> training -> evaluation -> report, round after round.
+"""
+
+__version__ = "0.1.0"

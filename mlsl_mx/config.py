@@ -1,0 +1,372 @@
+"""Experiment settings: frozen dataclasses with units, read from `experiments/*.yaml`.
+
+A file says only what differs: `inherit:` names the file it starts from, a method file (`experiments/methods/`) is laid
+over it, then the `key=value` settings of the command line. The defaults below are the paper's GTA-V recipe; where the
+paper is silent they are the published program's. Unknown or ill-typed keys are errors that name the nearest key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple, get_type_hints
+
+import yaml
+
+from mlsl_mx.errors import InputError
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """The labelled synthetic images."""
+
+    dataset: str = "gta5"  # gta5 | synthia: folder under the data root, file layout and label encoding
+    images: str = "data_lists/gta5.txt"
+    size: Tuple[int, int] = (1052, 1914)  # height, width; files of another size are resized to it with their labels
+
+
+@dataclass(frozen=True)
+class TargetData:
+    """The unlabelled real images, and the validation images that the tables are about."""
+
+    dataset: str = "cityscapes"
+    train: str = "data_lists/cityscapes_train.txt"
+    val: str = "data_lists/cityscapes_val.txt"
+    size: Tuple[int, int] = (1024, 2048)  # height, width
+
+
+@dataclass(frozen=True)
+class Network:
+    """ResNet-38 (Sec. 4.1.2)."""
+
+    width: float = 1.0  # factor of every channel count
+    # Weak-label head: "every_layer" has a ReLU after each layer but the last (paper), "released" after the 1x1 alone.
+    head_relu: str = "every_layer"
+    dropout: Tuple[float, float] = (0.3, 0.5)  # before the last convolution of levels 6 and 7
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """SGD; biases and BN betas learn twice as fast and do not decay."""
+
+    learning_rate: float = 1.6e-3
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+
+@dataclass(frozen=True)
+class Crops:
+    """How a training crop is drawn."""
+
+    size: int = 504  # pixels, a multiple of 8
+    scale: Tuple[float, float] = (0.7, 1.3)  # of the image, drawn uniformly
+    flip: bool = True
+
+
+@dataclass(frozen=True)
+class SourceTraining:
+    """Eq. 1 on the source images."""
+
+    # "trunk": from ImageNet weights with frozen BN statistics (paper). "scratch": there are none, as for the miniature;
+    # BN statistics are then estimated while training, and frozen in every later stage.
+    start: str = "trunk"
+    epochs: int = 30
+    batch: int = 16
+    crops: Crops = Crops()
+    optimizer: Optimizer = Optimizer()
+    decay: str = "constant"  # learning rate within the run: constant | poly (power 0.9), for training from scratch
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """From network to normalised probability volume (Sec. 3.2)."""
+
+    inference: str = "sisc"  # sisc | single
+    patches: int = 50  # K
+    patch: int = 512  # pixels
+    placement: str = "random"  # random (paper) | sliding (no pixel is left out)
+    flip: bool = True  # average each inference with that of the mirrored input
+    upsampling: str = "bilinear"  # of the probabilities: bilinear (paper) | bicubic (released)
+    start: str = "empty"  # empty (paper) | single: the accumulator starts from the single inference (released)
+    votes: bool = False  # count argmax votes instead of probabilities (relative frequency, Sec. 4.3)
+    batch: int = 2  # patches in one network call
+
+
+@dataclass(frozen=True)
+class Selection:
+    """From probabilities to labels: class-balanced selection with growing portions."""
+
+    policy: str = "class_balanced"  # class_balanced (CBST) | global (ST)
+    rule: str = "reweighted"  # reweighted: argmax_c p_c / t_c (CBST) | argmax (the paper's wording)
+    portion: float = 0.15  # of each class's pixels in round 0
+    portion_step: float = 0.05  # added each round
+    portion_max: float = 0.5
+    stride: int = 1  # every stride-th row and column counts for the thresholds (released: 4)
+    extra_zero: bool = False  # one 0 among the confidences of each class (released)
+    spatial_prior: bool = False  # multiply by the source's class frequency at each position (CBST-SP)
+
+
+@dataclass(frozen=True)
+class WeakLabels:
+    """Pseudo weak-labels (Sec. 3.3)."""
+
+    enabled: bool = True
+    eta: float = 0.05  # Sec. 3.3.1
+    weight: float = 0.025  # lambda of Eq. 6
+    scope: str = "crop"  # crop: what the network sees | image: the whole image (the paper's wording)
+
+
+@dataclass(frozen=True)
+class SelfTraining:
+    """The rounds (Eq. 3 and 7)."""
+
+    rounds: int = 6
+    epochs: int = 2  # per round
+    batch: int = 1  # crops, source and target in one random permutation
+    crops: Crops = Crops()
+    optimizer: Optimizer = Optimizer(learning_rate=1e-4)
+    learning_rate_decay: float = 2**-0.5  # factor per round
+    source_portion: float = 0.03  # of the source images, in round 0
+    source_portion_step: float = 0.0025
+    source_portion_max: float = 0.06
+    mining_probability: float = 0.8  # a crop is centred on a pixel of a mined class
+    mining_share: float = 0.001  # classes below this share of predicted pixels are mined first
+    mining_rarest: int = 3  # else this many rarest classes
+    hard_examples: bool = False  # OHEM as in the release's SISC script
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Cityscapes val."""
+
+    flip: bool = True
+    diagnosed_images: int = 8  # validation images on which the quality of a round's pseudo-labels is measured
+    panels: int = 4  # validation images shown in the report
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a result but the data and the seed."""
+
+    name: str = "gta2city"
+    method: str = "sisc-pwl"
+    miniature: bool = False
+    classes: int = 19
+    source: SourceData = SourceData()
+    target: TargetData = TargetData()
+    network: Network = Network()
+    source_training: SourceTraining = SourceTraining()
+    pseudo_labels: PseudoLabels = PseudoLabels()
+    selection: Selection = Selection()
+    weak_labels: WeakLabels = WeakLabels()
+    self_training: SelfTraining = SelfTraining()
+    evaluation: Evaluation = Evaluation()
+
+
+CHOICES = {
+    "classes": (19, 16),
+    "source.dataset": ("gta5", "synthia"),
+    "target.dataset": ("cityscapes",),
+    "network.head_relu": ("every_layer", "released"),
+    "source_training.start": ("trunk", "scratch"),
+    "source_training.decay": ("constant", "poly"),
+    "pseudo_labels.inference": ("sisc", "single"),
+    "pseudo_labels.placement": ("random", "sliding"),
+    "pseudo_labels.upsampling": ("bilinear", "bicubic"),
+    "pseudo_labels.start": ("empty", "single"),
+    "selection.policy": ("class_balanced", "global"),
+    "selection.rule": ("reweighted", "argmax"),
+    "weak_labels.scope": ("crop", "image"),
+}
+
+# Smallest and largest value that makes sense; a bound of None is open.
+LIMITS = {
+    "source.size": (8, None),
+    "target.size": (8, None),
+    "network.width": (0.02, 4),
+    "network.dropout": (0, 0.99),
+    "pseudo_labels.patches": (1, None),
+    "pseudo_labels.patch": (8, None),
+    "pseudo_labels.batch": (1, None),
+    "selection.portion": (0, 1),
+    "selection.portion_step": (0, 1),
+    "selection.portion_max": (0, 1),
+    "selection.stride": (1, None),
+    "weak_labels.eta": (0, 1),
+    "weak_labels.weight": (0, None),
+    "self_training.rounds": (0, None),
+    "self_training.learning_rate_decay": (0, 1),
+    "self_training.source_portion": (0, 1),
+    "self_training.source_portion_step": (0, 1),
+    "self_training.source_portion_max": (0, 1),
+    "self_training.mining_probability": (0, 1),
+    "self_training.mining_share": (0, 1),
+    "self_training.mining_rarest": (0, None),
+    "evaluation.diagnosed_images": (0, None),
+    "evaluation.panels": (0, None),
+    **{f"{stage}.epochs": (1, None) for stage in ("source_training", "self_training")},
+    **{f"{stage}.batch": (1, None) for stage in ("source_training", "self_training")},
+    **{f"{stage}.crops.size": (8, None) for stage in ("source_training", "self_training")},
+    **{f"{stage}.crops.scale": (0.05, 20) for stage in ("source_training", "self_training")},
+    **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in ("source_training", "self_training")},
+    **{f"{stage}.optimizer.momentum": (0, 1) for stage in ("source_training", "self_training")},
+    **{f"{stage}.optimizer.weight_decay": (0, 1) for stage in ("source_training", "self_training")},
+}
+
+
+def load_config(
+    path: Path, method: Optional[str] = None, settings: Tuple[str, ...] = (), methods: Optional[Path] = None
+) -> Config:
+    """Read an experiment file, lay the method's file and the `key=value` settings over it, check everything.
+
+    Args:
+        path: the experiment file.
+        method: stem of a file in `methods`, e.g. "cbst"; None keeps the experiment's own.
+        settings: `pseudo_labels.patches=25` and the like; values are YAML.
+        methods: folder of the method files; `experiments/methods` beside the experiment file's tree by default.
+
+    Raises:
+        InputError: a file that is missing or not YAML, an unknown key, a wrong type, a value outside its limits.
+    """
+    values = _read_inherited(Path(path), seen=())
+    if method is not None:
+        folder = methods or _methods_folder(Path(path))
+        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        if method not in known:
+            raise InputError(f"METHOD {method!r} is not known: use one of {', '.join(known)}")
+        values = _merged(values, _read_inherited(folder / f"{method}.yaml", seen=()))
+        values["method"] = method
+    for setting in settings:
+        values = _merged(values, _parse_setting(setting))
+    config = _build(Config(), values, prefix="", origin=str(path))
+    _check(config)
+    return config
+
+
+def to_dict(config: Config) -> Dict[str, Any]:
+    """The resolved settings as plain values, for `config.yaml` in the run directory."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        return list(value) if isinstance(value, tuple) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def _methods_folder(path: Path) -> Path:
+    for parent in path.resolve().parents:
+        if (parent / "methods").is_dir():
+            return parent / "methods"
+    raise InputError(f"{path}: no folder `methods/` beside or above it: experiments live under experiments/")
+
+
+def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
+    if path.resolve() in seen:
+        raise InputError(f"{path}: inherits from itself by way of {seen[-1]}: break the circle")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such experiment file: see experiments/") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds a {type(values).__name__}, not `key: value` lines")
+    parent = values.pop("inherit", None)
+    if parent is None:
+        return values
+    return _merged(_read_inherited(path.parent / str(parent), (*seen, path.resolve())), values)
+
+
+def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _parse_setting(setting: str) -> Dict[str, Any]:
+    key, separator, text = setting.partition("=")
+    if not separator:
+        raise InputError(f"setting {setting!r} is not of the form key=value, e.g. pseudo_labels.patches=25")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"setting {setting!r}: {text!r} is not a YAML value") from None
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _build(default, values: Dict[str, Any], prefix: str, origin: str):
+    """`default` (a dataclass instance) with `values` laid over it, group by group."""
+    types = get_type_hints(type(default))
+    changed = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key not in types:
+            near = difflib.get_close_matches(str(key), types, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(types)}"
+            raise InputError(f"{origin}: unknown key {name}: {hint}")
+        if not dataclasses.is_dataclass(types[key]):
+            changed[key] = _typed(value, types[key], name, origin)
+        elif isinstance(value, dict):
+            changed[key] = _build(getattr(default, key), value, f"{name}.", origin)
+        else:
+            raise InputError(f"{origin}: {name} is {value!r}, but it is a group of settings: write them below it")
+    return dataclasses.replace(default, **changed)
+
+
+def _typed(value, kind, name: str, origin: str):
+    if getattr(kind, "__origin__", None) is tuple:
+        kinds = kind.__args__
+        if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
+            raise InputError(f"{origin}: {name} is {value!r}, but must be a list of {len(kinds)} values")
+        return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds))
+    if kind is float and isinstance(value, str):
+        try:
+            value = float(value)  # YAML reads 1e-4 as text
+        except ValueError:
+            pass
+    allowed = (int, float) if kind is float else kind
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        raise InputError(f"{origin}: {name} is {value!r}, but must be of type {kind.__name__}")
+    if kind is float and value != value:
+        raise InputError(f"{origin}: {name} is not a number: give one")
+    return float(value) if kind is float else value
+
+
+def _check(config: Config) -> None:
+    flat = dict(_flatten(to_dict(config), ""))
+    for name, choices in CHOICES.items():
+        if flat[name] not in choices:
+            raise InputError(f"{name} is {flat[name]!r}: use one of {', '.join(map(str, choices))}")
+    for name, (low, high) in LIMITS.items():
+        values = flat[name] if isinstance(flat[name], list) else [flat[name]]
+        for value in values:
+            if (low is not None and value < low) or (high is not None and value > high):
+                span = f"at least {low}" if high is None else f"between {low} and {high}"
+                raise InputError(f"{name} is {value}: it must be {span}")
+    for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
+        if flat[name] % 8:
+            raise InputError(f"{name} is {flat[name]}: it must be a multiple of 8, the network's stride")
+    for name in ("source_training.crops.scale", "self_training.crops.scale"):
+        if flat[name][0] > flat[name][1]:
+            raise InputError(f"{name} is {flat[name]}: the first must not exceed the second")
+    height, width = config.target.size
+    if config.pseudo_labels.patch > min(height, width):
+        raise InputError(
+            f"pseudo_labels.patch is {config.pseudo_labels.patch}, larger than target.size {height}x{width}: lower it"
+        )
+
+
+def _flatten(values: Dict[str, Any], prefix: str):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

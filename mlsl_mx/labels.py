@@ -1,0 +1,135 @@
+"""The one class table: names, colours and the ids that each data set uses. Every look-up is derived from it.
+
+Train ids are the Cityscapes ones, 0..18, in the order of the paper's Table 1. The 16 classes that SYNTHIA shares with
+Cityscapes are renumbered 0..15 in the same order (Table 2); mIoU* is over 13 of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mlsl_mx.errors import InputError
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class of the Cityscapes benchmark and its ids elsewhere (None where a data set has no such class)."""
+
+    name: str
+    colour: tuple[int, int, int]  # RGB
+    cityscapes_id: int
+    gta5_id: int
+    synthia_id: int | None
+    in16: bool
+    in13: bool
+
+
+CLASSES = (
+    LabelClass("road", (128, 64, 128), 7, 7, 3, True, True),
+    LabelClass("sidewalk", (244, 35, 232), 8, 8, 4, True, True),
+    LabelClass("building", (70, 70, 70), 11, 11, 2, True, True),
+    LabelClass("wall", (102, 102, 156), 12, 12, 21, True, False),
+    LabelClass("fence", (190, 153, 153), 13, 13, 5, True, False),
+    LabelClass("pole", (153, 153, 153), 17, 17, 7, True, False),
+    LabelClass("traffic light", (250, 170, 30), 19, 19, 15, True, True),
+    LabelClass("traffic sign", (220, 220, 0), 20, 20, 9, True, True),
+    LabelClass("vegetation", (107, 142, 35), 21, 21, 6, True, True),
+    LabelClass("terrain", (152, 251, 152), 22, 22, None, False, False),
+    LabelClass("sky", (70, 130, 180), 23, 23, 1, True, True),
+    LabelClass("person", (220, 20, 60), 24, 24, 10, True, True),
+    LabelClass("rider", (255, 0, 0), 25, 25, 17, True, True),
+    LabelClass("car", (0, 0, 142), 26, 26, 8, True, True),
+    LabelClass("truck", (0, 0, 70), 27, 27, None, False, False),
+    LabelClass("bus", (0, 60, 100), 28, 28, 19, True, True),
+    LabelClass("train", (0, 80, 100), 31, 31, None, False, False),
+    LabelClass("motorcycle", (0, 0, 230), 32, 32, 12, True, True),
+    LabelClass("bicycle", (119, 11, 32), 33, 33, 11, True, True),
+)
+
+# Ids that may stand in a label file; others mean a wrong or damaged file. 255 is Cityscapes' unlabelled -1 in 8 bits.
+KNOWN_IDS = {
+    "cityscapes": frozenset(range(34)) | {IGNORE},
+    "gta5": frozenset(range(35)),
+    "synthia": frozenset(range(23)),
+}
+
+SYNTHIA_NAMES = (
+    "void sky building road sidewalk fence vegetation pole car traffic_sign pedestrian bicycle motorcycle parking-slot "
+    "road-work traffic_light terrain rider truck bus train wall lanemarking"
+).split()
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """The classes that one network separates; its train ids are positions in `classes`."""
+
+    classes: tuple[LabelClass, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by train id."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def palette(self) -> np.ndarray:
+        """(256, 3) uint8 RGB: the colour of each train id, black for ids without a class (255, ignore, too)."""
+        palette = np.zeros((256, 3), np.uint8)
+        palette[: self.num_classes] = [c.colour for c in self.classes]
+        return palette
+
+    def train_id_lookup(self, dataset: str) -> np.ndarray:
+        """(256,) uint8: from the ids in label files of `dataset` (a key of KNOWN_IDS) to train ids, 255 = ignore."""
+        lookup = np.full(256, IGNORE, np.uint8)
+        for train_id, label_class in enumerate(self.classes):
+            file_id = getattr(label_class, f"{dataset}_id")
+            if file_id is not None:
+                lookup[file_id] = train_id
+        return lookup
+
+    @property
+    def label_id_lookup(self) -> np.ndarray:
+        """(256,) uint8: from train ids to the Cityscapes label ids that the official script reads; 0 = unlabelled."""
+        lookup = np.zeros(256, np.uint8)
+        lookup[: self.num_classes] = [c.cityscapes_id for c in self.classes]
+        return lookup
+
+    def common(self, count: int) -> tuple[int, ...]:
+        """Train ids of the `count` classes (19, 16 or 13) that a published mean is over.
+
+        Raises: ValueError if this set does not hold all of them.
+        """
+        names = [c.name for c in class_set(count).classes]
+        if not set(names) <= set(self.names):
+            raise ValueError(f"a mean over {count} classes needs a network of at least those, not {self.num_classes}")
+        return tuple(self.names.index(name) for name in names)
+
+    @property
+    def published_means(self) -> tuple[int, ...]:
+        """The class counts for which a mean over this set can stand beside the paper's: 19 / 16 / 13."""
+        return tuple(count for count in (19, 16, 13) if count <= self.num_classes)
+
+
+@lru_cache(maxsize=None)
+def class_set(count: int) -> ClassSet:
+    """The 19 classes of Cityscapes, the 16 shared with SYNTHIA, or the 13 of mIoU*.
+
+    Raises: InputError for any other count.
+    """
+    chosen = {
+        19: CLASSES,
+        16: tuple(c for c in CLASSES if c.in16),
+        13: tuple(c for c in CLASSES if c.in13),
+    }
+    if count not in chosen:
+        raise InputError(f"classes: {count} is not a known class set: use 19 (GTA-V) or 16 (SYNTHIA)")
+    return ClassSet(chosen[count])

@@ -1,0 +1,47 @@
+"""The two heads on ResNet-38's last feature map: per-pixel classes, and the classes present in the image (Sec. 4.1.2)."""
+
+from __future__ import annotations
+
+from mxnet.gluon import nn
+from mxnet.initializer import MSRAPrelu
+
+from mlsl_mx.network.resnet38 import convolution, scaled
+
+SEGMENTATION_DILATION = 12
+
+
+def _dense(name: str, in_units: int, units: int) -> nn.Dense:
+    return nn.Dense(units, in_units=in_units, weight_initializer=MSRAPrelu("in", slope=0.0), prefix=f"{name}_")
+
+
+class SegmentationHead(nn.HybridSequential):
+    """3x3 512 + ReLU, 3x3 C, both of dilation 12: (B, F, h, w) -> logits (B, C, h, w)."""
+
+    def __init__(self, in_channels: int, num_classes: int, width: float):
+        super().__init__(prefix="")
+        hidden = scaled(512, width)
+        self.add(
+            convolution("conv6a", in_channels, hidden, 3, dilation=SEGMENTATION_DILATION, bias=True),
+            nn.Activation("relu"),
+            convolution(f"linear{num_classes}", hidden, num_classes, 3, dilation=SEGMENTATION_DILATION, bias=True),
+        )
+
+
+class WeakLabelHead(nn.HybridSequential):
+    """1x1 2048, 3x3 2048, global average, FC 512, FC C: (B, F, h, w) -> logits (B, C) of the sigmoids of Eq. 5.
+
+    `relu_every_layer`: ReLU after every layer but the last (the paper), else after the 1x1 alone (the release).
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, width: float, relu_every_layer: bool):
+        super().__init__(prefix="")
+        channels, hidden = scaled(2048, width), scaled(512, width)
+        self.add(convolution("conv61a", in_channels, channels, 1, bias=True), nn.Activation("relu"))
+        self.add(convolution(f"logistic{num_classes}", channels, channels, 3, bias=True))
+        if relu_every_layer:
+            self.add(nn.Activation("relu"))
+        self.add(nn.GlobalAvgPool2D())  # (B, channels, 1, 1)
+        self.add(_dense("bCls0", channels, hidden))
+        if relu_every_layer:
+            self.add(nn.Activation("relu"))
+        self.add(_dense("bCls1", hidden, num_classes))

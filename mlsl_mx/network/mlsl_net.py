@@ -1,0 +1,65 @@
+"""The network of the paper: ResNet-38 and its heads."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from mxnet.gluon import nn
+
+from mlsl_mx.network.heads import SegmentationHead, WeakLabelHead
+from mlsl_mx.network.resnet38 import CHANNELS, ResNet38, scaled
+
+
+class MLSLNet(nn.HybridBlock):
+    """ResNet-38 with a segmentation head and, if wanted, a weak-label head (Sec. 4.1.2, Fig. 2).
+
+    All shapes are known at construction, and `initialize(ctx=...)` draws what the recipe asks for: weights from a
+    normal of variance 2 / fan_in, biases and betas 0, gammas 1. Biases and betas learn at twice the rate and do not
+    decay (`lr_mult` 2, `wd_mult` 0). A parameter's name, less the network's prefix, is its name in the release.
+
+    Args:
+        num_classes: C.
+        width: factor of every channel count of trunk and heads; 1 is the paper's network of 124 M parameters (171 M
+            with the weak-label head), 0.125 the miniature's of 2.0 M (2.7 M).
+        weak_label_head: whether there is one.
+        head_relu: "every_layer", a ReLU after each layer of the weak-label head but the last (the paper), or
+            "released", after the first alone.
+        dropout: rates before the last convolution of levels 6 and 7, while training.
+        frozen_statistics: normalise with the running statistics while training too. False estimates them from the
+            batches, for training from scratch.
+
+    Raises: ValueError for a `head_relu` that is neither.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 19,
+        width: float = 1.0,
+        weak_label_head: bool = True,
+        *,
+        head_relu: str = "every_layer",
+        dropout: Tuple[float, float] = (0.3, 0.5),
+        frozen_statistics: bool = True,
+    ):
+        super().__init__()
+        if head_relu not in ("every_layer", "released"):
+            raise ValueError(f"head_relu is {head_relu!r}: use 'every_layer' (the paper) or 'released'")
+        features = scaled(CHANNELS, width)
+        with self.name_scope():
+            self.trunk = ResNet38(width, dropout, frozen_statistics)
+            self.segmentation_head = SegmentationHead(features, num_classes, width)
+            self.weak_label_head = None
+            if weak_label_head:
+                self.weak_label_head = WeakLabelHead(features, num_classes, width, head_relu == "every_layer")
+        biases = self.collect_params(".*_(bias|beta)$")
+        biases.setattr("lr_mult", 2.0)
+        biases.setattr("wd_mult", 0.0)
+
+    def hybrid_forward(self, F, images):
+        """images (B, 3, H, W), normalised RGB -> logits (B, C, H/8, W/8), or (logits, weak_logits (B, C)).
+
+        H and W are multiples of 8 (else the output is rounded up); no softmax, no sigmoid, no up-sampling.
+        """
+        features = self.trunk(images)  # (B, F, H/8, W/8)
+        logits = self.segmentation_head(features)
+        return logits if self.weak_label_head is None else (logits, self.weak_label_head(features))

@@ -1,0 +1,183 @@
+"""Weights in the files of the original release: `arg:conv1a_weight`, `aux:bn7_moving_mean`, as MXNet saves them.
+
+Three kinds of file exist: the ImageNet classifier (trunk and `linear1000`), source models (trunk and segmentation head)
+and adapted models (with the weak-label head too). A file is checked whole before the network is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon, nd
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.network.mlsl_net import MLSLNet
+from mlsl_mx.runs import whole_file
+
+SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
+WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
+CLASSIFIER_NAME = "linear1000_weight"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Which tensors came from the file; names without `arg:` and `aux:`, sorted."""
+
+    matched: Tuple[str, ...]  # taken from the file
+    missing: Tuple[str, ...]  # not in the file: a head that keeps, or is given, its random initialisation
+    extra: Tuple[str, ...]  # in the file, for a head that is not wanted: left out
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.matched)} tensors loaded"]
+        if self.missing:
+            lines.append(f"not in the file, so initialised at random: {', '.join(self.missing)}")
+        if self.extra:
+            lines.append(f"in the file, but not used: {', '.join(self.extra)}")
+        return "; ".join(lines)
+
+
+def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport:
+    """Load a file of the release, or of `save_original`, into `net`.
+
+    The trunk and the segmentation head must be complete. The weak-label head may be absent from the file as a whole: it
+    then keeps its initialisation, as the report says. Where the network has none, the file's is left out.
+
+    Args:
+        net: initialised or not; what is not yet initialised is put on `ctx`.
+        path: the `.params` file.
+        part: "all", or "trunk" to take the trunk alone, e.g. from the ImageNet classifier.
+        ctx: device or devices of parameters not yet initialised; MXNet's current one by default.
+
+    Raises:
+        InputError: no such file, not an MXNet parameter file, a name missing or unknown, a wrong shape, a value that is
+            not finite. The network is then unchanged.
+        ValueError: an unknown `part`.
+    """
+    if part not in ("all", "trunk"):
+        raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
+    parameters = _named_parameters(net)
+    saved = _read(Path(path))
+    report = _compare(parameters, saved, part, Path(path))
+    for name in report.matched:
+        _check_values(saved[name], name, path)
+    _fill(parameters, saved, report, ctx)
+    return report
+
+
+def save_original(net: MLSLNet, path) -> None:
+    """Write all parameters of `net` in the release's naming, whole or not at all; `load_original` gets them back exactly.
+
+    Raises: InputError if the file cannot be written.
+    """
+    named = {
+        ("aux:" if parameter.grad_req == "null" else "arg:") + name: parameter.list_data()[0].as_in_context(mx.cpu())
+        for name, parameter in _named_parameters(net).items()
+    }
+    with whole_file(Path(path)) as temporary:
+        nd.save(str(temporary), named)
+
+
+def _named_parameters(net: MLSLNet) -> Dict[str, gluon.Parameter]:
+    return {name[len(net.prefix) :]: parameter for name, parameter in net.collect_params().items()}
+
+
+def _read(path: Path) -> Dict[str, nd.NDArray]:
+    """Tensors by name without `arg:` or `aux:`."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file: give the path of a .params file")
+    try:
+        saved = nd.load(str(path))
+    except mx.MXNetError:
+        raise InputError(
+            f"{path}: not an MXNet parameter file, or cut short ({path.stat().st_size} bytes): download it again, and "
+            "see that it is not a web page"
+        ) from None
+    names = list(saved) if isinstance(saved, dict) else []
+    if not names or not all(name.startswith(("arg:", "aux:")) for name in names):
+        raise InputError(
+            f"{path}: its names do not begin with arg: or aux:, as in the original release: files of Gluon's "
+            "save_parameters are not read; write them with save_original"
+        )
+    return {name[4:]: array for name, array in saved.items()}
+
+
+def _compare(parameters, saved, part: str, path: Path) -> LoadReport:
+    """Raises: InputError for what is missing, unknown or of a wrong shape and may not be."""
+
+    def is_trunk(name):
+        return not (SEGMENTATION_NAME.fullmatch(name) or WEAK_LABEL_NAME.fullmatch(name))
+
+    no_weak_labels = not any(WEAK_LABEL_NAME.fullmatch(name) for name in saved)
+    wanted = {name for name in parameters if part == "all" or is_trunk(name)}
+    missing = wanted - set(saved)
+    spare = {name for name in missing if no_weak_labels and WEAK_LABEL_NAME.fullmatch(name)}
+    extra = set(saved) - wanted
+    has_weak_labels = any(WEAK_LABEL_NAME.fullmatch(name) for name in wanted)
+    unused = {
+        name
+        for name in extra
+        if (part == "trunk" and not is_trunk(name)) or (not has_weak_labels and WEAK_LABEL_NAME.fullmatch(name))
+    }
+    mis_shaped = [
+        f"{name} {saved[name].shape} instead of {parameters[name].shape}"
+        for name in sorted(wanted & set(saved))
+        if saved[name].shape != parameters[name].shape
+    ]
+    faults = {"missing": sorted(missing - spare), "unknown": sorted(extra - unused), "of a wrong shape": mis_shaped}
+    if any(faults.values()):
+        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(saved, faults)}")
+    return LoadReport(
+        matched=tuple(sorted(wanted & set(saved))),
+        missing=tuple(sorted(set(parameters) - wanted | spare)),
+        extra=tuple(sorted(unused)),
+    )
+
+
+def _listed(faults) -> str:
+    """`2 missing (a, b), 5 unknown (c, d, e, ...)`."""
+    return ", ".join(
+        f"{len(names)} {fault} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for fault, names in faults.items()
+        if names
+    )
+
+
+def _remedy(saved, faults) -> str:
+    if CLASSIFIER_NAME in saved:
+        return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
+    classes = [re.fullmatch(r"linear(\d+)_weight", name) for name in saved]
+    if any(faults["missing"]) and any(faults["unknown"]) and any(classes):
+        counts = ", ".join(match.group(1) for match in classes if match)
+        return f"the file's segmentation head is for {counts} classes: set num_classes to that"
+    if faults["of a wrong shape"]:
+        return "use the width that the file was made with"
+    return "use another file"
+
+
+def _check_values(array: nd.NDArray, name: str, path) -> None:
+    finite = np.isfinite(array.asnumpy())
+    if not finite.all():
+        count = finite.size - finite.sum()
+        raise InputError(f"{path}: {name} has {count} values that are not finite numbers: use a sound file")
+
+
+def _fill(parameters, saved, report: LoadReport, ctx) -> None:
+    for name, parameter in parameters.items():
+        fresh = name in report.missing
+        if not _is_initialised(parameter):
+            parameter.initialize(init=None if fresh else mx.init.Zero(), ctx=ctx)
+        if not fresh:
+            parameter.set_data(saved[name])
+
+
+def _is_initialised(parameter: gluon.Parameter) -> bool:
+    try:
+        parameter.list_ctx()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,125 @@
+"""The run directory: whole files or none, the resolved settings, the environment, and a JSON-lines log.
+
+    RUN/source/                     the source model, shared by all methods: weights.params, evaluation.json, ...
+    RUN/METHOD/round-0/             pseudo_labels/, weights.params, evaluation.json, ...
+    RUN/METHOD/round-1/ ...
+    RUN/report/                     report.html, report.md, report.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator
+
+import mlsl_mx
+from mlsl_mx.errors import InputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name when the block ends well, and vanishes when it does not.
+
+    Raises: InputError if the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another RUN") from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole, with a trailing newline; NaN is not JSON and must be None by now."""
+    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours.
+
+    Raises: InputError naming the file if it is missing or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file: run the stage that writes it first") from None
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: not a readable JSON file ({problem}): delete it and run its stage again") from None
+
+
+def file_hash(path: Path) -> str:
+    """First 16 hex digits of a file's SHA-256: enough to see that a list or weights file is another one."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as content:
+        for block in iter(lambda: content.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def environment() -> Dict[str, Any]:
+    """Versions, code revision and machine: what one needs to know to compare two runs."""
+    import cv2
+    import mxnet
+    import numpy
+
+    return {
+        "mlsl_mx": mlsl_mx.__version__,
+        "revision": _revision(),
+        "python": platform.python_version(),
+        "mxnet": mxnet.__version__,
+        "numpy": numpy.__version__,
+        "opencv": cv2.__version__,
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "command": " ".join(sys.argv[1:]),
+    }
+
+
+def _revision() -> str:
+    folder = Path(mlsl_mx.__file__).parent
+    try:
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+class RunLog:
+    """One JSON object a line, each with the time of day and the stage, appended and flushed at once."""
+
+    def __init__(self, path: Path, stage: str):
+        self.path = Path(path)
+        self.stage = stage
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, event: str, **values: Any) -> None:
+        """Append one event; values must be JSON."""
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "stage": self.stage, "event": event, **values}
+        with open(self.path, "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")

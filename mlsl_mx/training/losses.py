@@ -1,0 +1,56 @@
+"""The losses of Sec. 3: cross-entropy over pixels (Eq. 1 and 2) and over the classes of an image (Eq. 5)."""
+
+from __future__ import annotations
+
+from mxnet import autograd, nd
+
+from mlsl_mx.labels import IGNORE
+
+HARD_PROBABILITY = 0.6
+HARD_PIXELS = 256
+
+
+def segmentation_loss(logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: bool = False) -> nd.NDArray:
+    """Cross-entropy of the pixels, Eq. 1 on true labels and Eq. 2 on pseudo-labels.
+
+    Normaliser: the number of pixels that count, over the whole batch (a crop with few labels weighs little). A pixel
+    counts if its label is not 255. Where nobody counts, loss and gradient are 0.
+
+    Args:
+        logits: (B, C, h, w) float32, before the softmax.
+        train_ids: (B, h, w) float32 or integer, 0..C-1 or 255 for no label.
+        hard_examples: of those pixels, count only the hard ones (the release's SISC script): probability of the
+            label <= max(0.6, the 256th smallest one in the batch); all of them if there are fewer than 256.
+
+    Returns: (1,) float32.
+    """
+    train_ids = train_ids.astype("float32")
+    counts = train_ids != IGNORE  # (B, h, w) of 0 and 1
+    log_probability = nd.pick(nd.log_softmax(logits, axis=1), train_ids * counts, axis=1)  # (B, h, w)
+    if hard_examples:
+        counts = counts * _is_hard(log_probability, counts)
+    return -(log_probability * counts).sum() / nd.maximum(counts.sum(), 1)
+
+
+def _is_hard(log_probability: nd.NDArray, counts: nd.NDArray) -> nd.NDArray:
+    """(B, h, w) of 0 and 1; computed on the device, without waiting for it, and constant to the gradient."""
+    with autograd.pause():
+        probability = nd.where(counts, log_probability.exp(), nd.full(counts.shape, 2.0, ctx=counts.context))
+        smallest = min(HARD_PIXELS, probability.size)
+        # Pixels without a label have 2: with fewer than 256 labelled ones the threshold lets every one through.
+        limit = nd.topk(probability.reshape(-1), k=smallest, ret_typ="value", is_ascend=True)[-1:]
+        return probability <= nd.maximum(limit, HARD_PROBABILITY).reshape((1, 1, 1))
+
+
+def weak_label_loss(weak_logits: nd.NDArray, weak_labels: nd.NDArray) -> nd.NDArray:
+    """Binary cross-entropy of the classes of an image, Eq. 5, from logits: log(1 + e^x) - c x, stable for any x.
+
+    Normaliser: classes times images, B * C; every class of every image counts.
+
+    Args:
+        weak_logits: (B, C) float32, before the sigmoid.
+        weak_labels: (B, C) float32, the indicators c: 1 where the class is present, else 0.
+
+    Returns: (1,) float32.
+    """
+    return (nd.Activation(weak_logits, act_type="softrelu") - weak_labels * weak_logits).mean()

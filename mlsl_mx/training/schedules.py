@@ -1,0 +1,22 @@
+"""Learning rates and portions over rounds and steps. Plain arithmetic, no MXNet."""
+
+from __future__ import annotations
+
+from mlsl_mx.config import SelfTraining, SourceTraining
+
+
+def source_learning_rate(settings: SourceTraining, step: int, steps: int) -> float:
+    """Rate of one step of source training: constant (release), or polynomial decay to 0 with power 0.9."""
+    rate = settings.optimizer.learning_rate
+    return rate if settings.decay == "constant" else rate * (1 - step / steps) ** 0.9
+
+
+def round_learning_rate(settings: SelfTraining, round_index: int) -> float:
+    """Rate of a whole round: the first round's, times the decay for each later one (1e-4 / sqrt(2)^r)."""
+    return settings.optimizer.learning_rate * settings.learning_rate_decay**round_index
+
+
+def source_portion(settings: SelfTraining, round_index: int) -> float:
+    """Portion of the source images that a round trains on."""
+    grown = settings.source_portion + settings.source_portion_step * round_index
+    return min(grown, settings.source_portion_max)
