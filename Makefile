@@ -46,7 +46,7 @@ $(DEVELOPER): $(INSTALLED)
 # Without data the embedded miniature is used, and every output says so.
 REAL := $(strip $(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
 MINIATURE := runs/miniature/data
-WRONG := $(foreach v,DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v))))
+WRONG := $(strip $(foreach v,DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v)))))
 $(if $(WRONG),$(error $(WRONG): no such file or folder. Correct the path; the miniature is never used in its place))
 ifeq ($(REAL),)
 KIND := miniature

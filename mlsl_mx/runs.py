@@ -1,9 +1,11 @@
 """The run directory: whole files or none, the resolved settings, the environment, and a JSON-lines log.
 
-    RUN/source/                     the source model, shared by all methods: weights.params, evaluation.json, ...
-    RUN/METHOD/round-0/             pseudo_labels/, weights.params, evaluation.json, ...
-    RUN/METHOD/round-1/ ...
-    RUN/report/                     report.html, report.md, report.json
+    RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
+    RUN/METHOD/             config.yaml
+    RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, label_quality.json, ...
+    RUN/METHOD/round-1/     ...
+    RUN/report/             report.html, report.md, report.json
+    RUN/log.jsonl           what every stage did
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Sequence, Tuple
+
+import yaml
 
 import mlsl_mx
 from mlsl_mx.errors import InputError
@@ -79,6 +84,45 @@ def file_hash(path: Path) -> str:
         for block in iter(lambda: content.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def keep_settings(path: Path, settings: Dict[str, Any]) -> None:
+    """Write the settings that a folder's results come from; settings that are there already must be the same.
+
+    Raises: InputError naming each setting that differs, its old and its new value.
+    """
+    path = Path(path)
+    if path.exists():
+        old, new = dict(_flat(yaml.safe_load(path.read_text(encoding="utf-8")))), dict(_flat(settings))
+        changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+        if changed:
+            raise InputError(f"{path}: holds results of other settings ({'; '.join(changed)}): choose another RUN")
+        return
+    write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
+
+
+def _flat(values: Dict[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def begin_stage(record: Path, inputs: Dict[str, Any], outputs: Sequence[Path]) -> None:
+    """Note what a stage starts from, e.g. the hash of the weights before it.
+
+    Outputs that an earlier start left behind are kept if it started from the same, and removed if not: a round is made
+    anew when the round before it was.
+    """
+    if Path(record).exists() and read_json(record) == inputs:
+        return
+    for output in map(Path, outputs):
+        if output.is_dir():
+            shutil.rmtree(output)
+        elif output.exists():
+            output.unlink()
+    write_json(record, inputs)
 
 
 def environment() -> Dict[str, Any]:

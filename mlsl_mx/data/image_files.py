@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mlsl_mx.errors import InputError
 
@@ -43,22 +44,20 @@ def decode(path: Path, flags: int) -> np.ndarray:
     return pixels
 
 
-def read_indices(path: Path) -> np.ndarray:
-    """(H, W) uint8: the palette indices of a palette PNG, or the values of a grey one.
+def decode_indices(path: Path) -> np.ndarray:
+    """(H, W) uint8: the indices of a palette PNG, or the values of a grey one; any other image as PIL gives it.
 
     cv2 and mx.image give a palette PNG's colours, so this goes through PIL.
 
-    Raises: MissingFile, UnreadableFile; ValueError (with the pixel mode) for an image of colours.
+    Raises: MissingFile, UnreadableFile.
     """
     content = _read_bytes(path)
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv's import sets it, and the missing part would be read as id 0
     try:
         with Image.open(io.BytesIO(content)) as image:
-            mode, pixels = image.mode, np.array(image)
+            return np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
         raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
-    if mode not in ("P", "L"):
-        raise ValueError(mode)
-    return pixels
 
 
 def header_size(path: Path) -> tuple[int, int]:
@@ -79,6 +78,11 @@ def header_size(path: Path) -> tuple[int, int]:
     if kind == "PNG" and b"IEND" not in ending:
         raise _unreadable(path, "its end is missing")
     return height, width
+
+
+def size_text(size: Sequence[int]) -> str:
+    """(height, width) as people write it: width x height."""
+    return f"{size[1]}x{size[0]}"
 
 
 def _read_bytes(path: Path) -> bytes:

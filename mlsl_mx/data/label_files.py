@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mlsl_mx.data.image_files import decode, read_indices
+from mlsl_mx.data.image_files import decode, decode_indices
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet
 
@@ -47,25 +47,19 @@ def read_pseudo_label(path: Path, classes: ClassSet) -> np.ndarray:
 
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
-    ids = _indices(path, "write the pseudo-labels again")
+    ids = _single_channel(path, decode_indices(path), "train ids", "write the pseudo-labels again")
     return _checked(path, ids, frozenset(range(classes.num_classes)) | {IGNORE}, f"{classes.num_classes} train ids")
 
 
 def _read_gta5(path: Path) -> np.ndarray:
-    return _indices(path, "take the palette PNG of the original download")
-
-
-def _indices(path: Path, remedy: str) -> np.ndarray:
-    try:
-        return read_indices(path)
-    except ValueError as mode:
-        raise WrongLabels(f"{path}: holds colours (mode {mode}), not ids: {remedy}") from None
+    return _single_channel(path, decode_indices(path), "palette indices", "take the palette PNG of the download")
 
 
 def _read_synthia(path: Path) -> np.ndarray:
-    """GT/LABELS is a 16-bit PNG of three channels (cv2 order: -, instance, class); GT/labels of some copies is 8-bit grey.
+    """GT/LABELS is a 16-bit PNG of three channels, in cv2's order (-, instance, class).
 
-    An 8-bit file of three channels is a 16-bit one that was decoded wrongly: its ids are gone.
+    GT/labels, which some copies have, is 8-bit grey. An 8-bit file of three channels is a 16-bit one that was decoded
+    wrongly: its ids are gone.
     """
     pixels = decode(path, cv2.IMREAD_UNCHANGED)
     if pixels.dtype == np.uint16 and pixels.ndim == 3:
@@ -80,14 +74,16 @@ def _read_synthia(path: Path) -> np.ndarray:
 
 def _read_cityscapes(path: Path) -> np.ndarray:
     pixels = decode(path, cv2.IMREAD_UNCHANGED)
-    if pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise WrongLabels(
-            f"{path}: is {_encoding(pixels)}, but label ids are 8 bits x 1 channel: take gtFine's *_gtFine_labelIds.png"
-        )
-    return pixels
+    return _single_channel(path, pixels, "label ids", "take gtFine's *_gtFine_labelIds.png")
 
 
 _READERS = {"gta5": _read_gta5, "synthia": _read_synthia, "cityscapes": _read_cityscapes}
+
+
+def _single_channel(path: Path, pixels: np.ndarray, meaning: str, remedy: str) -> np.ndarray:
+    if pixels.dtype != np.uint8 or pixels.ndim != 2:
+        raise WrongLabels(f"{path}: is {_encoding(pixels)}, but {meaning} are 8 bits x 1 channel: {remedy}")
+    return pixels
 
 
 def _encoding(pixels: np.ndarray) -> str:

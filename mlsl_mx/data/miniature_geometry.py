@@ -7,7 +7,8 @@ origin (x across, y up, z away) and placed by `Scene.begin`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from functools import lru_cache
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ SKY, GROUND, LOTS, STREET, LENS = range(5)  # layers, painted in this order; wit
 class Camera:
     """A pinhole whose tilt is a shift of the horizon, so that vertical edges stay vertical."""
 
-    size: Tuple[int, int]  # height, width in pixels
+    size: tuple[int, int]  # height, width in pixels
     focal: float  # pixels
     horizon: float  # row
     height: float  # metres above the road
@@ -32,10 +33,9 @@ class Camera:
 
     def project(self, seen: np.ndarray) -> np.ndarray:
         """(n, 3) camera coordinates with positive depth -> (n, 2) pixels (column, row)."""
-        scale = self.focal / seen[:, 2:]
-        return seen[:, :2] * scale + (self.size[1] / 2, self.horizon)
+        return seen[:, :2] * (self.focal / seen[:, 2:]) + (self.size[1] / 2, self.horizon)
 
-    def unproject(self, pixels: Sequence[Tuple[float, float]], depth: float = 1.0) -> np.ndarray:
+    def unproject(self, pixels: Sequence[tuple[float, float]], depth: float = 1.0) -> np.ndarray:
         """Pixels (column, row) at `depth` metres -> (n, 3) world points; for things fixed to the lens."""
         column, row = np.asarray(pixels, float).T
         x = (column - self.size[1] / 2) / self.focal * depth
@@ -47,25 +47,30 @@ class Camera:
 class Texture(NamedTuple):
     """What varies over a surface: grain, and a grid of accent-coloured cells (windows, slabs, bricks, slats)."""
 
-    pitch: Tuple[float, float] = (1.0, 1.0)  # metres, across and up
-    fill: Tuple[float, float] = (0.0, 0.0)  # share of the pitch that the accent takes
+    pitch: tuple[float, float] = (1.0, 1.0)  # metres, across and up
+    fill: tuple[float, float] = (0.0, 0.0)  # share of the pitch that the accent takes
     grain: float = 0.04  # relative amplitude
     grain_size: float = 0.05  # metres
     vary: float = 0.0  # brightness differs from cell to cell by up to this
 
 
-class Face(NamedTuple):
-    """One flat polygon; `label` is a name of the data sets' label tables."""
+SMOOTH = Texture()
 
-    points: np.ndarray  # (n, 3) world metres
+
+class Face(NamedTuple):
+    """One flat polygon of an object; `label` is a name of the data sets' label tables."""
+
+    points: np.ndarray  # (n, 3) metres, in the object's own axes
     label: str
-    colour: Tuple[float, float, float]  # RGB, 0..255, as under white light
-    accent: Tuple[float, float, float]
+    colour: tuple[float, float, float]  # RGB, 0..255, as under white light
+    accent: tuple[float, float, float]
     texture: Texture
+    one_sided: bool  # dropped when it looks away
+    casts: bool  # a shadow on the ground
     layer: int
     distance: float  # metres, of the whole object
     instance: int
-    casts: bool  # a shadow on the ground
+    pose: tuple[float, float, float]  # x, z, yaw of the object
 
 
 @dataclass
@@ -73,16 +78,16 @@ class Scene:
     """Faces, and the pose of the object that is being built."""
 
     camera: Camera
-    faces: List[Face] = field(default_factory=list)
+    labels: frozenset[str]  # names that the data set can label; a thing without a name there is not built
+    faces: list[Face] = field(default_factory=list)
     layer: int = GROUND
     distance: float = 0.0
     instance: int = 0
-    origin: Tuple[float, float] = (0.0, 0.0)
-    yaw: float = 0.0
+    pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def begin(self, layer: int, x: float = 0.0, z: float = 0.0, yaw: float = 0.0, near: Optional[float] = None):
+    def begin(self, layer: int, x: float = 0.0, z: float = 0.0, yaw: float = 0.0, near: float | None = None):
         """What is added from here on is one object at (x, z), turned by `yaw`, painted as if `near` metres away."""
-        self.layer, self.origin, self.yaw = layer, (x, z), yaw
+        self.layer, self.pose = layer, (x, z, yaw)
         self.distance = z if near is None else near
         self.instance += 1
 
@@ -90,26 +95,18 @@ class Scene:
         """The same for a flat object that is turned to the camera."""
         self.begin(layer, x, z, float(np.arctan2(x, max(z, 1e-3))))
 
-    def add(self, points, label: str, colour, texture=Texture(), accent=None, one_sided=False, casts=False) -> None:
+    def add(self, points, label: str, colour, texture=SMOOTH, accent=None, one_sided=False, casts=False) -> None:
         """Add a polygon: (n, 3) points of the object, or (n, 2) across and up.
 
-        A one-sided face is dropped when it looks away; it looks to where its first three corners run clockwise.
+        A one-sided face looks to where its first three corners run clockwise.
         """
         points = np.asarray(points, float)
         if points.shape[1] == 2:
-            points = np.column_stack([points, np.zeros(len(points))])
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        x, y, z = points.T
-        world = np.stack([x * cos + z * sin + self.origin[0], y, z * cos - x * sin + self.origin[1]], axis=1)
-        if one_sided and not self._seen(world):
-            return
+            flat, points = points, np.zeros((len(points), 3))
+            points[:, :2] = flat
         accent = colour if accent is None else accent
-        placed = (self.layer, self.distance, self.instance, casts)
-        self.faces.append(Face(world, label, tuple(colour), tuple(accent), texture, *placed))
-
-    def _seen(self, world: np.ndarray) -> bool:
-        normal = np.cross(world[1] - world[0], world[2] - world[0])
-        return float(normal @ (np.array([0.0, self.camera.height, 0.0]) - world[0])) > 0
+        placed = (one_sided, casts, self.layer, self.distance, self.instance, self.pose)
+        self.faces.append(Face(points, label, colour, accent, texture, *placed))
 
 
 def quad(x0: float, x1: float, y0: float, y1: float) -> np.ndarray:
@@ -122,7 +119,7 @@ def floor(x0: float, x1: float, z0: float, z1: float, y: float = 0.0) -> np.ndar
     return np.array([(x0, y, z0), (x0, y, z1), (x1, y, z1), (x1, y, z0)], float)
 
 
-def frustum(low: Tuple[float, ...], y0: float, high: Tuple[float, ...], y1: float) -> Dict[str, np.ndarray]:
+def frustum(low: tuple[float, ...], y0: float, high: tuple[float, ...], y1: float) -> dict[str, np.ndarray]:
     """A box with a bottom rectangle `low` and a top rectangle `high`, each (x0, x1, z0, z1): its five outer faces."""
     (a, b, c, d), (e, f, g, h) = low, high
     return {
@@ -136,27 +133,34 @@ def frustum(low: Tuple[float, ...], y0: float, high: Tuple[float, ...], y1: floa
 
 def patch(face: np.ndarray, u0: float, u1: float, v0: float, v1: float) -> np.ndarray:
     """The part of a four-cornered face between shares u (left to right) and v (bottom to top)."""
-    corners = []
-    for u, v in ((u0, v0), (u0, v1), (u1, v1), (u1, v0)):
-        left, right = face[0] + v * (face[1] - face[0]), face[3] + v * (face[2] - face[3])
-        corners.append(left + u * (right - left))
-    return np.array(corners)
+    u, v = np.array([(u0,), (u0,), (u1,), (u1,)]), np.array([(v0,), (v1,), (v1,), (v0,)])
+    left, right = face[0] + v * (face[1] - face[0]), face[3] + v * (face[2] - face[3])
+    return left + u * (right - left)
 
 
-def disc(x: float, y: float, radius: float, height: Optional[float] = None, corners: int = 12) -> np.ndarray:
+def disc(x: float, y: float, radius: float, height: float | None = None, corners: int = 12) -> np.ndarray:
     """(corners, 2) upright ellipse around (x, y)."""
+    return _circle(corners) * (radius, radius if height is None else height) + (x, y)
+
+
+@lru_cache(maxsize=None)
+def _circle(corners: int) -> np.ndarray:
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    return np.column_stack([x + radius * np.sin(angle), y + (radius if height is None else height) * np.cos(angle)])
+    return np.column_stack([np.sin(angle), np.cos(angle)])
 
 
-def bar(start: Tuple[float, float], end: Tuple[float, float], width: float) -> np.ndarray:
+def bar(start: tuple[float, float], end: tuple[float, float], width: float) -> np.ndarray:
     """(4, 2) straight upright bar from `start` to `end`."""
-    start, end = np.array(start, float), np.array(end, float)
-    along = end - start
-    aside = np.array([-along[1], along[0]]) / max(np.hypot(*along), 1e-6) * width / 2
-    return np.array([start - aside, start + aside, end + aside, end - aside])
+    along, up = end[0] - start[0], end[1] - start[1]
+    half = width / 2 / max((along * along + up * up) ** 0.5, 1e-6)
+    x, y = -up * half, along * half
+    return np.array(
+        [(start[0] - x, start[1] - y), (start[0] + x, start[1] + y), (end[0] + x, end[1] + y), (end[0] - x, end[1] - y)]
+    )
 
 
 def sideways(points: np.ndarray, x: float = 0.0) -> np.ndarray:
-    """(n, 2) (along, up) -> (n, 3): the outline in the object's long plane, seen from its right; reverse for the left."""
-    return np.column_stack([np.full(len(points), x), points[:, 1], points[:, 0]])
+    """(n, 2) (along, up) -> (n, 3): an outline in the object's long plane, seen from its right."""
+    placed = np.full((len(points), 3), x)
+    placed[:, 2], placed[:, 1] = points[:, 0], points[:, 1]
+    return placed

@@ -8,7 +8,7 @@ purpose: colour alone must not give a class away.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Tuple
 
 Range = Tuple[float, float]
 Colour = Tuple[int, int, int]
@@ -23,15 +23,15 @@ class Streets:
     focal: Range  # share of the image width
     yaw: float  # radians, largest to either side
     camera_wander: float  # largest shift of the camera out of its lane
-    lanes: Tuple[int, int]  # per direction, fewest and most
+    lanes: tuple[int, int]  # per direction, fewest and most
     lane: Range
     sidewalk: Range  # width
     verge_chance: float  # of a strip between kerb and sidewalk, or beyond it
     parking_chance: float  # of a parking lane, per side
     building_height: Range
-    lots: Dict[str, float]  # weights of building | wall | fence | park
+    lots: dict[str, float]  # weights of building | wall | fence | park
     crossing_chance: float
-    vehicles: Dict[str, float]  # weights in moving traffic
+    vehicles: dict[str, float]  # weights in moving traffic
     traffic: float  # moving vehicles per 10 m of lane
     train_chance: float
     people: float  # per 10 m of sidewalk
@@ -49,21 +49,21 @@ class Streets:
 class Materials:
     """Palettes, RGB as under white light; each object draws one colour and jitters it."""
 
-    road: Tuple[Colour, ...]
-    sidewalk: Tuple[Colour, ...]
-    terrain: Tuple[Colour, ...]
-    masonry: Tuple[Colour, ...]  # of buildings, walls and some fences
-    foliage: Tuple[Colour, ...]
-    bark: Tuple[Colour, ...]
-    metal: Tuple[Colour, ...]
-    vehicles: Tuple[Colour, ...]
-    clothes: Tuple[Colour, ...]
-    glass: Tuple[Colour, ...]
-    sky: Tuple[Colour, ...]
-    haze: Tuple[Colour, ...]
-    signs: Tuple[Colour, ...]
+    road: tuple[Colour, ...]
+    sidewalk: tuple[Colour, ...]
+    terrain: tuple[Colour, ...]
+    masonry: tuple[Colour, ...]  # of buildings, walls and some fences
+    foliage: tuple[Colour, ...]
+    bark: tuple[Colour, ...]
+    metal: tuple[Colour, ...]
+    vehicles: tuple[Colour, ...]
+    clothes: tuple[Colour, ...]
+    glass: tuple[Colour, ...]
+    sky: tuple[Colour, ...]
+    haze: tuple[Colour, ...]
+    signs: tuple[Colour, ...]
     jitter: float  # standard deviation of each channel
-    window: Tuple[Range, Range, Range, Range]  # pitch across, pitch up, share across, share up
+    window: tuple[Range, Range, Range, Range]  # pitch across, pitch up, share across, share up
     grain: float  # factor on the grain of every surface
     clouds: float  # relative amplitude in the sky
 
@@ -74,8 +74,8 @@ class Photo:
 
     sun: Range  # strength of direct light; the rest of 1 is ambient
     sun_elevation: Range  # degrees
-    sun_colour: Tuple[float, float, float]
-    shade_colour: Tuple[float, float, float]
+    sun_colour: tuple[float, float, float]
+    shade_colour: tuple[float, float, float]
     haze: Range  # metres at which 63 % of a colour is haze
     exposure: Range
     contrast: Range
@@ -102,7 +102,7 @@ GTA5 = Style(
         focal=(0.75, 0.95),
         yaw=0.22,
         camera_wander=1.0,
-        lanes=(1, 3),
+        lanes=(1, 2),
         lane=(3.4, 4.0),
         sidewalk=(2.5, 5.0),
         verge_chance=0.45,
@@ -111,9 +111,9 @@ GTA5 = Style(
         lots={"building": 6, "wall": 1.2, "fence": 1.2, "park": 2.0},
         crossing_chance=0.45,
         vehicles={"car": 6, "van": 0.8, "truck": 1.1, "bus": 0.6},
-        traffic=0.30,
-        train_chance=0.16,
-        people=0.55,
+        traffic=0.26,
+        train_chance=0.18,
+        people=0.7,
         bicycles=0.10,
         riders=0.5,
         motorcycles=0.45,
@@ -142,7 +142,7 @@ GTA5 = Style(
         jitter=9,
         window=((1.8, 4.5), (2.9, 3.8), (0.45, 0.85), (0.4, 0.7)),
         grain=1.0,
-        clouds=0.16,
+        clouds=0.25,
     ),
     Photo(
         sun=(0.45, 0.68),
@@ -234,16 +234,16 @@ CITYSCAPES = Style(
         camera_wander=0.4,
         lanes=(1, 2),
         lane=(2.9, 3.4),
-        sidewalk=(1.8, 4.0),
+        sidewalk=(2.2, 4.8),
         verge_chance=0.40,
-        parking_chance=0.75,
+        parking_chance=0.5,
         building_height=(8, 22),
-        lots={"building": 7, "wall": 1.0, "fence": 1.0, "park": 1.6},
+        lots={"building": 6, "wall": 1.2, "fence": 1.2, "park": 2.0},
         crossing_chance=0.45,
         vehicles={"car": 7, "van": 0.9, "truck": 0.7, "bus": 0.7},
-        traffic=0.20,
-        train_chance=0.20,
-        people=0.85,
+        traffic=0.18,
+        train_chance=0.22,
+        people=1.0,
         bicycles=0.55,
         riders=1.1,
         motorcycles=0.45,
@@ -271,8 +271,8 @@ CITYSCAPES = Style(
         signs=((180, 44, 44), (40, 70, 140), (214, 214, 210), (206, 176, 60)),
         jitter=7,
         window=((1.6, 3.0), (2.8, 3.6), (0.35, 0.60), (0.40, 0.65)),
-        grain=1.3,
-        clouds=0.04,
+        grain=1.1,
+        clouds=0.10,
     ),
     Photo(
         sun=(0.12, 0.42),
@@ -280,8 +280,8 @@ CITYSCAPES = Style(
         sun_colour=(1.06, 1.02, 0.92),
         shade_colour=(0.94, 1.0, 1.08),
         haze=(120, 320),
-        exposure=(0.72, 0.98),
-        contrast=(0.72, 0.90),
+        exposure=(0.90, 1.15),
+        contrast=(0.78, 0.95),
         saturation=(0.60, 0.85),
         tint=0.025,
         vignette=0.30,

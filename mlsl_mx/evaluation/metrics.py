@@ -1,8 +1,8 @@
-"""Intersection over union, as in the official Cityscapes script, and the quality of pseudo-labels."""
+"""Intersection over union, as in the official Cityscapes script."""
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -49,12 +49,14 @@ class ConfusionMatrix:
         pairs = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)
         unknown = np.flatnonzero(pairs[self.num_classes : IGNORE].sum(axis=1)) + self.num_classes
         if len(unknown):
-            raise ValueError(f"truth holds {unknown.tolist()}: a train id is 0..{self.num_classes - 1}, or 255 to ignore")
+            raise ValueError(
+                f"truth holds {unknown.tolist()}: a train id is 0..{self.num_classes - 1}, or 255 to ignore"
+            )
         known = pairs[: self.num_classes]
         self._counts[:, :-1] += known[:, : self.num_classes]
         self._counts[:, -1] += known[:, self.num_classes :].sum(axis=1)
 
-    def merge(self, other: "ConfusionMatrix") -> None:
+    def merge(self, other: ConfusionMatrix) -> None:
         """Add the pixels that another worker counted."""
         if other.num_classes != self.num_classes:
             raise ValueError(f"cannot add counts of {other.num_classes} classes to counts of {self.num_classes}")
@@ -66,36 +68,11 @@ class ConfusionMatrix:
         union = self._counts.sum(axis=1) + self.matrix.sum(axis=0) - hits
         return np.divide(hits, union, out=np.full(self.num_classes, np.nan), where=union > 0)
 
-    def mean_iou(self, classes: Optional[Sequence[int]] = None) -> float:
+    def mean_iou(self, classes: Sequence[int] | None = None) -> float:
         """Mean over the given train ids (all by default), without those that are NaN; NaN if nothing is left."""
         iou = self.iou() if classes is None else self.iou()[list(classes)]
         iou = iou[~np.isnan(iou)]
         return float(iou.mean()) if len(iou) else float("nan")
-
-
-def label_quality(confusion: ConfusionMatrix, names: Sequence[str], images: int) -> dict:
-    """How good pseudo-labels are, from counts of (truth, pseudo-label) in which 255 is "no label".
-
-    Returns: JSON-able dict; `precision` and `coverage` over all pixels with truth, and for each class `precision`
-    (of the labelled pixels of the class), `recall` (of its true pixels), `labelled` (pixels). Shares are in [0, 1],
-    None where there is nothing to divide by.
-    """
-    matrix = confusion.matrix
-    hits, labelled, true = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1) + confusion.missed
-    per_class = {
-        name: {"precision": _share(hit, kept), "recall": _share(hit, all_), "labelled": int(kept)}
-        for name, hit, kept, all_ in zip(names, hits, labelled, true)
-    }
-    return {
-        "images": images,
-        "precision": _share(hits.sum(), labelled.sum()),
-        "coverage": _share(labelled.sum(), true.sum()),
-        "per_class": per_class,
-    }
-
-
-def _share(part: int, whole: int) -> Optional[float]:
-    return float(part) / float(whole) if whole else None
 
 
 def _as_bytes(ids: np.ndarray) -> np.ndarray:

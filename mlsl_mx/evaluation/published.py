@@ -7,35 +7,34 @@ order, Table 2 the 16 of SYNTHIA in the same order; mIoU* is over 13 of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
 
 from mlsl_mx.labels import class_set
 
 # Method | adversarial (Adv) or self-training (ST) | IoU of each class | mIoU
 _TABLE_1 = """
-ResNet-38 | - | 70.0 23.7 67.8 15.4 18.1 40.2 41.9 25.3 78.8 11.7 31.4 62.9 29.8 60.1 21.5 26.8 7.7 28.1 12.0 | 35.4
-AdaptSetNet | Adv | 86.5 36.0 79.9 23.4 23.3 23.9 35.2 14.8 83.4 33.3 75.6 58.5 27.6 73.7 32.5 35.4 3.9 30.1 28.1 | 42.4
-Saleh et al. | ST | 79.8 29.3 77.8 24.2 21.6 6.9 23.5 44.2 80.5 38.0 76.2 52.7 22.2 83.0 32.3 41.3 27.0 19.3 27.7 | 42.5
-MinEnt | ST | 86.2 18.6 80.3 27.2 24.0 23.4 33.5 24.7 83.3 31.0 75.6 54.6 25.6 85.2 30.0 10.9 0.1 21.3 37.1 | 42.3
-DLOW | Adv | 87.1 33.5 80.5 24.5 13.2 29.8 29.5 26.6 82.6 26.7 81.8 55.9 25.3 78.0 33.5 38.7 0.0 22.9 34.5 | 42.3
-CLAN | Adv | 87.0 27.1 79.6 27.3 23.3 28.3 35.5 24.2 83.6 27.4 74.2 58.6 28.0 76.2 33.1 36.7 6.7 31.9 31.4 | 43.2
-All Structure | Adv | 91.5 47.5 82.5 31.3 25.6 33.0 33.7 25.8 82.7 28.8 82.7 62.4 30.8 85.2 27.7 34.5 6.4 25.2 24.4 | 45.4
-CBST-SP | ST | 88 56.2 77 27.4 22.4 40.7 47.3 40.9 82.4 21.6 60.3 50.2 20.4 83.8 35 51 15.2 20.6 37 | 46.2
-SISC | ST | 91.0 49.3 79.9 24.4 27.9 37.9 45.1 45.1 81.3 19.0 61.7 63.9 28.0 86.5 23.9 42.3 41.9 33.1 44.4 | 48.7
-SISC+PWL | ST | 89.0 45.2 78.2 22.9 27.3 37.4 46.1 43.8 82.9 18.6 61.2 60.4 26.7 85.4 35.9 44.9 36.4 37.2 49.3 | 49.0
+ResNet-38|-|70.0 23.7 67.8 15.4 18.1 40.2 41.9 25.3 78.8 11.7 31.4 62.9 29.8 60.1 21.5 26.8 7.7 28.1 12.0|35.4
+AdaptSetNet|Adv|86.5 36.0 79.9 23.4 23.3 23.9 35.2 14.8 83.4 33.3 75.6 58.5 27.6 73.7 32.5 35.4 3.9 30.1 28.1|42.4
+Saleh et al.|ST|79.8 29.3 77.8 24.2 21.6 6.9 23.5 44.2 80.5 38.0 76.2 52.7 22.2 83.0 32.3 41.3 27.0 19.3 27.7|42.5
+MinEnt|ST|86.2 18.6 80.3 27.2 24.0 23.4 33.5 24.7 83.3 31.0 75.6 54.6 25.6 85.2 30.0 10.9 0.1 21.3 37.1|42.3
+DLOW|Adv|87.1 33.5 80.5 24.5 13.2 29.8 29.5 26.6 82.6 26.7 81.8 55.9 25.3 78.0 33.5 38.7 0.0 22.9 34.5|42.3
+CLAN|Adv|87.0 27.1 79.6 27.3 23.3 28.3 35.5 24.2 83.6 27.4 74.2 58.6 28.0 76.2 33.1 36.7 6.7 31.9 31.4|43.2
+All Structure|Adv|91.5 47.5 82.5 31.3 25.6 33.0 33.7 25.8 82.7 28.8 82.7 62.4 30.8 85.2 27.7 34.5 6.4 25.2 24.4|45.4
+CBST-SP|ST|88 56.2 77 27.4 22.4 40.7 47.3 40.9 82.4 21.6 60.3 50.2 20.4 83.8 35 51 15.2 20.6 37|46.2
+SISC|ST|91.0 49.3 79.9 24.4 27.9 37.9 45.1 45.1 81.3 19.0 61.7 63.9 28.0 86.5 23.9 42.3 41.9 33.1 44.4|48.7
+SISC+PWL|ST|89.0 45.2 78.2 22.9 27.3 37.4 46.1 43.8 82.9 18.6 61.2 60.4 26.7 85.4 35.9 44.9 36.4 37.2 49.3|49.0
 """
 
 # The same with mIoU over 16 classes and mIoU* over 13
 _TABLE_2 = """
-ResNet-38 | - | 32.6 21.5 46.5 4.81 0.03 26.5 14.8 13.1 70.8 60.3 56.6 3.5 74.1 20.4 8.9 13.1 | 29.2 33.6
-Road | Adv | 77.7 30.0 77.5 9.6 0.3 25.8 10.3 15.6 77.6 79.8 44.5 16.6 67.8 14.5 7.0 23.8 | 36.2 41.8
-AdaptSetNet | Adv | 81.7 39.1 78.4 11.1 0.3 25.8 6.8 9.0 79.1 80.8 54.8 21.0 66.8 34.7 13.8 29.9 | 39.6 45.8
-MinEnt | ST | 73.5 29.2 77.1 7.7 0.2 27.0 7.1 11.4 76.7 82.1 57.2 21.3 69.4 29.2 12.9 27.9 | 38.1 44.2
-CLAN | Adv | 81.3 37.0 80.1 - - - 16.1 13.7 78.2 81.5 53.4 21.2 73.0 32.9 22.6 30.7 | - 47.8
-All Structure | Adv | 91.7 53.5 77.1 2.5 0.2 27.1 6.2 7.6 78.4 81.2 55.8 19.2 82.3 30.3 17.1 34.3 | 41.5 48.7
-CBST | ST | 53.6 23.7 75.0 12.5 0.3 36.4 23.5 26.3 84.8 74.7 67.2 17.5 84.5 28.4 15.2 55.8 | 42.5 48.4
-SISC | ST | 73.7 34.4 78.7 13.7 2.9 36.6 28.2 22.3 86.1 76.8 65.3 20.5 81.7 31.4 13.9 47.3 | 44.4 50.8
-SISC+PWL | ST | 59.2 30.2 68.5 22.9 1.0 36.2 32.7 28.3 86.2 75.4 68.6 27.7 82.7 26.3 24.3 52.7 | 45.2 51.0
+ResNet-38|-|32.6 21.5 46.5 4.81 0.03 26.5 14.8 13.1 70.8 60.3 56.6 3.5 74.1 20.4 8.9 13.1|29.2 33.6
+Road|Adv|77.7 30.0 77.5 9.6 0.3 25.8 10.3 15.6 77.6 79.8 44.5 16.6 67.8 14.5 7.0 23.8|36.2 41.8
+AdaptSetNet|Adv|81.7 39.1 78.4 11.1 0.3 25.8 6.8 9.0 79.1 80.8 54.8 21.0 66.8 34.7 13.8 29.9|39.6 45.8
+MinEnt|ST|73.5 29.2 77.1 7.7 0.2 27.0 7.1 11.4 76.7 82.1 57.2 21.3 69.4 29.2 12.9 27.9|38.1 44.2
+CLAN|Adv|81.3 37.0 80.1 - - - 16.1 13.7 78.2 81.5 53.4 21.2 73.0 32.9 22.6 30.7|- 47.8
+All Structure|Adv|91.7 53.5 77.1 2.5 0.2 27.1 6.2 7.6 78.4 81.2 55.8 19.2 82.3 30.3 17.1 34.3|41.5 48.7
+CBST|ST|53.6 23.7 75.0 12.5 0.3 36.4 23.5 26.3 84.8 74.7 67.2 17.5 84.5 28.4 15.2 55.8|42.5 48.4
+SISC|ST|73.7 34.4 78.7 13.7 2.9 36.6 28.2 22.3 86.1 76.8 65.3 20.5 81.7 31.4 13.9 47.3|44.4 50.8
+SISC+PWL|ST|59.2 30.2 68.5 22.9 1.0 36.2 32.7 28.3 86.2 75.4 68.6 27.7 82.7 26.3 24.3 52.7|45.2 51.0
 """
 
 
@@ -44,9 +43,9 @@ class PublishedRow:
     """One row of Table 1 or 2."""
 
     method: str
-    kind: str  # Adv | ST | - (source only)
-    per_class: Dict[str, Optional[float]]  # class name -> IoU in percent
-    means: Dict[int, Optional[float]]  # number of classes -> mean IoU in percent, as printed
+    kind: str  # Adv|ST|- (source only)
+    per_class: dict[str, float | None]  # class name -> IoU in percent
+    means: dict[int, float | None]  # number of classes -> mean IoU in percent, as printed
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class Gain:
     gain: float
 
 
-def _parse(text: str, classes: int, means: Tuple[int, ...]) -> Tuple[PublishedRow, ...]:
-    def number(cell: str) -> Optional[float]:
+def _parse(text: str, classes: int, means: tuple[int, ...]) -> tuple[PublishedRow, ...]:
+    def number(cell: str) -> float | None:
         return None if cell == "-" else float(cell)
 
     rows = []
@@ -124,7 +123,7 @@ _GTA5_ROWS = {"source-only": "ResNet-38", "cbst-sp": "CBST-SP", "sisc": "SISC", 
 _SYNTHIA_ROWS = {"source-only": "ResNet-38", "cbst": "CBST", "sisc": "SISC", "sisc-pwl": "SISC+PWL"}
 
 
-def published_table(source: str) -> Tuple[PublishedRow, ...]:
+def published_table(source: str) -> tuple[PublishedRow, ...]:
     """All rows for `source`, "gta5" (Table 1) or "synthia" (Table 2).
 
     Raises: ValueError for another source.
@@ -135,18 +134,18 @@ def published_table(source: str) -> Tuple[PublishedRow, ...]:
     return tables[source]
 
 
-def published_rows(source: str) -> Dict[str, PublishedRow]:
+def published_rows(source: str) -> dict[str, PublishedRow]:
     """METHOD -> the row it is compared with: those trained from the same ResNet-38 source model."""
     table = {row.method: row for row in published_table(source)}
     names = _GTA5_ROWS if source == "gta5" else _SYNTHIA_ROWS
     return {method: table[name] for method, name in names.items()}
 
 
-def published_row(source: str, method: str) -> Optional[PublishedRow]:
+def published_row(source: str, method: str) -> PublishedRow | None:
     """The published row of one METHOD, None where the paper has none (st; cbst for GTA-V; cbst-sp for SYNTHIA)."""
     return published_rows(source).get(method)
 
 
-def disagreement(source: str, row: PublishedRow, classes: int) -> Optional[Tuple[float, float]]:
+def disagreement(source: str, row: PublishedRow, classes: int) -> tuple[float, float] | None:
     """(printed, recomputed) mean over `classes` where the two differ in the paper, else None."""
     return DISAGREEMENTS.get((1 if source == "gta5" else 2, row.method, classes))

@@ -1,4 +1,4 @@
-"""The two heads on ResNet-38's last feature map: per-pixel classes, and the classes present in the image (Sec. 4.1.2)."""
+"""The two heads on ResNet-38's last feature map: the class of each pixel, the classes of the image (Sec. 4.1.2)."""
 
 from __future__ import annotations
 

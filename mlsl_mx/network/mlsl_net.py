@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
 from mxnet.gluon import nn
 
 from mlsl_mx.network.heads import SegmentationHead, WeakLabelHead
@@ -16,6 +14,9 @@ class MLSLNet(nn.HybridBlock):
     All shapes are known at construction, and `initialize(ctx=...)` draws what the recipe asks for: weights from a
     normal of variance 2 / fan_in, biases and betas 0, gammas 1. Biases and betas learn at twice the rate and do not
     decay (`lr_mult` 2, `wd_mult` 0). A parameter's name, less the network's prefix, is its name in the release.
+
+    Hybridized with `static_shape=True`, record one forward pass for each backward pass: after two in one recording
+    MXNet 1.9.1 silently computes wrong gradients, from then on. `static_alloc=True` alone has no such limit.
 
     Args:
         num_classes: C.
@@ -38,7 +39,7 @@ class MLSLNet(nn.HybridBlock):
         weak_label_head: bool = True,
         *,
         head_relu: str = "every_layer",
-        dropout: Tuple[float, float] = (0.3, 0.5),
+        dropout: tuple[float, float] = (0.3, 0.5),
         frozen_statistics: bool = True,
     ):
         super().__init__()

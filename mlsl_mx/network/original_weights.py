@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -21,23 +20,24 @@ from mlsl_mx.runs import whole_file
 
 SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
 WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
+LAST_LAYER = re.compile(r"linear(\d+)_weight")
 CLASSIFIER_NAME = "linear1000_weight"
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Which tensors came from the file; names without `arg:` and `aux:`, sorted."""
+    """What came from the file and what did not; names without `arg:` and `aux:`, sorted."""
 
-    matched: Tuple[str, ...]  # taken from the file
-    missing: Tuple[str, ...]  # not in the file: a head that keeps, or is given, its random initialisation
-    extra: Tuple[str, ...]  # in the file, for a head that is not wanted: left out
+    matched: tuple[str, ...]  # taken from the file
+    missing: tuple[str, ...]  # of the network, not taken from the file: a head that stays as initialised
+    extra: tuple[str, ...]  # of the file, not used: a head that is not wanted
 
     def __str__(self) -> str:
         lines = [f"{len(self.matched)} tensors loaded"]
         if self.missing:
-            lines.append(f"not in the file, so initialised at random: {', '.join(self.missing)}")
+            lines.append(f"not loaded, so left as initialised at random: {', '.join(self.missing)}")
         if self.extra:
-            lines.append(f"in the file, but not used: {', '.join(self.extra)}")
+            lines.append(f"not used of the file: {', '.join(self.extra)}")
         return "; ".join(lines)
 
 
@@ -70,7 +70,7 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
 
 
 def save_original(net: MLSLNet, path) -> None:
-    """Write all parameters of `net` in the release's naming, whole or not at all; `load_original` gets them back exactly.
+    """Write all parameters of `net` in the release's naming, whole or not at all; an exact round trip.
 
     Raises: InputError if the file cannot be written.
     """
@@ -82,11 +82,11 @@ def save_original(net: MLSLNet, path) -> None:
         nd.save(str(temporary), named)
 
 
-def _named_parameters(net: MLSLNet) -> Dict[str, gluon.Parameter]:
+def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:
     return {name[len(net.prefix) :]: parameter for name, parameter in net.collect_params().items()}
 
 
-def _read(path: Path) -> Dict[str, nd.NDArray]:
+def _read(path: Path) -> dict[str, nd.NDArray]:
     """Tensors by name without `arg:` or `aux:`."""
     if not path.is_file():
         raise InputError(f"{path}: no such file: give the path of a .params file")
@@ -109,30 +109,28 @@ def _read(path: Path) -> Dict[str, nd.NDArray]:
 def _compare(parameters, saved, part: str, path: Path) -> LoadReport:
     """Raises: InputError for what is missing, unknown or of a wrong shape and may not be."""
 
-    def is_trunk(name):
-        return not (SEGMENTATION_NAME.fullmatch(name) or WEAK_LABEL_NAME.fullmatch(name))
-
-    no_weak_labels = not any(WEAK_LABEL_NAME.fullmatch(name) for name in saved)
-    wanted = {name for name in parameters if part == "all" or is_trunk(name)}
-    missing = wanted - set(saved)
-    spare = {name for name in missing if no_weak_labels and WEAK_LABEL_NAME.fullmatch(name)}
-    extra = set(saved) - wanted
-    has_weak_labels = any(WEAK_LABEL_NAME.fullmatch(name) for name in wanted)
-    unused = {
-        name
-        for name in extra
-        if (part == "trunk" and not is_trunk(name)) or (not has_weak_labels and WEAK_LABEL_NAME.fullmatch(name))
-    }
+    present = set(saved)
+    weak_label_head = {name for name in set(parameters) | present if WEAK_LABEL_NAME.fullmatch(name)}
+    heads = weak_label_head | {name for name in set(parameters) | present if SEGMENTATION_NAME.fullmatch(name)}
+    wanted = set(parameters) - (heads if part == "trunk" else set())
+    # A head may be absent as a whole from the file, or from what is wanted; half of one is a damaged file.
+    optional = heads if part == "trunk" else weak_label_head
+    spare = wanted & weak_label_head if not present & weak_label_head else set()
+    unused = present & optional if not wanted & optional else set()
     mis_shaped = [
         f"{name} {saved[name].shape} instead of {parameters[name].shape}"
-        for name in sorted(wanted & set(saved))
+        for name in sorted(wanted & present)
         if saved[name].shape != parameters[name].shape
     ]
-    faults = {"missing": sorted(missing - spare), "unknown": sorted(extra - unused), "of a wrong shape": mis_shaped}
+    faults = {
+        "missing": sorted(wanted - present - spare),
+        "unknown": sorted(present - wanted - unused),
+        "of a wrong shape": mis_shaped,
+    }
     if any(faults.values()):
         raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(saved, faults)}")
     return LoadReport(
-        matched=tuple(sorted(wanted & set(saved))),
+        matched=tuple(sorted(wanted & present)),
         missing=tuple(sorted(set(parameters) - wanted | spare)),
         extra=tuple(sorted(unused)),
     )
@@ -150,10 +148,9 @@ def _listed(faults) -> str:
 def _remedy(saved, faults) -> str:
     if CLASSIFIER_NAME in saved:
         return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
-    classes = [re.fullmatch(r"linear(\d+)_weight", name) for name in saved]
-    if any(faults["missing"]) and any(faults["unknown"]) and any(classes):
-        counts = ", ".join(match.group(1) for match in classes if match)
-        return f"the file's segmentation head is for {counts} classes: set num_classes to that"
+    other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
+    if other_classes:
+        return f"the file's segmentation head is for {other_classes[0]} classes: set num_classes to that"
     if faults["of a wrong shape"]:
         return "use the width that the file was made with"
     return "use another file"

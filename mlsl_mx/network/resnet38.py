@@ -8,7 +8,6 @@ original release: `res4b3_branch2a_weight`, `bn4b3_branch2a_gamma`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Tuple
 
 from mxnet.gluon import nn
 from mxnet.initializer import MSRAPrelu
@@ -28,14 +27,14 @@ class Level:
 
     number: int
     blocks: int
-    channels: Tuple[int, ...]  # at width 1
-    kernels: Tuple[int, ...] = (3, 3)
+    channels: tuple[int, ...]  # at width 1
+    kernels: tuple[int, ...] = (3, 3)
     stride: int = 1  # of the first convolution and the projection
-    first_dilations: Tuple[int, ...] = (1, 1)  # in the first block
-    dilations: Tuple[int, ...] = (1, 1)  # in the other blocks
+    first_dilations: tuple[int, ...] = (1, 1)  # in the first block
+    dilations: tuple[int, ...] = (1, 1)  # in the other blocks
 
     @property
-    def block_names(self) -> List[str]:
+    def block_names(self) -> list[str]:
         """4a, 4b1, 4b2, ..."""
         return [f"{self.number}a"] + [f"{self.number}b{i}" for i in range(1, self.blocks)]
 
@@ -150,7 +149,7 @@ class ResNet38(nn.HybridSequential):
         frozen_statistics: see BatchNormReLU.
     """
 
-    def __init__(self, width: float = 1.0, dropout: Tuple[float, float] = (0.3, 0.5), frozen_statistics: bool = True):
+    def __init__(self, width: float = 1.0, dropout: tuple[float, float] = (0.3, 0.5), frozen_statistics: bool = True):
         super().__init__(prefix="")
         rates = {6: dropout[0], 7: dropout[1]}
         channels = scaled(64, width)

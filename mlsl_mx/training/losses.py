@@ -29,7 +29,7 @@ def segmentation_loss(logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: 
     log_probability = nd.pick(nd.log_softmax(logits, axis=1), train_ids * counts, axis=1)  # (B, h, w)
     if hard_examples:
         counts = counts * _is_hard(log_probability, counts)
-    return -(log_probability * counts).sum() / nd.maximum(counts.sum(), 1)
+    return (-log_probability * counts).sum() / nd.maximum(counts.sum(), 1)
 
 
 def _is_hard(log_probability: nd.NDArray, counts: nd.NDArray) -> nd.NDArray:
@@ -43,7 +43,7 @@ def _is_hard(log_probability: nd.NDArray, counts: nd.NDArray) -> nd.NDArray:
 
 
 def weak_label_loss(weak_logits: nd.NDArray, weak_labels: nd.NDArray) -> nd.NDArray:
-    """Binary cross-entropy of the classes of an image, Eq. 5, from logits: log(1 + e^x) - c x, stable for any x.
+    """Binary cross-entropy of an image's classes, Eq. 5; stable, as -log sigmoid(x) is softrelu(-x).
 
     Normaliser: classes times images, B * C; every class of every image counts.
 
@@ -53,4 +53,6 @@ def weak_label_loss(weak_logits: nd.NDArray, weak_labels: nd.NDArray) -> nd.NDAr
 
     Returns: (1,) float32.
     """
-    return (nd.Activation(weak_logits, act_type="softrelu") - weak_labels * weak_logits).mean()
+    present = nd.Activation(-weak_logits, act_type="softrelu")  # (B, C)
+    absent = nd.Activation(weak_logits, act_type="softrelu")
+    return (weak_labels * present + (1 - weak_labels) * absent).mean()

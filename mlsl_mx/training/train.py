@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable
 
 import mxnet as mx
 import numpy as np
@@ -13,20 +13,11 @@ from mxnet import autograd, gluon
 from tqdm import tqdm
 
 from mlsl_mx.config import Optimizer
+from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.runs import RunLog, read_json, write_json
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Crops of one step: images (B, 3, s, s) float32, train_ids (B, s/8, s/8) uint8, weak_labels (B, C) float32."""
-
-    images: np.ndarray
-    train_ids: np.ndarray
-    weak_labels: np.ndarray
-    names: Sequence[str]
 
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):

@@ -1,0 +1,201 @@
+"""The command line: one subcommand a stage. Parse, call, print; no logic. MXNet is loaded only when a stage runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import List, Optional
+
+from mlsl_mx import __version__
+from mlsl_mx.errors import InputError
+
+EPILOG = """\
+The stages in order, as `make gta2city` calls them:
+  mlsl make-miniature --root runs/miniature/data
+  mlsl train-source   --experiment experiments/miniature/gta2city.yaml --run runs/a --data runs/miniature/data
+  mlsl pseudo-label   --round 0 ... ; mlsl self-train --round 0 ... ; mlsl evaluate --round 0 ...
+  mlsl report ...
+Every stage can be started again: a finished one is a no-op, an interrupted one goes on.
+Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 interrupted."""
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one subcommand. Returns: the exit code."""
+    # MXNet's default on some machines is one thread, at half the speed of two.
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        text = options.call(options)
+        if text:
+            print(text)
+        return 0
+    except InputError as problem:
+        print(f"mlsl {options.command}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"mlsl {options.command}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="mlsl",
+        description="MLSL: self-training with SISC pseudo-labels and pseudo weak-labels, from game frames to real streets.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mlsl-mx {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = _add(commands, "make-miniature", _make_miniature, "render the embedded miniature data sets")
+    command.add_argument("--root", type=Path, required=True, help="folder for gta5/, synthia/ and cityscapes/")
+    command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
+    command.add_argument("--preview", type=Path, help="also write a picture of three scenes with their labels")
+
+    command = _add(commands, "check-data", _check_data, "tell what is missing, truncated, mis-sized or wrongly coded")
+    _add_experiment(command)
+    _add_roots(command)
+
+    command = _add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)")
+    command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
+
+    command = _add_stage(commands, "import-weights", _import_weights, "take a published source model instead of training it")
+    command.add_argument("--weights", type=Path, required=True, help=".params in the naming of the original release")
+
+    for name, call, text in (
+        ("pseudo-label", _pseudo_label, "label the target's training images with the weights before this round (Sec. 3.2)"),
+        ("diagnose", _diagnose, "measure on validation images how good such labels are; fed back to nothing"),
+        ("self-train", _self_train, "train on source labels and pseudo-labels (Eq. 3, 7)"),
+    ):
+        _add_stage(commands, name, call, text).add_argument(
+            "--round", type=int, required=True, metavar="R", help="0, 1, ..."
+        )
+
+    command = _add_stage(commands, "evaluate", _evaluate, "IoU of a round or of the source model on the validation images")
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--round", type=int, metavar="R", help="the weights after round R")
+    which.add_argument("--source", action="store_true", help="the source model")
+
+    _add_stage(commands, "report", _report, "tables beside the paper's, charts and panels, as text, md, json and html")
+
+    command = _add(commands, "study", _study, "mean and spread over the seeds of several runs")
+    command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories that differ in their seed")
+    command.add_argument("--out", type=Path, required=True, help="folder for study.md and study.json")
+    return parser
+
+
+def _add(commands, name: str, call, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(call=call)
+    return command
+
+
+def _add_stage(commands, name: str, call, text: str) -> argparse.ArgumentParser:
+    command = _add(commands, name, call, text)
+    _add_experiment(command)
+    _add_roots(command)
+    command.add_argument("--method", help="source-only, st, cbst, cbst-sp, sisc or sisc-pwl: a file of experiments/methods")
+    command.add_argument("--run", type=Path, required=True, help="run directory: everything is written there")
+    command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+    command.add_argument("--ctx", default="cpu", help="device: cpu or gpu(0); default cpu")
+    command.add_argument("--rounds", type=int, help="number of rounds, instead of the experiment's")
+    return command
+
+
+def _add_experiment(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--experiment", type=Path, required=True, help="a file of experiments/")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, e.g. pseudo_labels.patches=25"
+    )
+
+
+def _add_roots(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, help="folder that holds gta5/, synthia/ and cityscapes/")
+    for dataset in ("gta5", "synthia", "cityscapes"):
+        command.add_argument(f"--{dataset}", type=Path, help=f"the folder of {dataset} where it is elsewhere")
+
+
+def _job(options: argparse.Namespace):
+    from mlsl_mx.stages import open_job
+
+    settings = list(options.set)
+    if options.rounds is not None:
+        settings.append(f"self_training.rounds={options.rounds}")
+    return open_job(
+        experiment=options.experiment,
+        method=options.method,
+        settings=settings,
+        run=options.run,
+        roots=_roots(options),
+        seed=options.seed,
+        ctx=options.ctx,
+    )
+
+
+def _roots(options: argparse.Namespace):
+    given = {name: getattr(options, name) for name in ("gta5", "synthia", "cityscapes")}
+    return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
+
+
+def _make_miniature(options):
+    from mlsl_mx import stages
+
+    return stages.make_miniature(options.root, options.seed, options.preview)
+
+
+def _check_data(options):
+    from mlsl_mx import stages
+
+    return stages.check_data(options.experiment, options.set, _roots(options))
+
+
+def _train_source(options):
+    from mlsl_mx import stages
+
+    return stages.train_source(_job(options), options.imagenet)
+
+
+def _import_weights(options):
+    from mlsl_mx import stages
+
+    return stages.import_weights(_job(options), options.weights)
+
+
+def _pseudo_label(options):
+    from mlsl_mx import stages
+
+    return stages.pseudo_label(_job(options), options.round)
+
+
+def _diagnose(options):
+    from mlsl_mx import stages
+
+    return stages.diagnose(_job(options), options.round)
+
+
+def _self_train(options):
+    from mlsl_mx import stages
+
+    return stages.self_train(_job(options), options.round)
+
+
+def _evaluate(options):
+    from mlsl_mx import stages
+
+    return stages.evaluate_weights(_job(options), None if options.source else options.round)
+
+
+def _report(options):
+    from mlsl_mx import stages
+
+    return stages.report(_job(options))
+
+
+def _study(options):
+    from mlsl_mx.evaluation.study import write_study
+
+    return write_study(options.runs, options.out)

@@ -1,0 +1,269 @@
+"""The three data sets as lists of images with (or, for a target to adapt to, without) labels."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Callable, Sequence
+
+import mxnet as mx
+import numpy as np
+from gluoncv.data.segbase import SegmentationDataset
+
+from mlsl_mx.data.image_files import read_image, size_text
+from mlsl_mx.data.label_files import WrongLabels, read_pseudo_label, read_train_ids
+from mlsl_mx.data.transforms import resized, resized_labels
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import IGNORE, ClassSet
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a data set keeps its files, and where to get it."""
+
+    title: str
+    image: str  # pattern of an entry in a list
+    label: str  # the label file that belongs to it
+    obtain: str
+
+
+LAYOUTS = {
+    "gta5": Layout(
+        "GTA-V",
+        r"images/(.+)\.\w+",
+        r"labels/\1.png",
+        "Playing for Data, download.visinf.tu-darmstadt.de/data/from_games: unpack all ten parts of images and labels",
+    ),
+    "synthia": Layout(
+        "SYNTHIA-RAND-CITYSCAPES",
+        r"RGB/(.+)\.\w+",
+        r"GT/LABELS/\1.png",
+        "synthia-dataset.net: the subset SYNTHIA-RAND-CITYSCAPES, not SYNTHIA-RAND-CVPR16",
+    ),
+    "cityscapes": Layout(
+        "Cityscapes",
+        r"leftImg8bit/(.+)_leftImg8bit\.\w+",
+        r"gtFine/\1_gtFine_labelIds.png",
+        "www.cityscapes-dataset.com (registration): leftImg8bit_trainvaltest.zip, and gtFine_trainvaltest.zip for val",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """The label files of a data set's images, in the same order, and how one is read."""
+
+    paths: tuple[Path, ...]
+    read: Callable[[Path], np.ndarray]
+    resize: bool  # files of another size are resized with their image; pseudo-labels must fit
+
+
+class SceneDataset(SegmentationDataset):
+    """Street scenes by index. Files are opened when asked for; without a label source no label file is even looked for.
+
+    For gluoncv's tools it is a segmentation data set: `num_class`, `pred_offset`, and items of (image, int32 mask with
+    -1 = ignore) as NDArrays, or (image, name) without labels.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        root: Path,
+        entries: Sequence[str],
+        classes: ClassSet,
+        size: tuple[int, int] | None,
+        labels: LabelSource | None,
+        transform: Callable | None = None,
+    ):
+        mode = "test" if labels is None else "testval"
+        super().__init__(str(root), split=None, mode=mode, transform=transform)
+        self.kind = kind
+        self.entries = tuple(entries)
+        self.names = tuple(_name(entry) for entry in self.entries)
+        self.size = size
+        self._classes = classes
+        self._labels = labels
+
+    @property
+    def classes(self) -> ClassSet:
+        """Whose train ids the labels hold."""
+        return self._classes
+
+    @property
+    def num_class(self) -> int:
+        """C, under gluoncv's name."""
+        return self._classes.num_classes
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether `label` may be called."""
+        return self._labels is not None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with the list, the classes and the size: the key of cached statistics."""
+        parts = (self.kind, *self.entries, *self._classes.names, str(self.size))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int):
+        image = mx.nd.array(self.image(index), dtype="uint8")
+        if self.transform is not None:
+            image = self.transform(image)
+        if self._labels is None:
+            return image, self.names[index]
+        train_ids = self.label(index).astype(np.int32)
+        return image, mx.nd.array(np.where(train_ids == IGNORE, -1, train_ids), dtype="int32")
+
+    def image_path(self, index: int) -> Path:
+        """The image's file."""
+        return Path(self.root) / self.entries[index]
+
+    def label_path(self, index: int) -> Path:
+        """The label's file. Raises: RuntimeError if the data set was opened without labels."""
+        return self._open_labels().paths[index]
+
+    def image(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8, RGB, at `size` if that is given.
+
+        Raises: InputError naming the file if it is missing or unreadable.
+        """
+        pixels = self.stored_image(index)
+        return pixels if self.size is None else resized(pixels, self.size)
+
+    def label(self, index: int) -> np.ndarray:
+        """(H, W) uint8 train ids, 255 = ignore, at `size` if that is given.
+
+        Raises: InputError naming the file if it is missing, unreadable or holds unknown ids, or, for a pseudo-label,
+            is not of `size`; RuntimeError if the data set was opened without labels.
+        """
+        train_ids = self.stored_label(index)
+        if self.size is None or train_ids.shape == tuple(self.size):
+            return train_ids
+        if self._open_labels().resize:
+            return resized_labels(train_ids, self.size)
+        raise WrongLabels(
+            f"{self.label_path(index)}: is {size_text(train_ids.shape)}, but images are {size_text(self.size)}: "
+            "remove the round's folder and make its pseudo-labels again"
+        )
+
+    def stored_image(self, index: int) -> np.ndarray:
+        """The image at its file's own size. Raises: InputError as `image`."""
+        return read_image(self.image_path(index))
+
+    def stored_label(self, index: int) -> np.ndarray:
+        """The train ids at their file's own size. Raises: as `label`."""
+        labels = self._open_labels()
+        return labels.read(labels.paths[index])
+
+    def subset(self, indices: Sequence[int]) -> SceneDataset:
+        """Some of the images, in the order given."""
+        entries = [self.entries[i] for i in indices]
+        labels = self._labels
+        if labels is not None:
+            labels = LabelSource(tuple(labels.paths[i] for i in indices), labels.read, labels.resize)
+        return SceneDataset(self.kind, self.root, entries, self._classes, self.size, labels, self.transform)
+
+    def _open_labels(self) -> LabelSource:
+        if self._labels is None:
+            raise RuntimeError(f"{self.root}: these images were opened without labels, which must stay closed")
+        return self._labels
+
+
+def open_dataset(
+    kind: str, root: Path, images: Path, classes: ClassSet, size: tuple[int, int] | None, labels: bool
+) -> SceneDataset:
+    """The images that a list names, below `root`.
+
+    Args:
+        kind: "gta5", "synthia" or "cityscapes".
+        root: the data set's folder.
+        images: the list, UTF-8, one path relative to `root` a line; label paths are derived from it.
+        classes: whose train ids labels are given in.
+        size: (height, width) to which files of another size are resized; None leaves each file its own.
+        labels: whether labels may be read. If not, no label file is opened or even looked for.
+
+    Raises: InputError for a missing folder or a list that is missing, empty, not UTF-8, names an image twice or leads
+        out of `root`, or (with labels) does not follow the data set's layout.
+    """
+    layout, root = LAYOUTS[kind], Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder: put {layout.title} there ({layout.obtain})")
+    entries = read_list(images)
+    source = None
+    if labels:
+        paths = tuple(root / label for label in _label_entries(kind, root, entries, images))
+        source = LabelSource(paths, partial(read_train_ids, dataset=kind, classes=classes), resize=True)
+    return SceneDataset(kind, root, entries, classes, size, source)
+
+
+def with_pseudo_labels(dataset: SceneDataset, folder: Path) -> SceneDataset:
+    """The same images with the labels `folder`/NAME.png, palette PNGs of train ids that must be of the images' size."""
+    paths = tuple(Path(folder) / f"{name}.png" for name in dataset.names)
+    source = LabelSource(paths, partial(read_pseudo_label, classes=dataset.classes), resize=False)
+    return SceneDataset(dataset.kind, dataset.root, dataset.entries, dataset.classes, dataset.size, source)
+
+
+def read_list(path: Path) -> tuple[str, ...]:
+    """The image paths of a list; blank lines do not count.
+
+    Raises: InputError as `open_dataset`.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such list of images: see data_lists/") from None
+    except UnicodeDecodeError as problem:
+        raise InputError(f"{path}: not UTF-8 text (byte {problem.start}): save the list as UTF-8") from None
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem.strerror}): name a text file of image paths") from None
+    lines = {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    if not lines:
+        raise InputError(f"{path}: holds no image path: write one a line, relative to the data set's folder")
+    _check_lines(path, lines)
+    return tuple(lines.values())
+
+
+def _check_lines(path: Path, lines: dict[int, str]) -> None:
+    first_with = {}
+    for number, entry in lines.items():
+        pure = PurePosixPath(entry)
+        if pure.is_absolute() or ".." in pure.parts or not entry.isprintable() or not pure.name:
+            raise InputError(
+                f"{path}:{number}: {entry!r} is not a path below the data set's folder: write it relative, without .."
+            )
+        first = first_with.setdefault(_name(entry), number)
+        if first != number:
+            raise InputError(
+                f"{path}:{number}: {entry!r} has the name of line {first} ({lines[first]!r}): results are filed by "
+                "name, so keep one of them or rename the image"
+            )
+
+
+def _name(entry: str) -> str:
+    """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`."""
+    stem, ending = PurePosixPath(entry).stem, "_leftImg8bit"
+    return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem
+
+
+def _label_entries(kind: str, root: Path, entries: Sequence[str], images: Path) -> list[str]:
+    layout, template = LAYOUTS[kind], LAYOUTS[kind].label
+    if kind == "synthia" and not (root / "GT/LABELS").is_dir() and (root / "GT/labels").is_dir():
+        template = template.replace("LABELS", "labels")  # some copies' folder
+    matches = [re.fullmatch(layout.image, entry) for entry in entries]
+    if None in matches:
+        entry = entries[matches.index(None)]
+        raise InputError(
+            f"{images}: {entry!r} is not of the form {_example(layout)} by which {layout.title} finds its labels: "
+            "follow that layout"
+        )
+    return [match.expand(template) for match in matches]
+
+
+def _example(layout: Layout) -> str:
+    return layout.image.replace("(.+)", "NAME").replace(r"\.\w+", ".png")

@@ -1,0 +1,192 @@
+"""The miniature world: small stand-ins for the three data sets, rendered here, in their exact formats and layouts.
+
+With it the whole method runs without any download. Its numbers say nothing about the real data sets. The scenes are
+`miniature_scene.py`, what tells the data sets apart is `miniature_style.py`, the painting is `miniature_render.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from mlsl_mx.data import miniature_style
+from mlsl_mx.data.datasets import LAYOUTS, read_list
+from mlsl_mx.data.image_files import read_image
+from mlsl_mx.data.label_files import read_train_ids
+from mlsl_mx.data.miniature_render import render
+from mlsl_mx.data.miniature_scene import build_scene
+from mlsl_mx.data.miniature_style import Style
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import CLASSES, SYNTHIA_NAMES, class_set
+from mlsl_mx.runs import file_hash, read_json, write_bytes, write_json
+
+VERSION = 1  # of the generator: raise it when the same seed gives other pictures
+STAMP = "miniature.json"
+
+# Cityscapes' names for what no benchmark class covers. Its files have no licence plates (id -1 is not drawn), and
+# game frames show no lens and no bonnet.
+_VOID = {"static": 4, "dynamic": 5}
+_LENS = {"ego vehicle": 1, "rectification border": 2, "out of roi": 3, "parking": 9}
+
+
+def _synthia_ids() -> dict[str, int]:
+    """SYNTHIA has no terrain, trucks or trains to learn from; crates stand for its road works."""
+    ids = {c.name: c.synthia_id for c in CLASSES if c.synthia_id is not None}
+    own = {name: SYNTHIA_NAMES.index(name) for name in ("lanemarking", "parking-slot")}
+    return {**ids, **own, "static": SYNTHIA_NAMES.index("void"), "dynamic": SYNTHIA_NAMES.index("road-work")}
+
+
+@dataclass(frozen=True)
+class World:
+    """How one data set is rendered."""
+
+    style: Style
+    size: tuple[int, int]  # height, width
+    ids: dict[str, int]  # label name -> id in its files
+
+
+WORLDS = {
+    "gta5": World(
+        miniature_style.GTA5, (264, 480), {**{c.name: c.gta5_id for c in CLASSES}, **_VOID, "licence plate": 34}
+    ),
+    "synthia": World(miniature_style.SYNTHIA, (190, 320), _synthia_ids()),
+    "cityscapes": World(
+        miniature_style.CITYSCAPES, (256, 512), {**{c.name: c.cityscapes_id for c in CLASSES}, **_VOID, **_LENS}
+    ),
+}
+_LISTS = {
+    "gta5.txt": "gta5",
+    "synthia.txt": "synthia",
+    "cityscapes_train.txt": "cityscapes",
+    "cityscapes_val.txt": "cityscapes",
+}
+_UNLABELLED = "cityscapes_train.txt"  # adapting must not need target labels, so there are none
+
+
+def make_miniature(root: Path, lists: Path, seed: int) -> None:
+    """Render exactly the images that the lists name, with their labels; about half a minute on one core.
+
+    A picture depends on the seed and its own path in the data set alone. A set that is complete for this seed, these
+    lists and this generator is left as it is; `root`/miniature.json says so and is written last.
+
+    Args:
+        root: gets gta5/, synthia/ and cityscapes/.
+        lists: folder with gta5.txt, synthia.txt, cityscapes_train.txt and cityscapes_val.txt.
+        seed: 0 or more.
+
+    Raises: InputError for a list that is missing or damaged or does not follow its data set's layout, a negative seed,
+        or a folder that cannot be written.
+    """
+    root, lists = Path(root), Path(lists)
+    if seed < 0:
+        raise InputError(f"seed is {seed}: it must be 0 or more")
+    jobs = list(_jobs(root, lists))
+    hashes = {name: file_hash(lists / name) for name in _LISTS}
+    stamp = {"generator": VERSION, "seed": seed, "lists": hashes}
+    if _is_complete(root, stamp, jobs):
+        return
+    (root / STAMP).unlink(missing_ok=True)
+    for kind, entry, image_path, label_path in tqdm(jobs, desc="miniature data sets", unit="image"):
+        image, labels, instances = draw(kind, entry, seed)
+        write_bytes(image_path, _png(image[..., ::-1]))
+        if label_path is not None:
+            write_bytes(label_path, _label_file(kind, labels, instances))
+    write_json(root / STAMP, stamp)
+
+
+def draw(kind: str, entry: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One picture of a data set ("gta5", "synthia", "cityscapes"): a function of the arguments alone.
+
+    Returns: image (H, W, 3) uint8 RGB, the data set's own label ids (H, W) uint8, instances (H, W) uint16.
+    """
+    world = WORLDS[kind]
+    digest = hashlib.sha256(f"{seed}/{kind}/{entry}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
+    height, width = world.size
+    if kind == "gta5" and rng.random() < 0.04:
+        height -= 2  # like the originals of 1914x1046
+    scene = build_scene(world.style, rng, (height, width), frozenset(world.ids))
+    return render(scene, world.style, world.ids, rng)
+
+
+def write_preview(root: Path, out: Path) -> None:
+    """One PNG of a rendered set: a picture of each data set above its labels in the benchmark's colours.
+
+    Raises: InputError if `root` holds no complete miniature.
+    """
+    root = Path(root)
+    read_json(root / STAMP)
+    columns = [_preview_column(root, kind) for kind in WORLDS]
+    write_bytes(Path(out), _png(np.concatenate(columns, axis=1)[..., ::-1]))
+
+
+def _preview_column(root: Path, kind: str) -> np.ndarray:
+    """(2 x 200, 356, 3) RGB: of the labelled images the one that shows the most classes."""
+    layout, size = LAYOUTS[kind], (352, 196)  # width, height
+    read = {}
+    for path in sorted((root / kind).rglob("*.png")):
+        match = re.fullmatch(layout.image, path.relative_to(root / kind).as_posix())
+        label_path = root / kind / match.expand(layout.label) if match else None
+        if label_path is not None and label_path.is_file():
+            read[path] = read_train_ids(label_path, kind, class_set(19))
+    best = max(read, key=lambda path: len(np.unique(read[path])))
+    image = cv2.resize(read_image(best), size, interpolation=cv2.INTER_AREA)
+    colours = class_set(19).palette[cv2.resize(read[best], size, interpolation=cv2.INTER_NEAREST)]
+    framed = [np.pad(part, ((2, 2), (2, 2), (0, 0)), constant_values=255) for part in (image, colours)]
+    return np.concatenate(framed, axis=0)
+
+
+def _jobs(root: Path, lists: Path) -> Iterator[tuple[str, str, Path, Path | None]]:
+    """Data set, entry in its list, image file and label file (None where there shall be none)."""
+    for name, kind in _LISTS.items():
+        for entry in read_list(lists / name):
+            match = re.fullmatch(LAYOUTS[kind].image, entry)
+            if match is None or not entry.endswith(".png"):
+                raise InputError(
+                    f"{lists / name}: {entry!r} does not follow the layout {LAYOUTS[kind].image} with the ending .png: "
+                    "correct or remove the line"
+                )
+            label = None if name == _UNLABELLED else root / kind / match.expand(LAYOUTS[kind].label)
+            yield kind, entry, root / kind / entry, label
+
+
+def _is_complete(root: Path, stamp: dict, jobs) -> bool:
+    if not (root / STAMP).is_file() or read_json(root / STAMP) != stamp:
+        return False
+    return all(path.is_file() for job in jobs for path in job[2:] if path is not None)
+
+
+def _label_file(kind: str, labels: np.ndarray, instances: np.ndarray) -> bytes:
+    """A PNG as the data set has it: palette indices, 16-bit class and instance channels, or grey ids."""
+    if kind == "gta5":
+        return _palette_png(labels)
+    if kind == "synthia":  # cv2 writes blue first: class in red, instance in green
+        return _png(np.stack([np.zeros_like(instances), instances, labels.astype(np.uint16)], axis=-1))
+    return _png(labels)
+
+
+def _palette_png(labels: np.ndarray) -> bytes:
+    palette = np.zeros((256, 3), np.uint8)
+    for label_class in CLASSES:
+        palette[label_class.gta5_id] = label_class.colour
+    image, content = Image.fromarray(labels), io.BytesIO()
+    image.putpalette(palette.tobytes())
+    image.save(content, "png")
+    return content.getvalue()
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """`pixels` in cv2's channel order."""
+    done, content = cv2.imencode(".png", np.ascontiguousarray(pixels))
+    if not done:
+        raise ValueError(f"cv2 cannot encode {pixels.shape} {pixels.dtype} as PNG")
+    return content.tobytes()

@@ -1,0 +1,173 @@
+"""Which images an epoch shows, in which order, and the crops drawn from them.
+
+Crop k of an epoch is a pure function of (seed, epoch, k): the number of workers, their order and a resumed epoch change
+nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable, Iterator, NamedTuple, Sequence
+
+import cv2
+import numpy as np
+from mxnet.gluon.data import DataLoader, Dataset
+
+from mlsl_mx import config
+from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.image_files import size_text
+from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
+from mlsl_mx.errors import InputError
+
+SOURCE, TARGET = 0, 1
+
+# Last word of a seed that keeps each use's random numbers apart; crops use none, and NumPy reads a missing word as 0.
+_SUBSET, _ORDER = 1, 2
+_WORKER_PATIENCE = 600  # seconds for one batch, before a stuck worker is an error
+
+
+def source_subset(count: int, portion: float, seed: int) -> np.ndarray:
+    """The source images of a round: under one seed, a larger portion contains every smaller one.
+
+    Args:
+        count: of all source images.
+        portion: of them to choose, 0..1; at least one image if it is above 0.
+        seed: the run's.
+
+    Returns: (n,) int64 indices, n = portion * count rounded, in random order.
+    """
+    chosen = min(count, max(int(portion * count + 0.5), int(portion > 0)))
+    return np.random.default_rng((seed, 0, 0, _SUBSET)).permutation(count)[:chosen]
+
+
+def joint_order(num_source: int, num_target: int, seed: int, epoch: int) -> np.ndarray:
+    """One random permutation of the images of both domains.
+
+    Returns: (num_source + num_target, 2) int64, rows (SOURCE or TARGET, index within the domain).
+    """
+    pairs = [(SOURCE, index) for index in range(num_source)] + [(TARGET, index) for index in range(num_target)]
+    pairs = np.array(pairs, np.int64).reshape(-1, 2)
+    return np.random.default_rng((seed, epoch, 0, _ORDER)).permutation(pairs)
+
+
+def classes_present(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """(C,) float32 of 0 and 1: the weak label that ground truth gives."""
+    histogram = cv2.calcHist([train_ids], [0], None, [256], [0, 256]).ravel()
+    return (histogram[:num_classes] > 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The images of one domain and how their crops are drawn and weakly labelled."""
+
+    dataset: SceneDataset  # with ground truth (source) or pseudo-labels (target)
+    weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) uint8 -> (C,) float32
+    scope: str = "crop"  # what the rule sees: the crop | the whole image
+    mined: tuple[int, ...] = ()  # train ids that a crop may be centred on
+    mining_probability: float = 0.0
+
+
+class TrainingCrops(Dataset):
+    """The crops of one epoch, by position.
+
+    Item k is (image (3, s, s) float32, normalised; train ids (s/8, s/8) uint8; weak labels (C,) float32), NumPy arrays
+    all. Positions beyond the order start it over with fresh crops, which is how the last batch is filled up.
+
+    Args:
+        domains: SOURCE and TARGET; a single one for source training.
+        order: (n, 2) rows (domain, index), as from `joint_order`.
+        crops: size, scale, flip.
+        seed: the run's.
+        epoch: counted through the whole run (or any number of its own), so that no two epochs draw the same.
+    """
+
+    def __init__(self, domains: Sequence[Domain], order: np.ndarray, crops: config.Crops, seed: int, epoch: int):
+        self.domains = tuple(domains)
+        self.order = np.asarray(order)
+        self.crops = crops
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def name(self, k: int) -> str:
+        """The image of position k, for messages."""
+        domain, index = self._at(k)
+        return domain.dataset.names[index]
+
+    def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        domain, index = self._at(k)
+        rng = np.random.default_rng((self.seed, self.epoch, k))
+        image, train_ids = domain.dataset.image(index), domain.dataset.label(index)
+        if image.shape[:2] != train_ids.shape:
+            raise InputError(
+                f"{domain.dataset.label_path(index)}: is {size_text(train_ids.shape)}, "
+                f"its image {size_text(image.shape)}: set source.size, to which both are then resized"
+            )
+        image, crop_ids = training_crop(image, train_ids, rng, self.crops, domain.mined, domain.mining_probability)
+        weak_labels = domain.weak_label_rule(crop_ids if domain.scope == "crop" else train_ids)
+        return normalise(image), labels_at_stride(crop_ids), weak_labels
+
+    def _at(self, k: int) -> tuple[Domain, int]:
+        domain, index = self.order[k % len(self.order)]
+        return self.domains[domain], int(index)
+
+
+class Batch(NamedTuple):
+    """B crops and the names of their images."""
+
+    images: np.ndarray  # (B, 3, s, s) float32, normalised
+    train_ids: np.ndarray  # (B, s/8, s/8) uint8, 255 = ignore
+    weak_labels: np.ndarray  # (B, C) float32
+    names: tuple[str, ...]
+
+
+def num_batches(crops: TrainingCrops, batch: int) -> int:
+    """Batches of an epoch; the last one is filled up, so that the network sees one shape."""
+    return -(-len(crops) // batch)
+
+
+def load_batches(crops: TrainingCrops, batch: int, workers: int = 0, start: int = 0) -> Iterator[Batch]:
+    """The batches of an epoch in their order.
+
+    Args:
+        crops: of the epoch.
+        batch: B.
+        workers: processes that draw crops ahead of time; 0 draws them here. They hand NumPy arrays through pipes, never
+            mx.nd through shared memory, of which containers have little.
+        start: batches already done, when an epoch is resumed.
+
+    Raises: InputError naming the file that cannot be used, from workers too.
+    """
+    if not len(crops):
+        raise InputError("no image to train on: the list or the portion of source images is empty")
+    positions = [range(i * batch, (i + 1) * batch) for i in range(start, num_batches(crops, batch))]
+    with _single_threaded_cv2(workers > 0):
+        loader = DataLoader(
+            crops,
+            batch_sampler=positions,
+            batchify_fn=_stacked,
+            num_workers=workers,
+            timeout=_WORKER_PATIENCE,
+            auto_reload=False,
+        )
+    for ks, arrays in zip(positions, loader):
+        yield Batch(*arrays, names=tuple(crops.name(k) for k in ks))
+
+
+def _stacked(items) -> tuple[np.ndarray, ...]:
+    return tuple(np.stack(arrays) for arrays in zip(*items))
+
+
+@contextmanager
+def _single_threaded_cv2(wanted: bool):
+    """What is forked meanwhile inherits it: cv2's threads do not survive a fork, and workers are enough of them."""
+    threads = cv2.getNumThreads()
+    if wanted:
+        cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

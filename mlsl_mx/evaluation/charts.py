@@ -1,0 +1,105 @@
+"""Two plain charts as inline SVG. Colours are the CSS variables `--METHOD` of the page, so both themes fit."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Optional, Sequence
+
+WIDTH = 430  # of the view box: the page scales the picture to the column
+
+Values = Sequence[Optional[float]]
+
+
+def line_chart(title: str, unit: str, x_labels: Sequence[str], series: dict[str, tuple[str, Values]]) -> str:
+    """One line a method over the rounds.
+
+    Args:
+        series: key (names the colour variable) -> (label at the line's end, one value or None for each x label).
+    """
+    values = [v for _, line in series.values() for v in line if v is not None]
+    left, right, top, bottom, height = 34, 84, 12, 190, 222
+    ticks = _ticks(min(values), max(values))
+    step = (WIDTH - left - right) / max(1, len(x_labels) - 1)
+
+    def y(value: float) -> float:
+        return bottom - (value - ticks[0]) / (ticks[-1] - ticks[0]) * (bottom - top)
+
+    parts = [_tick_line(left, WIDTH - right, y(tick), f"{tick:g}") for tick in ticks]
+    for index, text in enumerate(x_labels):
+        parts.append(f'<text x="{left + index * step:.1f}" y="{bottom + 18}" class=axis>{escape(text)}</text>')
+    ends = []
+    for key, (label, line) in series.items():
+        points = [(left + i * step, y(v), v) for i, v in enumerate(line) if v is not None]
+        parts.append(_line(key, label, unit, points))
+        ends.append([points[-1][1] + 4, key, label, points[-1][0] + 9])
+    parts += [f'<text x="{x:.1f}" y="{y_:.1f}" style="fill:var(--{key})" class=name>{escape(label)}</text>'
+              for y_, key, label, x in _apart(ends)]  # fmt: skip
+    return _figure(title, height, parts)
+
+
+def dot_chart(title: str, unit: str, rows: Sequence[str], series: dict[str, tuple[str, Values]]) -> str:
+    """One row a class, one dot a method, on a scale of 0 to 100."""
+    left, right, top, pitch = 98, 14, 26, 20
+    height = top + pitch * len(rows) + 8
+
+    def x(value: float) -> float:
+        return left + value / 100 * (WIDTH - left - right)
+
+    parts = []
+    for tick in range(0, 101, 20):
+        parts.append(f'<line x1="{x(tick)}" x2="{x(tick)}" y1="{top - 6}" y2="{height - 4}" class=grid />')
+        parts.append(f'<text x="{x(tick)}" y="{top - 12}" class=axis>{tick}</text>')
+    for index, name in enumerate(rows):
+        y = top + pitch * (index + 0.5)
+        parts.append(f'<text x="{left - 8}" y="{y + 4}" class=row>{escape(name)}</text>')
+        dots = [(key, label, line[index]) for key, (label, line) in series.items() if line[index] is not None]
+        if dots:
+            ends = [x(value) for _, _, value in dots]
+            parts.append(f'<line x1="{min(ends):.1f}" x2="{max(ends):.1f}" y1="{y}" y2="{y}" class=span />')
+        parts += [_dot(x(value), y, key, f"{name}, {label}: {value:.1f} {unit}") for key, label, value in dots]
+    return _figure(title, height, parts, legend={key: label for key, (label, _) in series.items()})
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers that hold [low, high], five or so."""
+    step = next(s for s in (0.5, 1, 2, 5, 10, 20, 25, 50, 100) if s * 5 >= high - low or s == 100)
+    first = int(low // step)
+    last = max(first + 1, -int(-high // step))
+    return [step * i for i in range(first, last + 1)]
+
+
+def _apart(ends: list[list], gap: float = 15) -> list[list]:
+    """Labels at the lines' ends, moved down so that none covers another."""
+    ends = sorted(ends)
+    for above, below in zip(ends, ends[1:]):
+        below[0] = max(below[0], above[0] + gap)
+    return ends
+
+
+def _tick_line(left: float, right: float, y: float, text: str) -> str:
+    return (
+        f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" class=grid />'
+        f'<text x="{left - 7}" y="{y + 4:.1f}" class=row>{text}</text>'
+    )
+
+
+def _line(key: str, label: str, unit: str, points: Sequence[tuple[float, float, float]]) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
+    dots = "".join(_dot(x, y, key, f"{label}: {value:.1f} {unit}") for x, y, value in points)
+    return f'<polyline points="{path}" style="stroke:var(--{key})" class=line />{dots}'
+
+
+def _dot(x: float, y: float, key: str, text: str) -> str:
+    title = f"<title>{escape(text)}</title>"
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" style="fill:var(--{key})" class=dot>{title}</circle>'
+
+
+def _figure(title: str, height: float, parts: Sequence[str], legend: dict[str, str] | None = None) -> str:
+    keys = "".join(
+        f'<span><i style="background:var(--{key})"></i>{escape(label)}</span>' for key, label in (legend or {}).items()
+    )
+    return (
+        f"<figure class=chart><figcaption>{escape(title)}</figcaption>"
+        + (f"<div class=legend>{keys}</div>" if keys else "")
+        + f'<svg viewBox="0 0 {WIDTH} {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
+    )

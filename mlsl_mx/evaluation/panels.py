@@ -1,0 +1,106 @@
+"""Images of the report: segmentations side by side, as in Figures 3 and 4, and contact sheets of pseudo-labels."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+from typing import Sequence
+
+from PIL import Image
+
+from mlsl_mx.evaluation.label_images import DAMAGED, encoded, palette_png
+from mlsl_mx.evaluation.results import MethodResults
+from mlsl_mx.labels import ClassSet
+
+PANEL_WIDTH = 420  # pixels
+SHEET_WIDTH = 1200
+
+
+def spread(count: int, wanted: int) -> tuple[int, ...]:
+    """`wanted` indices spread evenly over range(count), the first and the last included.
+
+    >>> spread(9, 3)
+    (0, 4, 8)
+    """
+    wanted = min(count, wanted)
+    return tuple(index * (count - 1) // max(1, wanted - 1) for index in range(wanted))
+
+
+def panels_html(methods: Sequence[MethodResults], classes: ClassSet, dataset, count: int) -> str:
+    """One row of pictures an image: image and truth (with a dataset), then each method's result.
+
+    Without a dataset the names are those of the first method's predictions. Empty if there is nothing to show.
+    """
+    names = dataset.names if dataset is not None else _predicted_names(methods[0])
+    rows = []
+    for index in spread(len(names), count):
+        figures = _photo_and_truth(dataset, index) if dataset is not None else []
+        for method in methods:
+            picture = _prediction(method, names[index])
+            figures.append(_figure(picture, method.title, f"{method.title}: {names[index]}"))
+        rows.append(f"<h4>{escape(names[index])}</h4><div class=panels>{''.join(figures)}</div>")
+    return _legend(classes) + "\n".join(rows) if rows else ""
+
+
+def contact_sheet_html(folder: Path) -> str:
+    """The pseudo-labels' contact sheet of one round, or nothing where there is none."""
+    path = folder / "pseudo_labels" / "contact_sheet.png"
+    if not path.exists():
+        return ""
+    try:
+        with Image.open(path) as image:
+            sheet = image.convert("RGB")
+    except DAMAGED:
+        return ""
+    sheet.thumbnail((SHEET_WIDTH, 10 * SHEET_WIDTH))
+    return f'<img class=sheet alt="pseudo-labels" src="{_address(encoded(sheet, "JPEG", quality=82), "jpeg")}">'
+
+
+def _predicted_names(method: MethodResults) -> list[str]:
+    return sorted(path.stem for path in (method.result.folder / "predictions" / "palette").glob("*.png"))
+
+
+def _photo_and_truth(dataset, index: int) -> list[str]:
+    photo = Image.fromarray(dataset.image(index))
+    photo.thumbnail((PANEL_WIDTH, PANEL_WIDTH))
+    truth = Image.open(io.BytesIO(palette_png(dataset.label(index), dataset.classes)))
+    name = dataset.names[index]
+    return [
+        _figure(_address(encoded(photo, "JPEG", quality=85), "jpeg"), "image", f"image: {name}"),
+        _figure(_small_labels(truth), "truth", f"truth: {name}"),
+    ]
+
+
+def _prediction(method: MethodResults, name: str) -> str | None:
+    try:
+        with Image.open(method.result.folder / "predictions" / "palette" / f"{name}.png") as image:
+            return _small_labels(image)
+    except DAMAGED:  # no such file, too
+        return None
+
+
+def _small_labels(image: Image.Image) -> str:
+    scale = min(1.0, PANEL_WIDTH / image.width)
+    size = (round(image.width * scale), max(1, round(image.height * scale)))
+    # Nearest keeps the palette: no colour between two classes appears.
+    return _address(encoded(image.resize(size, Image.NEAREST), "PNG", optimize=True), "png")
+
+
+def _address(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _figure(address: str | None, caption: str, description: str) -> str:
+    picture = f'<img alt="{escape(description)}" src="{address}">' if address else "<div class=nothing>-</div>"
+    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _legend(classes: ClassSet) -> str:
+    keys = [
+        f'<span><i style="background:rgb{c.colour}"></i>{escape(c.name)}</span>'.replace(", ", ",")
+        for c in classes.classes
+    ]
+    ignore = '<span><i style="background:rgb(0,0,0)"></i>no label</span>'
+    return f"<div class=legend>{''.join(keys)}{ignore}</div>"

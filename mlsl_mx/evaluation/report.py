@@ -1,0 +1,224 @@
+"""The report of a run: ours beside the paper's, round by round, as JSON, Markdown, HTML and terminal text."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any, Sequence
+
+from mlsl_mx.config import Config
+from mlsl_mx.errors import InputError
+from mlsl_mx.evaluation.page import html_page
+from mlsl_mx.evaluation.published import disagreement, published_row, published_table
+from mlsl_mx.evaluation.report_tables import (
+    class_table,
+    label_overview,
+    label_table,
+    paper_table,
+    round_table,
+    summary_table,
+)
+from mlsl_mx.evaluation.results import MethodResults, Round, read_run
+from mlsl_mx.evaluation.tables import MINIATURE, to_markdown, to_text
+from mlsl_mx.labels import class_set
+from mlsl_mx.runs import read_json, write_bytes, write_json
+
+SOURCES = {"gta5": "GTA-V", "synthia": "SYNTHIA"}
+VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
+
+
+def write_report(run: Path, config: Config, dataset, out: Path) -> str:
+    """Write `out/report.json`, `out/report.md` and the self-contained `out/report.html`.
+
+    Args:
+        run: the run directory.
+        dataset: the validation SceneDataset, for the panels' images and truth, or None.
+
+    Returns: the text for the terminal.
+    Raises: InputError if nothing is evaluated yet, or an evaluation is over other classes than the settings'.
+    """
+    run, out = Path(run), Path(out)
+    methods = read_run(run)
+    content = report_content(run, config, methods)
+    text, markdown = terminal_text(content), markdown_text(content)
+    write_json(out / "report.json", content)
+    write_bytes(out / "report.md", (markdown + "\n").encode())
+    write_bytes(out / "report.html", html_page(content, methods, dataset, config).encode())
+    return text
+
+
+def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) -> dict[str, Any]:
+    """Everything that the report says, JSON-able: the content of report.json. IoU in percent, shares in [0, 1]."""
+    classes = class_set(config.classes)
+    for method in methods:
+        _same_classes(method, classes.names)
+    result = methods[-1].result.evaluation
+    environment = Path(run) / "source" / "environment.json"
+    content = {
+        "experiment": config.name,
+        "miniature": config.miniature,
+        "source": config.source.dataset,
+        "direction": f"{SOURCES[config.source.dataset]} to Cityscapes",
+        "run": str(run),
+        "seed": methods[-1].seed,
+        "images": result["images"],
+        "list_hash": result.get("list_hash"),
+        "classes": list(classes.names),
+        "means_over": {str(n): [classes.names[i] for i in classes.common(n)] for n in classes.published_means},
+        "methods": [_method_content(config, method) for method in methods],
+        "paper": [_paper_row(row) for row in published_table(config.source.dataset)],
+        "environment": read_json(environment) if environment.exists() else None,
+    }
+    content["notes"] = [*_notes(content), *(note for m in methods for note in _collapsed(m))]
+    return content
+
+
+def terminal_text(content: dict[str, Any]) -> str:
+    """The tables for the terminal."""
+    tables = [summary_table(content), class_table(content), round_table(content), label_overview(content)]
+    parts = [_headline(content), *(to_text(table) for table in tables if table), _wrapped_notes(content)]
+    return "\n\n".join(_between_warnings(parts, content["miniature"]))
+
+
+def markdown_text(content: dict[str, Any]) -> str:
+    """All tables in Markdown."""
+    tables = [summary_table(content), class_table(content), round_table(content)]
+    tables += [label_table(content, method) for method in content["methods"]]
+    tables.append(paper_table(content))
+    parts = [f"# {_headline(content)}", *(to_markdown(table) for table in tables if table)]
+    parts.append("## Notes\n\n" + "\n".join(f"- {note}" for note in content["notes"]))
+    return "\n\n".join(_between_warnings(parts, content["miniature"]))
+
+
+def _between_warnings(parts: list[str], miniature: bool) -> list[str]:
+    return [MINIATURE, *parts, MINIATURE] if miniature else parts
+
+
+def _headline(content: dict[str, Any]) -> str:
+    return f"{content['experiment']}: {content['direction']}, {content['images']} validation images, IoU in percent"
+
+
+def _wrapped_notes(content: dict[str, Any]) -> str:
+    lines = [textwrap.fill(note, 100, initial_indent="- ", subsequent_indent="  ") for note in content["notes"]]
+    return "\n".join(["Notes", *lines])
+
+
+def _method_content(config: Config, method: MethodResults) -> dict[str, Any]:
+    result, better = method.result.evaluation, method.better_round
+    row = published_row(config.source.dataset, method.method)
+    planned = 1 if method.method == "source-only" else config.self_training.rounds
+    return {
+        "method": method.method,
+        "title": method.title,
+        "result_round": method.result.index,
+        "finished": method.result.index >= planned - 1,
+        "rounds_planned": planned,
+        "list_hash": result.get("list_hash"),
+        **{key: result[key] for key in ("miou", "mious", "per_class")},
+        "published": None if row is None else _paper_row(row),
+        "difference": None if row is None else _differences(result, row),
+        "best_chosen_on_val": None if better is None else {"round": better.index, "miou": better.evaluation["miou"]},
+        "rounds": [_round_content(r) for r in method.rounds],
+    }
+
+
+def _round_content(one: Round) -> dict[str, Any]:
+    evaluation, selection, quality = one.evaluation or {}, one.selection or {}, one.quality or {}
+    return {
+        "round": one.index,
+        "miou": evaluation.get("miou"),
+        "mious": evaluation.get("mious"),
+        "coverage": selection.get("coverage"),
+        "coverage_per_class": selection.get("coverage_per_class"),
+        "predicted_share": selection.get("predicted_share"),
+        "mined": selection.get("mined"),
+        "precision": quality.get("precision"),
+        "quality_per_class": quality.get("per_class"),
+        "quality_images": quality.get("images"),
+    }
+
+
+def _paper_row(row) -> dict[str, Any]:
+    means = {str(n): value for n, value in row.means.items()}
+    return {"method": row.method, "kind": row.kind, "per_class": row.per_class, "mious": means}
+
+
+def _differences(result: dict[str, Any], row) -> dict[str, Any]:
+    def minus(ours: float | None, theirs: float | None) -> float | None:
+        return None if ours is None or theirs is None else ours - theirs
+
+    return {
+        "mious": {str(n): minus(result["mious"].get(str(n)), value) for n, value in row.means.items()},
+        "per_class": {name: minus(result["per_class"].get(name), value) for name, value in row.per_class.items()},
+    }
+
+
+def _same_classes(method: MethodResults, names: Sequence[str]) -> None:
+    found = method.result.evaluation.get("classes")
+    if found != list(names):
+        path = method.result.folder / "evaluation.json"
+        raise InputError(f"{path}: {len(found or [])} classes, but the settings ask for {len(names)}: evaluate again")
+
+
+def _notes(content: dict[str, Any]) -> list[str]:
+    notes = [f"mIoU({n}) is the mean over {', '.join(names)}." for n, names in content["means_over"].items()]
+    notes.append("The last round is the result.")
+    notes += _absent_notes(content["methods"])
+    for method in content["methods"]:
+        notes += _method_notes(content, method)
+    if content["images"] != VALIDATION_IMAGES and not content["miniature"]:
+        notes.append(
+            f"Evaluated on {content['images']} images, the paper on {VALIDATION_IMAGES}: not the same protocol."
+        )
+    if len({method["list_hash"] for method in content["methods"]}) > 1:
+        notes.append("The methods were evaluated on different image lists: their numbers cannot be compared.")
+    return notes
+
+
+def _absent_notes(methods: Sequence[dict[str, Any]]) -> list[str]:
+    """Which classes a mean leaves out, once for all methods that leave out the same."""
+    titles: dict[str, list[str]] = {}
+    for method in methods:
+        absent = ", ".join(name for name, iou in method["per_class"].items() if iou is None)
+        titles.setdefault(absent, []).append(method["title"])
+    return [
+        f"{', '.join(names)}: {absent} in neither truth nor prediction, so '-' and left out of the means."
+        for absent, names in titles.items()
+        if absent
+    ]
+
+
+def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
+    title, better = method["title"], method["best_chosen_on_val"]
+    notes = []
+    if not method["finished"]:
+        last = method["rounds_planned"] - 1
+        notes.append(f"{title} is not finished: round {method['result_round']} of 0..{last} stands for the result.")
+    if better is not None:
+        notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
+    if method["published"] is None:
+        notes.append(f"{title}: the paper has no row for {content['direction']}.")
+    return notes + _paper_notes(content["source"], method)
+
+
+def _paper_notes(source: str, method: dict[str, Any]) -> list[str]:
+    row = published_row(source, method["method"])
+    notes = []
+    for classes in row.means if row is not None else ():
+        found = disagreement(source, row, classes)
+        if found is not None:
+            printed, recomputed = found
+            notes.append(f"The paper prints {printed} for {row.method}; its {classes} classes average {recomputed}.")
+    return notes
+
+
+def _collapsed(method: MethodResults) -> list[str]:
+    """A class that is in the truth but predicted nowhere, as the confusion matrix shows it."""
+    evaluation = method.result.evaluation
+    matrix = evaluation.get("confusion", [])
+    names = [
+        name
+        for i, name in enumerate(evaluation["classes"])
+        if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
+    ]
+    return [f"{method.title}: {', '.join(names)} in the truth, but predicted nowhere."] if names else []

@@ -1,0 +1,125 @@
+"""What a run directory holds: every method's rounds with their evaluation, selection and pseudo-label quality."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.runs import read_json
+
+# METHOD -> its name in tables, in the order of the tables
+METHODS = {
+    "source-only": "source only",
+    "st": "ST",
+    "cbst": "CBST",
+    "cbst-sp": "CBST-SP",
+    "sisc": "SISC",
+    "sisc-pwl": "SISC+PWL",
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of self-training; what its stages have not written yet is None."""
+
+    index: int
+    folder: Path
+    evaluation: dict[str, Any] | None
+    selection: dict[str, Any] | None
+    quality: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class MethodResults:
+    """A method's rounds; the source model counts as a method of one round."""
+
+    method: str
+    rounds: tuple[Round, ...]
+    config: dict[str, Any]  # the settings and the seed that its folder notes
+
+    @property
+    def title(self) -> str:
+        """The method's name in tables."""
+        return METHODS[self.method]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its folder's settings, if they name one."""
+        return self.config.get("seed")
+
+    @property
+    def evaluated(self) -> tuple[Round, ...]:
+        """The rounds with an evaluation; never empty."""
+        return tuple(r for r in self.rounds if r.evaluation is not None)
+
+    @property
+    def result(self) -> Round:
+        """The last evaluated round: the result, whatever an earlier one reached."""
+        return self.evaluated[-1]
+
+    @property
+    def better_round(self) -> Round | None:
+        """The best earlier round if it beats the result. Chosen on the validation set, it is not a result."""
+        best = max(self.evaluated, key=lambda r: r.evaluation["miou"] or 0.0)
+        return best if (best.evaluation["miou"] or 0.0) > (self.result.evaluation["miou"] or 0.0) else None
+
+
+def read_run(run: Path) -> tuple[MethodResults, ...]:
+    """The methods of a run that have at least one evaluation, in the order of METHODS.
+
+    Raises: InputError if there is none, or if a file is not what its stage writes.
+    """
+    run = Path(run)
+    found = [_read_source(run / "source"), *(_read_method(run / m, m) for m in METHODS if m != "source-only")]
+    methods = tuple(m for m in found if any(r.evaluation is not None for r in m.rounds))
+    if not methods:
+        raise InputError(f"{run}: no source/evaluation.json and no METHOD/round-R/evaluation.json: evaluate first")
+    return methods
+
+
+def _read_source(folder: Path) -> MethodResults:
+    only = Round(0, folder, _read(folder / "evaluation.json", "miou", "per_class"), None, None)
+    return MethodResults("source-only", (only,), _read_config(folder))
+
+
+def _read_method(folder: Path, method: str) -> MethodResults:
+    indices = [
+        int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
+    ]
+    return MethodResults(method, tuple(_read_round(folder, i) for i in sorted(indices)), _read_config(folder))
+
+
+def _read_round(folder: Path, index: int) -> Round:
+    folder = folder / f"round-{index}"
+    return Round(
+        index,
+        folder,
+        _read(folder / "evaluation.json", "miou", "per_class"),
+        _read(folder / "pseudo_labels" / "selection.json", "coverage"),
+        _read(folder / "label_quality.json", "precision", "coverage"),
+    )
+
+
+def _read(path: Path, *keys: str) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    content = read_json(path)
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise InputError(f"{path}: no key {missing[0]!r}: delete the file and run its stage again")
+    return content
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    if not path.exists():
+        return {}
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None

@@ -1,0 +1,152 @@
+"""Class-balanced selection of pseudo-labels (Sec. 3.2, after CBST): how sure a pixel must be, class by class."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from mlsl_mx.labels import IGNORE
+
+BIT_PATTERNS = 0x7C00  # of the finite float16 values >= 0; their order is that of the values
+
+
+class ClassConfidences:
+    """How often each confidence occurs in each predicted class: exact order statistics in constant memory.
+
+    A pixel's confidence is its largest probability, filed under the class that has it. The 31,744 finite float16
+    values >= 0 are counted one by one, so nothing is sorted or kept, and accumulators of different workers add up.
+
+    Args:
+        num_classes: C.
+        stride: count every stride-th pixel of each class of an image, in raster order (the release: 4).
+        extra_zero: as the release, one 0 more among the confidences of each class that was predicted; for the global
+            threshold, one for each class and one for the list itself.
+
+    Attributes:
+        histogram: (C, 31744) int64.
+        predicted: (C,) int64, pixels predicted as each class, whatever the stride.
+    """
+
+    def __init__(self, num_classes: int, stride: int = 1, extra_zero: bool = False):
+        self.num_classes = num_classes
+        self.stride = stride
+        self.extra_zero = extra_zero
+        self.histogram = np.zeros((num_classes, BIT_PATTERNS), np.int64)
+        self.predicted = np.zeros(num_classes, np.int64)
+
+    def update(self, volume) -> None:
+        """File one image: (C, H, W) NDArray or numpy; a pixel without a positive value (no patch) is not filed."""
+        volume = _as_numpy(volume)
+        self.update_top(volume.argmax(axis=0), volume.max(axis=0))
+
+    def update_top(self, classes: np.ndarray, confidences: np.ndarray) -> None:
+        """File one image by the class and confidence of each pixel, arrays of one shape.
+
+        Raises: ValueError if a confidence is not finite.
+        """
+        confidences = confidences.ravel().astype(np.float16)
+        if not np.isfinite(confidences).all():
+            raise ValueError("confidences are not finite")
+        filed = confidences > 0
+        classes = classes.ravel()[filed].astype(np.int64)
+        self.predicted += np.bincount(classes, minlength=self.num_classes)
+        bins = classes * BIT_PATTERNS + confidences[filed].view(np.uint16)
+        if self.stride > 1:
+            bins = np.concatenate([bins[classes == c][:: self.stride] for c in range(self.num_classes)])
+        self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
+
+    def merge(self, other: ClassConfidences) -> None:
+        """Add what another accumulator of the same arguments has counted."""
+        mine, theirs = ((c.num_classes, c.stride, c.extra_zero) for c in (self, other))
+        if mine != theirs:
+            raise ValueError(f"confidences of (num_classes, stride, extra_zero) {theirs} do not add to {mine}")
+        self.histogram += other.histogram
+        self.predicted += other.predicted
+
+    def thresholds(self, portion: float, policy: str = "class_balanced") -> np.ndarray:
+        """(C,) float64: the floor(portion * n_c)-th largest of a class's n_c confidences.
+
+        A class without predictions, or with portion * n_c < 1, has threshold 1. Policy "global" (plain self-training)
+        gives all classes the threshold of all confidences together.
+
+        Raises: ValueError for a portion outside [0, 1] or an unknown policy.
+        """
+        if not 0 <= portion <= 1:
+            raise ValueError(f"portion is {portion}: it must be between 0 and 1")
+        if policy == "class_balanced":
+            zeros = self.extra_zero * (self.predicted > 0)
+            return np.array([_kth_largest(h, z, portion) for h, z in zip(self.histogram, zeros)])
+        if policy == "global":
+            zeros = self.extra_zero * (self.num_classes + 1)
+            return np.full(self.num_classes, _kth_largest(self.histogram.sum(axis=0), zeros, portion))
+        raise ValueError(f"policy {policy!r} is not one of class_balanced, global")
+
+
+def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "reweighted") -> np.ndarray:
+    """Labels of the pixels that are sure enough.
+
+    Rule "reweighted" (CBST): argmax_c p_c / t_c, if that ratio is at least 1. Rule "argmax" (the paper's wording): the
+    most probable class, if its probability is at least its threshold. The first class wins a tie.
+
+    Args:
+        volume: (C, H, W) probabilities, NDArray or numpy; thresholds of ClassConfidences are float16 values, so that
+            the pixel that gave a threshold passes it for certain only if the volume is rounded to float16, too.
+        thresholds: (C,); 0 counts as 1.
+
+    Returns: (H, W) uint8 train ids, 255 = ignore (as where no patch was).
+    Raises: ValueError for an unknown rule or another number of classes.
+    """
+    volume = _as_numpy(volume)
+    thresholds = positive_thresholds(thresholds)
+    if rule not in ("reweighted", "argmax"):
+        raise ValueError(f"rule {rule!r} is not one of reweighted, argmax")
+    if len(thresholds) != len(volume):
+        raise ValueError(f"{len(thresholds)} thresholds for {len(volume)} classes")
+    best = np.full(volume.shape[1:], -np.inf, np.float32)
+    passed = np.zeros(volume.shape[1:], bool)
+    labels = np.full(volume.shape[1:], IGNORE, np.uint8)
+    for c, threshold in enumerate(thresholds):
+        probability = volume[c].astype(np.float32)
+        ratio = probability / threshold
+        better = (ratio if rule == "reweighted" else probability) > best
+        np.copyto(best, ratio if rule == "reweighted" else probability, where=better)
+        np.copyto(passed, ratio >= 1, where=better)
+        labels[better] = c
+    labels[~passed] = IGNORE
+    return labels
+
+
+def positive_thresholds(thresholds: Sequence[float]) -> np.ndarray:
+    """(C,) float32 to divide by: 0, no threshold, becomes 1."""
+    thresholds = np.asarray(thresholds, np.float32)
+    return np.where(thresholds > 0, thresholds, np.float32(1))
+
+
+def mined_classes(predicted: Sequence[int], share: float = 0.001, rarest: int = 3) -> list[int]:
+    """Train ids of the rare classes on whose pixels training crops are centred, the rarest first.
+
+    Those with less than `share` of the predicted pixels, if there are any; they shut out the rest. Else the `rarest`
+    rarest ones. Classes of equal size come in the order of their ids.
+
+    Args:
+        predicted: (C,) pixels predicted as each class.
+    """
+    predicted = np.asarray(predicted)
+    by_size = np.argsort(predicted, kind="stable").tolist()
+    scarce = [c for c in by_size if predicted[c] < share * predicted.sum()]
+    return scarce or by_size[:rarest]
+
+
+def _kth_largest(histogram: np.ndarray, zeros: int, portion: float) -> float:
+    """The floor(portion * n)-th largest value counted in a row of BIT_PATTERNS bins and `zeros` zeros; 1 if none."""
+    rank = int(np.floor(portion * (histogram.sum() + zeros)))
+    at_least = np.cumsum(histogram[::-1])  # number of confidences that are among the i + 1 largest values
+    if rank == 0 or rank > at_least[-1]:
+        return 1.0
+    pattern = BIT_PATTERNS - 1 - np.searchsorted(at_least, rank)
+    return float(np.array(pattern, np.uint16).view(np.float16))
+
+
+def _as_numpy(volume) -> np.ndarray:
+    return volume.asnumpy() if hasattr(volume, "asnumpy") else np.asarray(volume)

@@ -1,0 +1,59 @@
+"""Pseudo weak-labels (Sec. 3.3.1): which classes fill enough of an image to be there at all."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+
+class ClassSizes:
+    """Mean share of the image that a class fills in the images that contain it (Eq. 4), one image at a time.
+
+    Attributes:
+        share_sum: (C,) float64, sum over images of the share of the image's pixels that have the class.
+        images: (C,) int64, images that contain the class.
+    """
+
+    def __init__(self, num_classes: int):
+        self.num_classes = num_classes
+        self.share_sum = np.zeros(num_classes)
+        self.images = np.zeros(num_classes, np.int64)
+
+    def update(self, train_ids: np.ndarray) -> None:
+        """Count one label map, (H, W) train ids; ignored pixels (255) belong to H x W but to no class."""
+        shares = _shares(train_ids, self.num_classes)
+        self.share_sum += shares
+        self.images += shares > 0
+
+    def merge(self, other: ClassSizes) -> None:
+        """Add what another accumulator has counted."""
+        self.share_sum += other.share_sum
+        self.images += other.images
+
+    def mean(self) -> np.ndarray:
+        """h_s of Eq. 4: (C,) float64 shares in (0, 1]; NaN for a class that no image contains (0/0)."""
+        with np.errstate(invalid="ignore"):
+            return self.share_sum / self.images
+
+
+def weak_labels(train_ids: np.ndarray, h_s: Sequence[float], eta: float) -> np.ndarray:
+    """c_i = 1 iff h_t(i) > eta * h_s(i), with h_t the share of the pixels that have class i (Sec. 3.3.1).
+
+    Strictly greater, as the text says (Figure 2 writes >=). A class whose h_s is NaN, never seen in the source, is 0.
+
+    Args:
+        train_ids: (H, W) train ids of an image or crop; ignored pixels (255) count in H x W.
+        h_s: (C,) from ClassSizes.mean().
+        eta: share of the mean source size from which on a class counts (paper: 0.05).
+
+    Returns: (C,) float32 of 0 and 1.
+    """
+    h_s = np.asarray(h_s, np.float64)
+    return (_shares(train_ids, len(h_s)) > eta * h_s).astype(np.float32)
+
+
+def _shares(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """(C,) share of all pixels, ignored ones too, that have each class."""
+    flat = np.asarray(train_ids).ravel()
+    return np.bincount(flat[flat < num_classes].astype(np.int64), minlength=num_classes) / flat.size

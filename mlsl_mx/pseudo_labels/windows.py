@@ -1,0 +1,75 @@
+"""Where the patches of an image lie (Sec. 3.2): a pure function, apart from any accumulation."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def patch_positions(
+    height: int, width: int, patch: int, count: int, seed: int, name: str, placement: str = "random"
+) -> np.ndarray:
+    """Top-left corners of the `count` patches in which SISC segments one image (Sec. 3.2).
+
+    The corners depend on nothing but the arguments, so labels are the same whatever the order, the batch size or the
+    number of devices. Every corner that keeps the patch inside is possible.
+
+    A 4x10 image in patches of 4x4, sliding over about 3 positions: the ends are fixed, the middle is between them.
+
+    >>> patch_positions(4, 10, patch=4, count=3, seed=0, name="frankfurt_000000", placement="sliding").tolist()
+    [[0, 0], [0, 3], [0, 6]]
+    >>> patch_positions(4, 10, patch=4, count=3, seed=0, name="frankfurt_000000").tolist()
+    [[0, 1], [0, 2], [0, 5]]
+
+    Args:
+        height, width: of the image, in pixels.
+        patch: side of the square patch, in pixels.
+        count: K of the paper; "sliding" takes the grid whose size is nearest to it and that covers every pixel.
+        seed, name: what the random corners depend on, the name being the image's; "sliding" ignores both.
+        placement: "random" (paper: every corner equally likely, drawn independently) or "sliding".
+
+    Returns: (count, 2) int64, rows (top, left), 0 <= top <= height - patch, 0 <= left <= width - patch.
+    Raises: ValueError if the patch is larger than the image, or a count or placement that there is not.
+    """
+    if not 0 < patch <= min(height, width):
+        raise ValueError(f"a patch of {patch} does not fit into an image of {height}x{width}")
+    if count < 1:
+        raise ValueError(f"count is {count}: at least 1 patch is needed")
+    if placement == "random":
+        return _random_positions(height - patch, width - patch, count, seed, name)
+    if placement == "sliding":
+        return _sliding_positions(height, width, patch, count)
+    raise ValueError(f"placement {placement!r} is not one of random, sliding")
+
+
+def _random_positions(last_top: int, last_left: int, count: int, seed: int, name: str) -> np.ndarray:
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    # RandomState's stream is frozen for good, that of numpy's newer generators is not.
+    random = np.random.RandomState(np.frombuffer(digest, "<u4"))
+    tops = random.randint(0, last_top + 1, count)
+    lefts = random.randint(0, last_left + 1, count)
+    return np.stack([tops, lefts], axis=1).astype(np.int64)
+
+
+def _sliding_positions(height: int, width: int, patch: int, count: int) -> np.ndarray:
+    rows, columns = _grid(height, width, patch, count)
+    tops, lefts = np.meshgrid(_spread(height - patch, rows), _spread(width - patch, columns), indexing="ij")
+    return np.stack([tops.ravel(), lefts.ravel()], axis=1).astype(np.int64)
+
+
+def _grid(height: int, width: int, patch: int, count: int) -> tuple[int, int]:
+    """Rows and columns: enough to cover the image, equal steps both ways as nearly as can be, about `count` in all."""
+    fewest_rows, fewest_columns = -(-height // patch), -(-width // patch)
+    if height == patch:
+        return 1, max(fewest_columns, count if width > patch else 1)
+    grids = []
+    for rows in range(fewest_rows, max(fewest_rows, count) + 1):
+        step = (height - patch) / (rows - 1)
+        grids.append((rows, max(fewest_columns, round((width - patch) / step) + 1)))
+    return min(grids, key=lambda grid: abs(grid[0] * grid[1] - count))
+
+
+def _spread(last: int, count: int) -> np.ndarray:
+    """`count` whole numbers from 0 to `last` in equal steps, rounded down (so that no step exceeds the true one)."""
+    return np.arange(count) * last // max(count - 1, 1)

@@ -1,0 +1,93 @@
+"""What the two training stages feed to `train`: source images alone (Eq. 1), or source and target together (Eq. 3, 7)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Sequence
+
+import numpy as np
+
+from mlsl_mx.config import SelfTraining, SourceTraining, WeakLabels
+from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.sampling import (
+    Domain,
+    TrainingCrops,
+    classes_present,
+    joint_order,
+    load_batches,
+    num_batches,
+    source_subset,
+)
+from mlsl_mx.pseudo_labels import weak_labels
+from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
+from mlsl_mx.training.train import Epochs, composite_loss
+
+
+def source_epochs(source: SceneDataset, settings: SourceTraining, seed: int, workers: int) -> Epochs:
+    """Source training: every source image once an epoch, in random order, cross-entropy alone (Eq. 1)."""
+    domain = Domain(source, _present(source))
+
+    def crops(epoch: int) -> TrainingCrops:
+        return TrainingCrops([domain], joint_order(len(source), 0, seed, epoch), settings.crops, seed, epoch)
+
+    steps = num_batches(crops(0), settings.batch)
+    return Epochs(
+        count=settings.epochs,
+        steps=steps,
+        batches=lambda epoch: load_batches(crops(epoch), settings.batch, workers),
+        loss=partial(composite_loss, weight=0.0),
+        learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
+        optimizer=settings.optimizer,
+        seed=seed,
+    )
+
+
+def self_training_epochs(
+    source: SceneDataset,
+    target: SceneDataset,
+    settings: SelfTraining,
+    weak: WeakLabels,
+    class_sizes: np.ndarray,
+    mined: Sequence[int],
+    round_index: int,
+    seed: int,
+    workers: int,
+) -> Epochs:
+    """One round: the round's subset of the source and all target images in one random permutation.
+
+    Args:
+        source: with ground truth.
+        target: with the round's pseudo-labels.
+        class_sizes: h_s of Eq. 4, (C,).
+        mined: train ids of rare classes, on whose pixels crops of both domains are centred.
+        round_index: r.
+        seed: the run's.
+        workers: processes that draw crops.
+    """
+    subset = source_subset(len(source), source_portion(settings, round_index), seed)
+    mining = {"mined": tuple(mined), "mining_probability": settings.mining_probability}
+    rule = partial(weak_labels, h_s=class_sizes, eta=weak.eta)
+    domains = [
+        Domain(source.subset(subset), _present(source), weak.scope, **mining),
+        Domain(target, rule, weak.scope, **mining),
+    ]
+
+    def crops(epoch: int) -> TrainingCrops:
+        unique = round_index * settings.epochs + epoch + 1  # no two epochs of a run draw the same crops
+        order = joint_order(len(subset), len(target), seed, unique)
+        return TrainingCrops(domains, order, settings.crops, seed, unique)
+
+    return Epochs(
+        count=settings.epochs,
+        steps=num_batches(crops(0), settings.batch),
+        batches=lambda epoch: load_batches(crops(epoch), settings.batch, workers),
+        loss=partial(composite_loss, weight=weak.weight, hard_examples=settings.hard_examples),
+        learning_rate=lambda step: round_learning_rate(settings, round_index),
+        optimizer=settings.optimizer,
+        seed=seed + round_index,
+    )
+
+
+def _present(source: SceneDataset):
+    """Weak labels of the source: ground truth says which classes are there (Sec. 3.3.2)."""
+    return partial(classes_present, num_classes=source.classes.num_classes)

@@ -1,0 +1,70 @@
+"""The Makefile's plan, without running it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlsl_mx.config import load_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def plan(*arguments: str) -> subprocess.CompletedProcess:
+    # Not as a part of the `make test` that runs these tests.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(["make", "-n", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def stages(output: str):
+    """`pseudo-label 0`, `self-train 0`, ... in the order of the plan."""
+    lines = [line.split("mlsl ", 1)[1].split() for line in output.splitlines() if line.startswith(".venv/bin/mlsl ")]
+    return [" ".join([words[0], *(words[2:3] if words[1] == "--round" else [])]) for words in lines]
+
+
+def test_plan_chains_the_rounds(tmp_path):
+    run = plan("gta2city", "ROUNDS=2", f"RUN={tmp_path}/new", f"MINIATURE={tmp_path}/data")
+    assert run.returncode == 0, run.stderr
+    assert stages(run.stdout) == [
+        "make-miniature",
+        "train-source",
+        "evaluate",
+        "pseudo-label 0",
+        "self-train 0",
+        "evaluate 0",
+        "diagnose 0",
+        "pseudo-label 1",
+        "self-train 1",
+        "evaluate 1",
+        "diagnose 1",
+        "report",
+    ]
+
+
+@pytest.mark.parametrize("target", ["gta2city", "synthia2city"])
+def test_rounds_are_those_of_the_experiment_files(target, tmp_path):
+    run = plan(target, f"RUN={tmp_path}/new")
+    rounds = load_config(ROOT / "experiments" / "miniature" / f"{target}.yaml").self_training.rounds
+    assert sum(stage.startswith("self-train") for stage in stages(run.stdout)) == rounds
+    run = plan(target, f"DATA={tmp_path}")
+    rounds = load_config(ROOT / "experiments" / f"{target}.yaml").self_training.rounds
+    assert sum(stage.startswith("self-train") for stage in stages(run.stdout)) == rounds
+
+
+def test_weights_replace_source_training(tmp_path):
+    (tmp_path / "gta.params").touch()
+    run = plan("gta2city", f"DATA={tmp_path}", f"WEIGHTS={tmp_path}/gta.params", "METHOD=source-only")
+    assert stages(run.stdout) == ["import-weights", "evaluate", "report"]
+
+
+def test_a_wrong_path_is_an_error_and_never_the_miniature(tmp_path):
+    run = plan("gta2city", f"DATA={tmp_path}/none")
+    assert run.returncode == 2
+    assert f"DATA={tmp_path}/none: no such file or folder" in run.stderr
+    assert stages(run.stdout) == []
+
+
+def test_the_plan_says_what_it_is_about(tmp_path):
+    assert "miniature: not comparable with the paper" in plan("gta2city").stdout.splitlines()[0]
+    assert "full recipe" in plan("gta2city", f"DATA={tmp_path}").stdout.splitlines()[0]

@@ -1,0 +1,24 @@
+"""Schedules against numbers computed by hand."""
+
+import pytest
+
+from mlsl_mx.config import Optimizer, SelfTraining, SourceTraining
+from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
+
+
+def test_round_rate_falls_by_the_root_of_two():
+    rates = [round_learning_rate(SelfTraining(), r) for r in range(5)]
+    assert rates == pytest.approx([1e-4, 7.0711e-5, 5e-5, 3.5355e-5, 2.5e-5], rel=1e-4)
+
+
+def test_source_portion_grows_to_its_limit():
+    settings = SelfTraining()
+    assert [source_portion(settings, r) for r in (0, 1, 5)] == pytest.approx([0.03, 0.0325, 0.0425])
+    assert source_portion(settings, 20) == 0.06
+
+
+def test_source_rate_constant_or_polynomial():
+    assert source_learning_rate(SourceTraining(), 99, 100) == 1.6e-3
+    poly = SourceTraining(decay="poly", optimizer=Optimizer(learning_rate=1.0))
+    assert source_learning_rate(poly, 0, 100) == 1.0
+    assert source_learning_rate(poly, 50, 100) == pytest.approx(0.5358867)  # 0.5 ** 0.9

@@ -1,0 +1,190 @@
+"""The whole method end to end on a few miniature scenes, through the command line."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mlsl_mx.cli import main
+from mlsl_mx.data.miniature import make_miniature
+
+EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
+LISTS = {
+    "gta5": ["images/00001.png", "images/00002.png", "images/00003.png"],
+    "synthia": ["RGB/0000000.png"],
+    "cityscapes_train": [f"leftImg8bit/train/alpha/alpha_00000{i}_000019_leftImg8bit.png" for i in range(3)],
+    "cityscapes_val": [f"leftImg8bit/val/beta/beta_00000{i}_000019_leftImg8bit.png" for i in range(2)],
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Folder with data and lists. There are no labels of target training images."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "lists").mkdir()
+    for name, entries in LISTS.items():
+        (folder / "lists" / f"{name}.txt").write_text("\n".join(entries) + "\n")
+    make_miniature(folder / "data", folder / "lists", seed=1)
+    assert not (folder / "data" / "cityscapes" / "gtFine" / "train").exists()
+    return folder
+
+
+def stage(world: Path, run: Path, *words: str, method: str = "sisc-pwl", **settings) -> int:
+    settings = {
+        "source.images": world / "lists" / "gta5.txt",
+        "target.train": world / "lists" / "cityscapes_train.txt",
+        "target.val": world / "lists" / "cityscapes_val.txt",
+        "network.width": 0.03,
+        "source_training.epochs": 2,
+        "source_training.batch": 3,
+        "pseudo_labels.patches": 4,
+        "self_training.epochs": 1,
+        "evaluation.diagnosed_images": 1,
+        **settings,
+    }
+    options = ["--experiment", EXPERIMENT, "--method", method, "--run", run, "--data", world / "data", "--rounds", "2"]
+    options += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return main([str(word) for word in (*words, *options)])
+
+
+def chain(world: Path, run: Path, method: str, rounds: int = 1) -> None:
+    assert stage(world, run, "train-source", method=method) == 0
+    assert stage(world, run, "evaluate", "--source", method=method) == 0
+    for r in range(rounds):
+        for name in ("pseudo-label", "diagnose", "self-train", "evaluate"):
+            assert stage(world, run, name, "--round", str(r), method=method) == 0
+    assert stage(world, run, "report", method=method) == 0
+
+
+@pytest.fixture(scope="module")
+def finished(world, tmp_path_factory):
+    """A run with two rounds of the whole method, and one of SISC beside it."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    chain(world, run, "sisc-pwl", rounds=2)
+    chain(world, run, "sisc")
+    return run
+
+
+def files(folder: Path):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_every_stage_leaves_its_files(finished):
+    for r in (0, 1):
+        folder = finished / "sisc-pwl" / f"round-{r}"
+        selection = json.loads((folder / "pseudo_labels" / "selection.json").read_text())
+        assert selection["images"] == 3 and 0 < selection["coverage"] < 1
+        evaluation = json.loads((folder / "evaluation.json").read_text())
+        assert set(evaluation) >= {"miou", "per_class", "classes", "images", "confusion"}
+        assert evaluation["images"] == 2
+        assert json.loads((folder / "label_quality.json").read_text())["images"] == 1
+    report = (finished / "report" / "sisc-pwl.txt").read_text().strip().splitlines()
+    assert "miniature: not comparable with the paper" in report[0]
+    assert "miniature: not comparable with the paper" in report[-1]
+    for name in ("report.html", "report.md", "report.json"):
+        assert (finished / "report" / name).stat().st_size > 1000
+
+
+def test_adapting_opens_no_target_training_label(finished, world):
+    # There are none to open, and everything passed.
+    assert not list((world / "data" / "cityscapes" / "gtFine").glob("train*"))
+    assert (finished / "sisc-pwl" / "round-1" / "weights.params").exists()
+
+
+def test_a_finished_stage_is_a_no_op(finished, world):
+    before = files(finished / "sisc-pwl")
+    for name in ("pseudo-label", "self-train", "evaluate"):
+        assert stage(world, finished, name, "--round", "1") == 0
+    assert files(finished / "sisc-pwl") == before
+
+
+def test_both_sisc_methods_share_the_first_labels(finished):
+    labels = [finished / method / "round-0" / "pseudo_labels" / "selection.json" for method in ("sisc", "sisc-pwl")]
+    assert labels[0].read_bytes() == labels[1].read_bytes()  # with the seconds that the first took
+    weights = [finished / method / "round-0" / "weights.params" for method in ("sisc", "sisc-pwl")]
+    assert weights[0].read_bytes() != weights[1].read_bytes()
+
+
+@pytest.mark.parametrize("method", ["st", "cbst-sp"])
+def test_other_methods_run(world, finished, method):
+    chain(world, finished, method)
+    assert (finished / method / "round-0" / "evaluation.json").exists()
+
+
+def test_the_same_seed_gives_the_same_bytes(finished, world, tmp_path):
+    chain(world, tmp_path / "again", "sisc-pwl")
+    for name in ("source/weights.params", "sisc-pwl/round-0/weights.params"):
+        assert (tmp_path / "again" / name).read_bytes() == (finished / name).read_bytes()
+    folders = [run / "sisc-pwl" / "round-0" / "pseudo_labels" for run in (finished, tmp_path / "again")]
+    for name in (p.name for p in folders[0].glob("*.png")):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_imported_weights_replace_source_training(finished, world, tmp_path):
+    run = tmp_path / "run"
+    assert stage(world, run, "import-weights", "--weights", str(finished / "source" / "weights.params")) == 0
+    assert (run / "source" / "weights.params").read_bytes() == (finished / "source" / "weights.params").read_bytes()
+
+
+def test_other_weights_before_a_round_make_it_anew(finished, world, tmp_path):
+    run = tmp_path / "run"
+    chain(world, run, "sisc-pwl")
+    labels = run / "sisc-pwl" / "round-0" / "pseudo_labels"
+    old = files(labels)
+    other = finished / "sisc-pwl" / "round-1" / "weights.params"
+    os.replace(run / "source" / "weights.params", tmp_path / "kept")
+    (run / "source" / "weights.params").write_bytes(other.read_bytes())
+    assert stage(world, run, "pseudo-label", "--round", "0") == 0
+    assert files(labels) != old
+
+
+def refused(capsys, code: int) -> str:
+    assert code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    return lines[-1]
+
+
+def test_changed_settings_are_refused_with_the_difference(finished, world, capsys):
+    line = refused(capsys, stage(world, finished, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 5}))
+    assert "pseudo_labels.patches: 4 -> 5" in line
+    line = refused(capsys, stage(world, finished, "train-source", "--seed", "7"))
+    assert "seed: 0 -> 7" in line
+
+
+def test_validation_images_are_refused_for_adapting(world, tmp_path, finished, capsys):
+    settings = {"target.train": world / "lists" / "cityscapes_val.txt"}
+    line = refused(capsys, stage(world, finished, "pseudo-label", "--round", "0", method="cbst", **settings))
+    assert "validation images too" in line
+
+
+def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capsys):
+    assert "has 2" in refused(capsys, stage(world, tmp_path / "run", "pseudo-label", "--round", "2"))
+    assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "run", "evaluate", "--source"))
+    assert "is not a device" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--ctx", "tpu"))
+    line = refused(capsys, stage(world, tmp_path / "run", "train-source", **{"source_training.start": "trunk"}))
+    assert "IMAGENET=" in line
+    code = main(["train-source", "--experiment", str(EXPERIMENT), "--run", str(tmp_path / "run")])
+    assert "no folder given for gta5" in refused(capsys, code)
+
+
+def test_check_data_reports_and_refuses(world, capsys):
+    lists = [f"source.images={world}/lists/gta5.txt", f"target.train={world}/lists/cityscapes_train.txt"]
+    lists += [f"target.val={world}/lists/cityscapes_val.txt"]
+    words = [word for setting in lists for word in ("--set", setting)]
+    words = ["check-data", "--experiment", str(EXPERIMENT), "--data", str(world / "data"), *words]
+    assert main(words) == 0
+    assert "3 images with labels: ok" in capsys.readouterr().out
+    gone = world / "data" / "gta5" / "images" / "00002.png"
+    content = gone.read_bytes()
+    gone.unlink()
+    assert "missing image" in refused(capsys, main(words))
+    gone.write_bytes(content)
+
+
+def test_help_teaches(capsys):
+    for words in (["--help"], ["pseudo-label", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0
+    assert "--experiment" in capsys.readouterr().out

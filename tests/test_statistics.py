@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scene_files import write_gta5, write_palette_png
+
+from mlsl_mx.data.datasets import open_dataset
+from mlsl_mx.data.statistics import label_maps, source_class_sizes
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import class_set
+
+
+class NaiveSizes:
+    """Eq. 4 word by word; NaN for a class seen nowhere."""
+
+    def __init__(self):
+        self.shares = [[] for _ in range(19)]
+
+    def update(self, train_ids):
+        for c in range(19):
+            if (train_ids == c).any():
+                self.shares[c].append((train_ids == c).mean())
+
+    def mean(self):
+        return np.array([np.mean(s) if s else np.nan for s in self.shares])
+
+
+def written(tmp_path, size=(2, 4)):
+    scenes = write_gta5(tmp_path, count=2, size=(2, 4))
+    write_palette_png(tmp_path / "labels/00001.png", np.array([[7, 7, 7, 7], [8, 0, 0, 0]], np.uint8))
+    write_palette_png(tmp_path / "labels/00002.png", np.array([[7, 7, 0, 0], [0, 0, 0, 0]], np.uint8))
+    return open_dataset("gta5", tmp_path, scenes.images, class_set(19), size, labels=True)
+
+
+def test_class_sizes_are_computed_once(tmp_path):
+    dataset, cache = written(tmp_path), tmp_path / "run/class_sizes.json"
+    expected = [(4 / 8 + 2 / 8) / 2, 1 / 8] + [np.nan] * 17
+    np.testing.assert_allclose(source_class_sizes(dataset, NaiveSizes(), cache), expected)
+    assert json.loads(cache.read_text())["h_s"][:3] == [0.375, 0.125, None]
+    for i in range(2):
+        dataset.label_path(i).unlink()
+    np.testing.assert_allclose(source_class_sizes(dataset, NaiveSizes(), cache), expected)
+
+
+def test_a_cache_of_something_else_is_not_used(tmp_path):
+    dataset, cache = written(tmp_path), tmp_path / "class_sizes.json"
+    source_class_sizes(dataset, NaiveSizes(), cache)
+    np.testing.assert_allclose(source_class_sizes(dataset.subset([1]), NaiveSizes(), cache)[:2], [0.25, np.nan])
+    np.testing.assert_allclose(source_class_sizes(dataset, NaiveSizes(), cache)[:2], [0.375, 0.125])
+
+
+def test_a_damaged_cache_is_named(tmp_path):
+    dataset, cache = written(tmp_path), tmp_path / "class_sizes.json"
+    cache.write_text("{")
+    with pytest.raises(InputError, match="class_sizes.json"):
+        source_class_sizes(dataset, NaiveSizes(), cache)
+
+
+def test_labels_come_in_order(tmp_path):
+    scenes = write_gta5(tmp_path, count=20, size=(8, 8))
+    dataset = open_dataset("gta5", tmp_path, scenes.images, class_set(19), None, labels=True)
+    read = list(label_maps(dataset, threads=2))
+    assert len(read) == 20
+    for i, train_ids in enumerate(read):
+        np.testing.assert_array_equal(train_ids, dataset.label(i))

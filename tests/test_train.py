@@ -1,0 +1,97 @@
+"""Training: composite loss, stopping on a broken loss, going on after an interruption."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mlsl_mx.config import Optimizer
+from mlsl_mx.data.sampling import Batch
+from mlsl_mx.errors import InputError
+from mlsl_mx.network import MLSLNet
+from mlsl_mx.runs import RunLog
+from mlsl_mx.training import segmentation_loss, weak_label_loss
+from mlsl_mx.training.train import Epochs, composite_loss, make_trainer, train, train_one_epoch
+
+CLASSES, WIDTH, SIDE = 3, 0.03, 32
+
+
+def make_net(seed=0, weak_label_head=True) -> MLSLNet:
+    mx.random.seed(seed)
+    net = MLSLNet(CLASSES, WIDTH, weak_label_head)
+    net.initialize()
+    net.hybridize(static_alloc=True, static_shape=True)
+    return net
+
+
+def make_batch(seed: int) -> Batch:
+    rng = np.random.default_rng(seed)
+    return Batch(
+        rng.normal(size=(2, 3, SIDE, SIDE)).astype(np.float32),
+        rng.integers(0, CLASSES, (2, SIDE // 8, SIDE // 8)).astype(np.uint8),
+        rng.integers(0, 2, (2, CLASSES)).astype(np.float32),
+        (f"image-{seed}-a", f"image-{seed}-b"),
+    )
+
+
+def weights(net):
+    return {name: p.data().asnumpy() for name, p in zip(range(1000), net.collect_params().values())}
+
+
+def epochs(count: int, batches=None) -> Epochs:
+    return Epochs(
+        count=count,
+        steps=2,
+        batches=batches or (lambda epoch: iter([make_batch(10 * epoch), make_batch(10 * epoch + 1)])),
+        loss=lambda *values: composite_loss(*values, weight=0.5),
+        learning_rate=lambda step: 0.01 / (1 + step),
+        optimizer=Optimizer(learning_rate=0.01),
+        seed=3,
+    )
+
+
+def test_composite_loss_is_eq_6():
+    rng = np.random.default_rng(0)
+    logits, weak_logits = mx.nd.array(rng.normal(size=(2, CLASSES, 4, 4))), mx.nd.array(rng.normal(size=(2, CLASSES)))
+    train_ids, weak = mx.nd.array(rng.integers(0, CLASSES, (2, 4, 4))), mx.nd.array(rng.integers(0, 2, (2, CLASSES)))
+    seg, cls = segmentation_loss(logits, train_ids).asscalar(), weak_label_loss(weak_logits, weak).asscalar()
+    assert composite_loss((logits, weak_logits), train_ids, weak, 0.025).asscalar() == pytest.approx(seg + 0.025 * cls)
+    assert composite_loss(logits, train_ids, weak, 0.025).asscalar() == pytest.approx(seg)
+
+
+def test_a_broken_loss_names_step_and_files():
+    net = make_net()
+    broken = make_batch(1)
+    broken.weak_labels[0, 0] = np.nan
+    trainer = make_trainer(net, Optimizer())
+    loss = epochs(1).loss
+    with pytest.raises(InputError, match=r"step 1, batch image-1-a, image-1-b"):
+        train_one_epoch(net, loss, [make_batch(0), broken], trainer, mx.cpu(), lambda step: 0.01)
+
+
+def test_learning_rate_zero_changes_nothing_but_training_does():
+    net = make_net()
+    before = weights(net)
+    trainer = make_trainer(net, Optimizer())
+    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.0)
+    assert all(np.array_equal(before[k], v) for k, v in weights(net).items())
+    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.01)
+    assert not all(np.array_equal(before[k], v) for k, v in weights(net).items())
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
+    whole = make_net()
+    train(whole, epochs(3), mx.cpu(), tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
+
+    def cut(epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return epochs(3).batches(epoch)
+
+    out = tmp_path / "cut"
+    with pytest.raises(KeyboardInterrupt):
+        train(make_net(), epochs(3, cut), mx.cpu(), out, RunLog(tmp_path / "log", "t"), "cut")
+    assert not (out / "weights.params").exists()
+    resumed = make_net(seed=99)  # its own weights must not matter
+    train(resumed, epochs(3), mx.cpu(), out, RunLog(tmp_path / "log", "t"), "resumed")
+    assert (out / "weights.params").read_bytes() == (tmp_path / "whole" / "weights.params").read_bytes()
+    assert not (out / ".checkpoint").exists()
