@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 if not (3, 8) <= sys.version_info[:2] <= (3, 11):
-    sys.exit(f"mlsl-mx needs Python 3.8 to 3.11 (MXNet 1.9.1 and NumPy 1.23.5 have no others); this is {sys.version.split()[0]}")
+    sys.exit(f"mlsl-mx needs Python 3.8 to 3.11, the ones MXNet 1.9.1 runs on; this is {sys.version.split()[0]}")
 
 from setuptools import find_packages, setup
 
@@ -16,18 +16,17 @@ REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy==1.23.5", "opencv-py
 setup(
     name="mlsl-mx",
     version=VERSION,
-    description="Multi-level self-supervised learning (MLSL, WACV 2020) for domain adaptation of semantic segmentation, in MXNet/Gluon",
+    description="Domain adaptation of semantic segmentation by multi-level self-training (MLSL, WACV 2020)",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.8,<3.12",
     packages=find_packages(include=["mlsl_mx", "mlsl_mx.*"]),
-    package_data={"mlsl_mx": ["**/*.yaml", "**/*.css"]},
     install_requires=REQUIRED,
     extras_require={
-        # The same import as mxnet: uninstall mxnet and reinstall mxnet-cu112 afterwards, as the Makefile does for CTX=gpu.
+        # The same import as mxnet, which must be uninstalled: `make CTX=gpu(0)` does that.
         "cu112": ["mxnet-cu112==1.9.1"],
-        "dev": ["cityscapesScripts==2.2.4", "pytest", "ruff==0.6.9"],
+        "dev": ["cityscapesScripts==2.2.4", "pytest", "ruff==0.17.6"],
     },
     entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},
 )

@@ -112,7 +112,11 @@ def measure(name: str, arguments) -> dict:
     _, status, usage = os.wait4(process, 0)
     if status:
         sys.exit(f"{name} failed")
-    return {"stage": name, "seconds": round(time.monotonic() - started, 1), "peak_gb": round(usage.ru_maxrss / 2**20, 1)}
+    return {
+        "stage": name,
+        "seconds": round(time.monotonic() - started, 1),
+        "peak_gb": round(usage.ru_maxrss / 2**20, 1),
+    }
 
 
 def table(rows) -> str:

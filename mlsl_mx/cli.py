@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import List, Optional
 
 from mlsl_mx import __version__
 from mlsl_mx.errors import InputError
@@ -21,7 +20,7 @@ Every stage can be started again: a finished one is a no-op, an interrupted one 
 Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 interrupted."""
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand. Returns: the exit code."""
     # MXNet's default on some machines is one thread, at half the speed of two.
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
@@ -44,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with all subcommands."""
     parser = argparse.ArgumentParser(
         prog="mlsl",
-        description="MLSL: self-training with SISC pseudo-labels and pseudo weak-labels, from game frames to real streets.",
+        description="Self-training with SISC pseudo-labels and pseudo weak-labels, from game frames to real streets.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -63,11 +62,17 @@ def build_parser() -> argparse.ArgumentParser:
     command = _add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)")
     command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
 
-    command = _add_stage(commands, "import-weights", _import_weights, "take a published source model instead of training it")
+    command = _add_stage(
+        commands, "import-weights", _import_weights, "take a published source model instead of training it"
+    )
     command.add_argument("--weights", type=Path, required=True, help=".params in the naming of the original release")
 
     for name, call, text in (
-        ("pseudo-label", _pseudo_label, "label the target's training images with the weights before this round (Sec. 3.2)"),
+        (
+            "pseudo-label",
+            _pseudo_label,
+            "label the target's training images with the weights before this round (Sec. 3.2)",
+        ),
         ("diagnose", _diagnose, "measure on validation images how good such labels are; fed back to nothing"),
         ("self-train", _self_train, "train on source labels and pseudo-labels (Eq. 3, 7)"),
     ):
@@ -75,7 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
             "--round", type=int, required=True, metavar="R", help="0, 1, ..."
         )
 
-    command = _add_stage(commands, "evaluate", _evaluate, "IoU of a round or of the source model on the validation images")
+    command = _add_stage(
+        commands, "evaluate", _evaluate, "IoU of a round or of the source model on the validation images"
+    )
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--round", type=int, metavar="R", help="the weights after round R")
     which.add_argument("--source", action="store_true", help="the source model")
@@ -98,7 +105,9 @@ def _add_stage(commands, name: str, call, text: str) -> argparse.ArgumentParser:
     command = _add(commands, name, call, text)
     _add_experiment(command)
     _add_roots(command)
-    command.add_argument("--method", help="source-only, st, cbst, cbst-sp, sisc or sisc-pwl: a file of experiments/methods")
+    command.add_argument(
+        "--method", help="source-only, st, cbst, cbst-sp, sisc or sisc-pwl: a file of experiments/methods"
+    )
     command.add_argument("--run", type=Path, required=True, help="run directory: everything is written there")
     command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     command.add_argument("--ctx", default="cpu", help="device: cpu or gpu(0); default cpu")

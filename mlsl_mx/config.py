@@ -105,6 +105,8 @@ class Selection:
     portion_max: float = 0.5
     stride: int = 1  # every stride-th row and column counts for the thresholds (released: 4)
     extra_zero: bool = False  # one 0 among the confidences of each class (released)
+    mining_share: float = 0.001  # classes below this share of the predicted pixels are mined in training
+    mining_rarest: int = 3  # this many rarest classes are, where there are none below
     spatial_prior: bool = False  # multiply by the source's class frequency at each position (CBST-SP)
 
 
@@ -132,8 +134,6 @@ class SelfTraining:
     source_portion_step: float = 0.0025
     source_portion_max: float = 0.06
     mining_probability: float = 0.8  # a crop is centred on a pixel of a mined class
-    mining_share: float = 0.001  # classes below this share of predicted pixels are mined first
-    mining_rarest: int = 3  # else this many rarest classes
     hard_examples: bool = False  # OHEM as in the release's SISC script
 
 
@@ -202,8 +202,8 @@ LIMITS = {
     "self_training.source_portion_step": (0, 1),
     "self_training.source_portion_max": (0, 1),
     "self_training.mining_probability": (0, 1),
-    "self_training.mining_share": (0, 1),
-    "self_training.mining_rarest": (0, None),
+    "selection.mining_share": (0, 1),
+    "selection.mining_rarest": (0, None),
     "evaluation.diagnosed_images": (0, None),
     "evaluation.panels": (0, None),
     **{f"{stage}.epochs": (1, None) for stage in ("source_training", "self_training")},

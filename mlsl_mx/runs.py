@@ -1,11 +1,11 @@
 """The run directory: whole files or none, the resolved settings, the environment, and a JSON-lines log.
 
-    RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
-    RUN/METHOD/             config.yaml
-    RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, label_quality.json, ...
-    RUN/METHOD/round-1/     ...
-    RUN/report/             report.html, report.md, report.json
-    RUN/log.jsonl           what every stage did
+RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
+RUN/METHOD/             config.yaml
+RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, label_quality.json, ...
+RUN/METHOD/round-1/     ...
+RUN/report/             report.html, report.md, report.json
+RUN/log.jsonl           what every stage did
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 
 import yaml
 
@@ -86,7 +86,7 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def keep_settings(path: Path, settings: Dict[str, Any]) -> None:
+def keep_settings(path: Path, settings: dict[str, Any]) -> None:
     """Write the settings that a folder's results come from; settings that are there already must be the same.
 
     Raises: InputError naming each setting that differs, its old and its new value.
@@ -101,7 +101,7 @@ def keep_settings(path: Path, settings: Dict[str, Any]) -> None:
     write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
 
 
-def _flat(values: Dict[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
@@ -109,7 +109,7 @@ def _flat(values: Dict[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def begin_stage(record: Path, inputs: Dict[str, Any], outputs: Sequence[Path]) -> None:
+def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -> None:
     """Note what a stage starts from, e.g. the hash of the weights before it.
 
     Outputs that an earlier start left behind are kept if it started from the same, and removed if not: a round is made
@@ -125,7 +125,7 @@ def begin_stage(record: Path, inputs: Dict[str, Any], outputs: Sequence[Path]) -
     write_json(record, inputs)
 
 
-def environment() -> Dict[str, Any]:
+def environment() -> dict[str, Any]:
     """Versions, code revision and machine: what one needs to know to compare two runs."""
     import cv2
     import mxnet

@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Sequence
 
 import mxnet as mx
 
@@ -25,7 +25,9 @@ from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.pseudo_labels import ClassSizes
-from mlsl_mx.pseudo_labels.generate import diagnose_pseudo_labels, generate_pseudo_labels
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
+from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.runs import RunLog, begin_stage, environment, file_hash, keep_settings, read_json, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
@@ -38,7 +40,7 @@ class Job:
 
     config: Config
     run: Path
-    roots: Dict[str, Optional[Path]]  # folder of each data set
+    roots: dict[str, Path | None]  # folder of each data set
     seed: int
     ctx: mx.Context
 
@@ -104,10 +106,10 @@ class Job:
 
 def open_job(
     experiment: Path,
-    method: Optional[str],
+    method: str | None,
     settings: Sequence[str],
     run: Path,
-    roots: Dict[str, Optional[Path]],
+    roots: dict[str, Path | None],
     seed: int,
     ctx: str,
 ) -> Job:
@@ -141,7 +143,7 @@ def find_list(path: str) -> Path:
     return here if here.exists() else checkout
 
 
-def make_miniature(root: Path, seed: int, preview: Optional[Path]) -> str:
+def make_miniature(root: Path, seed: int, preview: Path | None) -> str:
     """Render the embedded data sets below `root`."""
     from mlsl_mx.data import miniature
 
@@ -152,7 +154,7 @@ def make_miniature(root: Path, seed: int, preview: Optional[Path]) -> str:
     return f"miniature data sets in {root}"
 
 
-def check_data(experiment: Path, settings: Sequence[str], roots: Dict[str, Optional[Path]]) -> str:
+def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> str:
     """Look at every file of an experiment's source, target and validation images.
 
     Raises: InputError after the report if a file is missing, unreadable or wrong.
@@ -166,7 +168,7 @@ def check_data(experiment: Path, settings: Sequence[str], roots: Dict[str, Optio
     return "all data can be used"
 
 
-def _datasets(job: Job) -> Dict[str, SceneDataset]:
+def _datasets(job: Job) -> dict[str, SceneDataset]:
     config = job.config
     return {
         f"source ({config.source.images})": job.source(),
@@ -175,13 +177,13 @@ def _datasets(job: Job) -> Dict[str, SceneDataset]:
     }
 
 
-def train_source(job: Job, imagenet: Optional[Path]) -> str:
+def train_source(job: Job, imagenet: Path | None) -> str:
     """Train the source model, from the trunk of an ImageNet classifier or, if the experiment says so, from scratch."""
     settings = job.config.source_training
     if settings.start == "trunk" and imagenet is None:
         raise InputError(
-            "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, or start "
-            "from a published source model (make WEIGHTS=)"
+            "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, or "
+            "start from a published source model (make WEIGHTS=)"
         )
     if _begin_source(job, {"imagenet": file_hash(imagenet) if imagenet else None}):
         return _already(job.source_folder / "weights.params")
@@ -242,8 +244,8 @@ def pseudo_label(job: Job, round_index: int) -> str:
     return f"round {round_index}: {100 * result['coverage']:.1f} % of the target's pixels labelled, see {folder}"
 
 
-def _take_over(run: Path, record: Path, inputs: Dict[str, Any], folder: Path) -> None:
-    """Copy the labels that another method of the run made from the very same inputs, as SISC and SISC+PWL do at first."""
+def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path) -> None:
+    """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's."""
     for other in sorted(run.glob("*/round-*/pseudo_labels.inputs.json")):
         made = other.parent / "pseudo_labels"
         if other != record and read_json(other) == inputs and (made / "selection.json").exists():
@@ -254,20 +256,22 @@ def _take_over(run: Path, record: Path, inputs: Dict[str, Any], folder: Path) ->
 
 def diagnose(job: Job, round_index: int) -> str:
     """Measure on validation images how good the round's pseudo-labels are. Nothing of it is fed back."""
-    folder = _round(job, round_index)
+    folder, config = _round(job, round_index), job.config
     net, _ = _inference_network(job, job.weights_before(round_index))
+    validation = job.validation()
+    some = validation.subset(evenly_spread(len(validation), config.evaluation.diagnosed_images))
+    thresholds = read_json(folder / "pseudo_labels" / "selection.json")["thresholds"]
     result = diagnose_pseudo_labels(
         net,
-        job.validation(),
+        some,
         job.ctx,
-        job.config.pseudo_labels,
-        job.config.selection,
+        config.pseudo_labels,
+        [thresholds[name] for name in some.classes.names],
+        config.selection.rule,
         job.seed,
-        read_json(folder / "pseudo_labels" / "selection.json"),
-        folder / "label_quality.json",
-        job.config.evaluation.diagnosed_images,
         prior=_prior(job),
     )
+    write_json(folder / "label_quality.json", result)
     return f"round {round_index}: pseudo-labels {_percent(result['precision'])} % right on validation images"
 
 
@@ -298,7 +302,7 @@ def self_train(job: Job, round_index: int) -> str:
     return f"round {round_index}: {outputs[0]}"
 
 
-def evaluate_weights(job: Job, round_index: Optional[int]) -> str:
+def evaluate_weights(job: Job, round_index: int | None) -> str:
     """IoU on the validation images of the weights after a round, or (None) of the source model."""
     folder = job.source_folder if round_index is None else _round(job, round_index)
     net, weights_hash = _inference_network(job, folder / "weights.params")
@@ -318,7 +322,7 @@ def report(job: Job) -> str:
     return text
 
 
-def _begin_source(job: Job, start: Dict[str, Any]) -> bool:
+def _begin_source(job: Job, start: dict[str, Any]) -> bool:
     """Note the source model's settings. Returns: whether it is there already. Raises: InputError for other settings."""
     values = to_dict(job.config)
     shared = ("classes", "source", "target", "network", "source_training", "evaluation")
@@ -333,7 +337,9 @@ def _round(job: Job, round_index: int) -> Path:
     """The folder of a round; the method's settings are noted at the first. Raises: InputError for other settings."""
     rounds = job.config.self_training.rounds
     if not 0 <= round_index < rounds:
-        raise InputError(f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS")
+        raise InputError(
+            f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS"
+        )
     values = to_dict(job.config)
     del values["self_training"]["rounds"]  # more rounds may follow
     keep_settings(job.method_folder / "config.yaml", {"seed": job.seed, **values})
@@ -359,7 +365,7 @@ def _inference_network(job: Job, weights: Path):
     return net, file_hash(weights)
 
 
-def _prior(job: Job) -> Optional[SpatialPrior]:
+def _prior(job: Job) -> SpatialPrior | None:
     """The spatial prior of the source labels, computed once a run; None where the method has none."""
     if not job.config.selection.spatial_prior:
         return None
@@ -385,5 +391,5 @@ def _already(path: Path) -> str:
     return f"{path} is there already"
 
 
-def _percent(value: Optional[float], factor: float = 100) -> str:
+def _percent(value: float | None, factor: float = 100) -> str:
     return "-" if value is None else f"{factor * value:.1f}"

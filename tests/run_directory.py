@@ -11,14 +11,15 @@ import numpy as np
 import yaml
 
 from mlsl_mx.config import Config, to_dict
-from mlsl_mx.evaluation.label_images import palette_png
+from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.runs import write_bytes, write_json
 
+PAPER = Config()
 ABSENT = "train"  # in neither truth nor prediction of a made-up evaluation
 
 
-def write_run(run: Path, mious: dict, config: Config = Config(), seed: int = 1, names: tuple = ()) -> Path:
+def write_run(run: Path, mious: dict, config: Config = PAPER, seed: int = 1, names: tuple = ()) -> Path:
     """One folder a method with one evaluation a round; predictions, labels and sheets only for the images `names`."""
     classes = class_set(config.classes)
     write_json(run / "source" / "environment.json", {"mxnet": "1.9.1", "revision": "abc1234"})
@@ -61,10 +62,11 @@ def evaluation(classes: ClassSet, miou: float) -> dict:
 def selection(classes: ClassSet, index: int) -> dict:
     """Shares as the selection stage writes them."""
     coverage = 0.15 + 0.05 * index
+    per_class = {name: coverage / classes.num_classes for name in classes.names}
     return {
         "round": index,
         "coverage": coverage,
-        "coverage_per_class": {name: coverage for name in classes.names},
+        "coverage_per_class": per_class,
         "predicted_share": {name: 1 / classes.num_classes for name in classes.names},
         "mined": ["rider"],
         "images": 2975,

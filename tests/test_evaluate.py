@@ -9,6 +9,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from PIL import Image
+from scene_files import write_cityscapes
 
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.transforms import normalise
@@ -16,7 +17,6 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels.inference import single_inference
-from scene_files import write_cityscapes
 
 
 class BlockColour:

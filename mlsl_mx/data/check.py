@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
 from mlsl_mx.data.datasets import LAYOUTS, SceneDataset
 from mlsl_mx.data.image_files import MissingFile, UnreadableFile, header_size, size_text
 from mlsl_mx.data.label_files import WrongLabels
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE
+from mlsl_mx.progress import progress
 
 VOID_SHARE = 0.97  # of a label's pixels without a class: no street scene
 EXAMPLES = 3  # names shown of each finding
@@ -99,8 +99,8 @@ def check_dataset(dataset: SceneDataset, title: str, quick: bool = False, thread
     """
     with ThreadPool(threads) as pool:
         results = pool.imap(lambda index: list(_examine(dataset, index, quick)), range(len(dataset)), chunksize=4)
-        progress = tqdm(results, title, len(dataset), unit="image", disable=None)
-        findings = tuple(finding for found in progress for finding in found)
+        shown = progress(results, title, "image", total=len(dataset))
+        findings = tuple(finding for found in shown for finding in found)
     return CheckReport(title, dataset.kind, len(dataset), dataset.has_labels, findings)
 
 

@@ -95,7 +95,7 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     if _is_complete(root, stamp, jobs):
         return
     (root / STAMP).unlink(missing_ok=True)
-    for kind, entry, image_path, label_path in tqdm(jobs, desc="miniature data sets", unit="image"):
+    for kind, entry, image_path, label_path in tqdm(jobs, desc="miniature data sets", unit="image", mininterval=1):
         image, labels, instances = draw(kind, entry, seed)
         write_bytes(image_path, _png(image[..., ::-1]))
         if label_path is not None:
@@ -130,8 +130,8 @@ def write_preview(root: Path, out: Path) -> None:
 
 
 def _preview_column(root: Path, kind: str) -> np.ndarray:
-    """(2 x 200, 356, 3) RGB: of the labelled images the one that shows the most classes."""
-    layout, size = LAYOUTS[kind], (352, 196)  # width, height
+    """(2 x 182, 324, 3) RGB: of the labelled images the one that shows the most classes."""
+    layout, size = LAYOUTS[kind], (320, 178)  # width, height
     read = {}
     for path in sorted((root / kind).rglob("*.png")):
         match = re.fullmatch(layout.image, path.relative_to(root / kind).as_posix())

@@ -12,7 +12,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-SKY, GROUND, LOTS, STREET, LENS = range(5)  # layers, painted in this order; within LOTS and STREET far to near
+SKY, GROUND, STANDING, LENS = range(4)  # layers, painted in this order; what stands is painted far to near
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class Scene:
         self.distance = z if near is None else near
         self.instance += 1
 
-    def begin_facing(self, layer: int, x: float, z: float):
+    def begin_facing(self, layer: int, x: float, z: float, near: float | None = None):
         """The same for a flat object that is turned to the camera."""
-        self.begin(layer, x, z, float(np.arctan2(x, max(z, 1e-3))))
+        self.begin(layer, x, z, float(np.arctan2(x, max(z, 1e-3))), near)
 
     def add(self, points, label: str, colour, texture=SMOOTH, accent=None, one_sided=False, casts=False) -> None:
         """Add a polygon: (n, 3) points of the object, or (n, 2) across and up.

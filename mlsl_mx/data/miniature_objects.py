@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlsl_mx.data.miniature_geometry import (
-    LOTS,
+    STANDING,
     Scene,
     Texture,
     bar,
@@ -224,6 +224,6 @@ def hill(scene: Scene, rng: np.random.Generator, colour, label: str, distance: f
     """A ridge across the horizon."""
     across = np.linspace(-distance * 1.5, distance * 1.5, 24)
     up = tall * (0.55 + 0.45 * np.sin(across / distance * rng.uniform(2, 5) + rng.uniform(0, 6)))
-    scene.begin(LOTS, 0, distance)
+    scene.begin(STANDING, 0, distance)
     outline = np.concatenate([[(across[0], -1)], np.column_stack([across, up]), [(across[-1], -1)]])
     scene.add(outline, label, colour, Texture(grain=0.25, grain_size=1.5))

@@ -12,7 +12,7 @@ from typing import Iterator
 import cv2
 import numpy as np
 
-from mlsl_mx.data.miniature_geometry import GROUND, LENS, SKY, STREET, Camera, Face, Scene
+from mlsl_mx.data.miniature_geometry import GROUND, LENS, SKY, STANDING, Camera, Face, Scene
 from mlsl_mx.data.miniature_style import Photo, Style
 
 NEAR = 0.4  # metres: nothing nearer is drawn
@@ -28,7 +28,7 @@ def render(scene: Scene, style: Style, ids: dict[str, int], rng: np.random.Gener
     Args:
         ids: label names -> the ids that the data set's files hold.
 
-    Returns: image (H, W, 3) uint8 RGB, label ids (H, W) uint8, instances (H, W) uint16, 0 where there is none.
+    Returns: image (H, W, 3) uint8 RGB, label ids (H, W) uint8, instances (H, W) uint16: what stands is numbered.
     """
     world = _World(scene)
     index = _paint(scene.camera, _outlines(scene.camera, world.seen, world.counts))
@@ -36,7 +36,7 @@ def render(scene: Scene, style: Style, ids: dict[str, int], rng: np.random.Gener
     shadow = _shadows(scene.camera, world, sun, blur=6 * (1 - strength))
     light = _light(world, index, shadow, style, strength, sun, rng)
     labels = np.array([ids[face.label] for face in world.faces], np.uint8)[index]
-    instances = np.where(world.layer == STREET, world.instance, 0).astype(np.uint16)[index]
+    instances = np.where(world.layer == STANDING, world.instance, 0).astype(np.uint16)[index]
     return _photograph(light, style.photo, rng), labels, instances
 
 
@@ -73,8 +73,8 @@ class _World:
         self.normal, self.start, self.across, self.up = (a.astype(np.float32) for a in (normal, start, across, up))
 
     def table(self, key: str) -> np.ndarray:
-        """(faces, 3) float32 of an attribute of the faces."""
-        return np.array([getattr(face, key) for face in self.faces], np.float32)
+        """(3, faces) float32 of a colour of the faces."""
+        return np.ascontiguousarray(np.array([getattr(face, key) for face in self.faces], np.float32).T)
 
     def textures(self) -> np.ndarray:
         """(7, faces) float32: pitch across and up, fill across and up, grain, its size in metres, variation."""
@@ -189,42 +189,46 @@ def _noise() -> np.ndarray:
 
 def _grain(across: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Noise at positions in cells, (H, W) each."""
-    wrapped = [np.mod(axis, TILE).astype(np.float32) for axis in (across, up)]
+    wrapped = []
+    for axis in (across, up):
+        turns = axis * np.float32(1 / TILE)
+        wrapped.append((turns - np.floor(turns)) * np.float32(TILE))
     return cv2.remap(_noise(), *wrapped, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
 def _light(world: _World, index, shadow, style: Style, strength: float, sun, rng) -> np.ndarray:
-    """(H, W, 3) float32 RGB, 0..255: material, texture, light, shadow and haze of every pixel."""
-    photo, layer = style.photo, world.layer[index]
-    sky, ground = layer == SKY, layer == GROUND
+    """(3, H, W) float32 RGB, 0..255: material, texture, light, shadow and haze of every pixel."""
+    photo, sky = style.photo, world.layer == SKY
     depth, across, up = world.locate(index)
-    colour = _material(world, index, style, depth, across, up, sky)
-    direct = _direct(world, sun)[index] * np.where(ground, 1 - 0.9 * shadow, 1)
-    ambient = (1 - strength) * np.where(ground, 1 - 0.3 * shadow, 1)
-    sunny, shaded = np.array(photo.sun_colour, np.float32), np.array(photo.shade_colour, np.float32)
-    light = (1.25 * strength * direct)[..., None] * sunny + ambient[..., None] * shaded
-    colour *= np.where(sky[..., None], 1, light).astype(np.float32)
-    haze = np.array(style.materials.haze[rng.integers(len(style.materials.haze))], np.float32)
-    thick = np.where(sky | (layer == LENS), 0, 1 - np.exp(-depth / rng.uniform(*photo.haze))).astype(np.float32)
-    return colour + (haze - colour) * thick[..., None]
+    seen_sky = sky[index]
+    colour = _material(world, index, style, depth, across, up, seen_sky)
+    shadow = shadow * (world.layer == GROUND)[index]
+    direct = np.float32(1.25 * strength) * _direct(world, sun)[index] * (1 - np.float32(0.9) * shadow)
+    ambient = np.float32(1 - strength) * (1 - np.float32(0.3) * shadow)
+    for channel, sunny, shaded in zip(colour, photo.sun_colour, photo.shade_colour):
+        channel *= np.where(seen_sky, np.float32(1), direct * np.float32(sunny) + ambient * np.float32(shaded))
+    haze = np.array(style.materials.haze[rng.integers(len(style.materials.haze))], np.float32)[:, None, None]
+    hazy = (~sky & (world.layer != LENS)).astype(np.float32)[index]
+    return colour + (haze - colour) * (hazy * (1 - np.exp(depth / np.float32(-rng.uniform(*photo.haze)))))
 
 
 def _material(world: _World, index, style: Style, depth, across, up, sky) -> np.ndarray:
-    """(H, W, 3) float32: colour, accent cells and grain before any light."""
-    colour, accent = world.table("colour")[index], world.table("accent")[index]
+    """(3, H, W) float32: colour, accent cells and grain before any light."""
+    colour, accent = world.table("colour")[:, index], world.table("accent")[:, index]
     pitch_x, pitch_y, fill_x, fill_y, amplitude, size, vary = (column[index] for column in world.textures())
     in_x, in_y = across / pitch_x, up / pitch_y
     cell_x, cell_y = np.floor(in_x), np.floor(in_y)
     inside = (in_x - cell_x < fill_x) & (in_y - cell_y < fill_y)
     pixel = depth / world.camera.focal  # metres a pixel spans: finer grain than that averages out
     grain = amplitude * style.materials.grain * np.minimum(1, size * 3 / pixel)
-    noise = _grain(across / size, up / size)
-    brightness = 1 + grain * (noise + 0.25 * _grain(across / size / 9, up / size / 9))
-    brightness *= 1 + np.where(inside, vary * _grain(cell_x * 37, cell_y * 91), 0) * 0.8
-    painted = np.where(inside[..., None], accent, colour) * np.maximum(brightness, 0.2)[..., None]
+    grain_x, grain_y = across / size, up / size
+    noise = _grain(grain_x, grain_y)
+    brightness = 1 + grain * (noise + 0.25 * _grain(grain_x / 9, grain_y / 9))
+    brightness *= 1 + vary * inside * _grain(cell_x * 37, cell_y * 91) * np.float32(0.8)
+    painted = np.where(inside, accent, colour) * np.maximum(brightness, 0.2)
     if sky.any():  # paler towards the horizon and in the clouds
         pale = np.exp(-np.maximum(up[sky] - 300, 0) / 260) + np.maximum(amplitude * noise, 0)[sky] * 3
-        painted[sky] = colour[sky] + (accent - colour)[sky] * np.minimum(pale, 1)[:, None]
+        painted[:, sky] = colour[:, sky] + (accent - colour)[:, sky] * np.minimum(pale, 1)
     return painted
 
 
@@ -236,16 +240,18 @@ def _direct(world: _World, sun: np.ndarray) -> np.ndarray:
 
 
 def _photograph(light: np.ndarray, photo: Photo, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8: exposure, contrast, saturation, tint, vignette, blur and sensor noise."""
-    height, width = light.shape[:2]
-    grey = light @ np.array([0.299, 0.587, 0.114], np.float32)
-    image = grey[..., None] + (light - grey[..., None]) * rng.uniform(*photo.saturation)
+    """(3, H, W) light -> (H, W, 3) uint8: saturation, contrast, exposure, tint, vignette, blur and sensor noise."""
+    height, width = light.shape[1:]
+    grey = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), light, 1)
+    image = grey + (light - grey) * rng.uniform(*photo.saturation)
     image = (image - 118) * rng.uniform(*photo.contrast) + 118
-    image *= (rng.uniform(*photo.exposure) * (1 + rng.normal(0, photo.tint, 3))).astype(np.float32)
     rows, columns = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    image *= (1 - photo.vignette * ((rows**2 + columns**2) / 2) ** 1.5)[..., None].astype(np.float32)
+    lens = (1 - photo.vignette * (rows**2 + columns**2) / 2).astype(np.float32)
+    gains = rng.uniform(*photo.exposure) * (1 + rng.normal(0, photo.tint, 3))
+    image *= lens * gains.astype(np.float32)[:, None, None]
+    image = np.ascontiguousarray(image.transpose(1, 2, 0))  # (H, W, 3)
     sigma = rng.uniform(*photo.blur)
     if sigma > 0.3:  # less changes nothing at pixel level
         image = cv2.GaussianBlur(image, (0, 0), sigma)
-    image += rng.standard_normal(image.shape, np.float32) * photo.noise
+    image += rng.standard_normal(image.shape, np.float32) * np.float32(photo.noise)
     return np.clip(image, 0, 255).astype(np.uint8)

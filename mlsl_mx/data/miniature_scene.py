@@ -8,7 +8,7 @@ import numpy as np
 
 from mlsl_mx.data import miniature_objects as objects
 from mlsl_mx.data import miniature_vehicles as vehicles
-from mlsl_mx.data.miniature_geometry import GROUND, LENS, LOTS, SKY, STREET, Camera, Scene, Texture, floor
+from mlsl_mx.data.miniature_geometry import GROUND, LENS, SKY, STANDING, Camera, Scene, Texture, floor
 from mlsl_mx.data.miniature_objects import pick, shade
 from mlsl_mx.data.miniature_style import Materials, Range, Streets, Style
 
@@ -65,18 +65,16 @@ def _camera(streets: Streets, rng: np.random.Generator, size: tuple[int, int]) -
     low, high = streets.horizon
     spread = np.clip((height - streets.camera_height[0]) / max(np.ptp(streets.camera_height), 0.01), 0, 1)
     horizon = high - (high - low) * (0.3 * rng.random() + 0.7 * spread)  # the higher, the more it looks down
-    return Camera(
-        size, rng.uniform(*streets.focal) * size[1], horizon * size[0], height, rng.uniform(-streets.yaw, streets.yaw)
-    )
+    focal, yaw = rng.uniform(*streets.focal) * size[1], rng.uniform(-streets.yaw, streets.yaw)
+    return Camera(size, focal, horizon * size[0], height, yaw)
 
 
 def _plan(streets: Streets, rng: np.random.Generator) -> Plan:
     """The camera is in the innermost lane on the right, give or take its wander."""
     count, lane = rng.integers(streets.lanes[0], streets.lanes[1] + 1), rng.uniform(*streets.lane)
     middle = -lane / 2 + rng.uniform(-streets.camera_wander, streets.camera_wander)
-    centres = [(middle - lane * (i + 0.5), -1) for i in range(count)] + [
-        (middle + lane * (i + 0.5), 1) for i in range(count)
-    ]
+    offsets = [lane * (i + 0.5) for i in range(count)]
+    centres = [(middle - x, -1) for x in offsets] + [(middle + x, 1) for x in offsets]
     road = (middle - lane * count, middle + lane * count)
     parks = [rng.random() < streets.parking_chance for _ in range(2)]
     kerb = (road[0] - 2.3 * parks[0], road[1] + 2.3 * parks[1])
@@ -98,27 +96,27 @@ def _sky(scene: Scene, rng: np.random.Generator, materials: Materials) -> None:
     scene.add(dome, "sky", pick(rng, materials.sky, 6), sky, haze)
 
 
+def _strip(start: float, end: float) -> np.ndarray:
+    """Ground between two lines along the street, to the horizon."""
+    return floor(min(start, end), max(start, end), 0, GROUND_END)
+
+
 def _ground(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) -> None:
-    materials, (left, right) = style.materials, plan.kerb
+    materials = style.materials
     scene.begin(GROUND)
     beyond = "terrain" if "terrain" in scene.labels else "sidewalk"
-    earth, road = (
-        pick(rng, getattr(materials, beyond), materials.jitter),
-        pick(rng, materials.road, materials.jitter / 3),
-    )
+    earth = pick(rng, getattr(materials, beyond), materials.jitter)
+    road = pick(rng, materials.road, materials.jitter / 3)
     walk = pick(rng, materials.sidewalk, materials.jitter / 2)
     slab = rng.uniform(0.4, 1.8)
     slabs = Texture((slab, slab * rng.uniform(0.5, 1)), (0.95, 0.95), 0.09, 0.08, 0.08)
-    scene.add(floor(-300, 300, 0, GROUND_END), beyond, earth, GRASS)
-    for kerb, front, sign in ((left, plan.front[0], -1), (right, plan.front[1], 1)):
-        scene.add(floor(min(kerb, front), max(kerb, front), 0, GROUND_END), "sidewalk", shade(walk, 0.86), slabs, walk)
+    scene.add(_strip(-300, 300), beyond, earth, GRASS)
+    for kerb, front, side in zip(plan.kerb, plan.front, (-1, 1)):
+        scene.add(_strip(kerb, front), "sidewalk", shade(walk, 0.86), slabs, walk)
         if plan.verge and beyond == "terrain":
-            edge = kerb + sign * 0.3
-            strip = floor(min(edge, edge + sign * plan.verge), max(edge, edge + sign * plan.verge), 0, GROUND_END)
-            scene.add(strip, "terrain", shade(earth, 0.95), GRASS)
-        scene.add(floor(min(kerb, kerb + sign * 0.2), max(kerb, kerb + sign * 0.2), 0, GROUND_END), "sidewalk",
-                  shade(walk, 1.12), ASPHALT)  # fmt: skip
-    scene.add(floor(left, right, 0, GROUND_END), "road", road, ASPHALT._replace(grain=rng.uniform(0.06, 0.14)))
+            scene.add(_strip(kerb + side * 0.3, kerb + side * (0.3 + plan.verge)), "terrain", shade(earth, 0.95), GRASS)
+        scene.add(_strip(kerb, kerb + side * 0.2), "sidewalk", shade(walk, 1.12), ASPHALT)
+    scene.add(_strip(*plan.kerb), "road", road, ASPHALT._replace(grain=rng.uniform(0.06, 0.14)))
     if plan.crossing:
         scene.add(floor(-150, 150, *plan.crossing), "road", shade(road, rng.uniform(0.92, 1.08)), ASPHALT)
     _parking_ground(scene, rng, plan, road, walk)
@@ -132,7 +130,7 @@ def _parking_ground(scene: Scene, rng: np.random.Generator, plan: Plan, road, wa
         if centre is not None and rng.random() < 0.4:
             blocks = Texture((0.3, 0.2), (0.9, 0.9), 0.1, 0.05)
             colour = shade(road if rng.random() < 0.5 else walk, 0.95)
-            scene.add(floor(centre - 1.1, centre + 1.1, 0, GROUND_END), name, shade(colour, 0.9), blocks, colour)
+            scene.add(_strip(centre - 1.1, centre + 1.1), name, shade(colour, 0.9), blocks, colour)
 
 
 def _markings(scene: Scene, rng: np.random.Generator, plan: Plan, road, label: str) -> None:
@@ -161,11 +159,11 @@ def _backdrop(scene: Scene, rng: np.random.Generator, materials: Materials) -> N
     for x in np.arange(-210, 210, 22):
         depth = rng.uniform(150, 220)
         if rng.random() < 0.55:
-            scene.begin(LOTS, 0, depth)
+            scene.begin(STANDING, 0, depth)
             objects.building(scene, rng, materials, (x, x + 22, depth, depth + 10), rng.uniform(7, 30))
         else:
             for shift in (0, 9):
-                scene.begin_facing(LOTS, x + shift, depth)
+                scene.begin_facing(STANDING, x + shift, depth)
                 objects.tree(scene, rng, materials, rng.uniform(1.6, 3))
 
 
@@ -187,23 +185,24 @@ def _lots(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan, side
         z = end
 
 
-def _lot(scene, rng, style: Style, kind: str, line: float, side: int, z: float, end: float) -> None:
-    """One lot from z to end; what is behind a wall or fence shows above it."""
-    materials, near = style.materials, max(z, 0.5)
-    setback = line + side * rng.choice([0.0, 0.0, 2.0, 5.0]) if kind == "building" else line + side * rng.uniform(3, 9)
-    if kind == "building" or rng.random() < 0.5 and kind != "park":
-        box = (min(setback, setback + side * 14), max(setback, setback + side * 14), z, end - rng.choice([0, 0, 2.0]))
-        scene.begin(LOTS, near=near + 0.2)
+def _lot(scene: Scene, rng, style: Style, kind: str, line: float, side: int, z: float, end: float) -> None:
+    """One lot from z to end, painted as if at its end: before what stands in the street beside it."""
+    materials, yard = style.materials, (2.0, 5.0)
+    setback = side * (rng.choice([0.0, 0.0, *yard]) if kind == "building" else rng.uniform(3, 9))
+    open_yard = abs(setback) > 1.5
+    if kind == "building" or (kind != "park" and rng.random() < 0.5):
+        scene.begin(STANDING, near=end)
+        front, back = sorted((line + setback, line + setback + side * 14))
+        box = (front, back, z, end - rng.choice([0, 0, 2.0]))
         objects.building(scene, rng, materials, box, rng.uniform(*style.streets.building_height))
-    if kind != "building" or abs(setback - line) > 1.5 and rng.random() < 0.5:
-        for _ in range(rng.integers(1, 5)):
-            depth = rng.uniform(max(z, 3) + 0.5, max(end, 5))
-            scene.begin_facing(LOTS, line + side * rng.uniform(0.8, 7.0), depth)
+    if kind != "building" or (open_yard and rng.random() < 0.5):
+        for depth in sorted(rng.uniform(max(z, 3) + 0.5, max(end, 5), rng.integers(1, 5)), reverse=True):
+            scene.begin_facing(STANDING, line + side * rng.uniform(0.8, 7.0), depth, near=end)
             _plant(scene, rng, style)
-    if kind in ("wall", "fence") or abs(setback - line) > 1.5 and rng.random() < 0.4:
+    if kind in ("wall", "fence") or (open_yard and rng.random() < 0.4):
         label = kind if kind in ("wall", "fence") else str(rng.choice(["wall", "fence"]))
-        scene.begin(LOTS, near=near - 0.4)
-        box = (min(line, line + side * 0.25), max(line, line + side * 0.25), z, end)
+        scene.begin(STANDING, near=end)
+        box = (*sorted((line, line + side * 0.25)), z, end)
         objects.barrier(scene, rng, materials, label, box, (1.1, 2.8) if label == "wall" else (0.9, 2.3))
 
 
@@ -232,33 +231,33 @@ def _sidewalk_things(scene: Scene, rng: np.random.Generator, style: Style, plan:
     edge = kerb + side * 0.55
     if rng.random() < streets.guard_chance:
         start = rng.uniform(5, 15)
-        scene.begin(STREET, near=start)
+        scene.begin(STANDING, near=start + 18)
         box = (min(edge, edge + 0.06), max(edge, edge + 0.06), start, start + rng.uniform(8, 18))
         objects.barrier(scene, rng, materials, "fence", box, (0.8, 1.1))
     for z in np.arange(rng.uniform(5, 18), 75, rng.uniform(14, 24)):
-        scene.begin_facing(STREET, edge, z)
+        scene.begin_facing(STANDING, edge, z)
         objects.pole(scene, rng, materials, (4.5, 8.5), lamp_side=-side if rng.random() < 0.7 else 0)
     for z in _spots(rng, streets.trees, plan, 7):
-        scene.begin_facing(STREET, edge + side * rng.uniform(0, 1.0), z)
+        scene.begin_facing(STANDING, edge + side * rng.uniform(0, 1.0), z)
         _plant(scene, rng, style)
     for z in _spots(rng, streets.signs, plan, 6, 45):
-        scene.begin_facing(STREET, edge + side * rng.uniform(-0.1, 0.5), z)
+        scene.begin_facing(STANDING, edge + side * rng.uniform(-0.1, 0.5), z)
         objects.traffic_sign(scene, rng, materials)
     if rng.random() < streets.lights:
-        scene.begin_facing(STREET, edge, rng.uniform(8, 30))
+        scene.begin_facing(STANDING, edge, rng.uniform(8, 30))
         objects.traffic_light(
             scene, rng, materials, -side if rng.random() < 0.4 else 0, side < 0 and rng.random() < 0.5
         )
     for z in _spots(rng, streets.people, plan, 5, 50):
         for shift in range(1 + (rng.random() < 0.3)):
-            scene.begin_facing(STREET, rng.uniform(min(edge, line), max(edge, line)) + 0.6 * shift, z + 0.2 * shift)
+            scene.begin_facing(STANDING, rng.uniform(min(edge, line), max(edge, line)) + 0.6 * shift, z + 0.2 * shift)
             objects.person(scene, rng, materials)
     for z in _spots(rng, streets.bicycles, plan, 5, 35):
         near_wall = line - side * rng.uniform(0.3, 0.8) if rng.random() < 0.5 else edge + side * 0.4
-        scene.begin(STREET, near_wall, z, rng.choice([0.0, np.pi / 2, -np.pi / 2, 0.6]) + rng.normal(0, 0.2))
+        scene.begin(STANDING, near_wall, z, rng.choice([0.0, np.pi / 2, -np.pi / 2, 0.6]) + rng.normal(0, 0.2))
         vehicles.bicycle(scene, rng, materials)
     for _ in range(rng.poisson(streets.motorcycles / 2)):
-        scene.begin(STREET, edge + side * rng.uniform(-0.9, 0.5), rng.uniform(6, 22), rng.uniform(-2.0, 2.0))
+        scene.begin(STANDING, edge + side * rng.uniform(-0.9, 0.5), rng.uniform(6, 22), rng.uniform(-2.0, 2.0))
         vehicles.motorcycle(scene, rng, materials)
 
 
@@ -273,7 +272,7 @@ def _traffic(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) -
             kind = kinds[rng.choice(len(kinds), p=weights)]
             length = 5.0 if kind in ("car", "van") else 13.0
             yaw = (0.0 if direction > 0 else np.pi) + rng.normal(0, 0.03)
-            scene.begin(STREET, centre + rng.normal(0, 0.15), z + length / 2, yaw, near=z)
+            scene.begin(STANDING, centre + rng.normal(0, 0.15), z + length / 2, yaw, near=z)
             vehicles.vehicle(scene, rng, style.materials, kind)
             z += length + 2.5 + rng.exponential(10 / style.streets.traffic)
     for centre, direction in zip(plan.parking, (-1, 1)):
@@ -282,7 +281,7 @@ def _traffic(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) -
             blocked = plan.crossing and plan.crossing[0] - 6 < z < plan.crossing[1] + 2
             if rng.random() < 0.72 and not blocked:
                 yaw = (0.0 if direction > 0 or rng.random() < 0.3 else np.pi) + rng.normal(0, 0.03)
-                scene.begin(STREET, centre + rng.normal(0, 0.08), z + 2.3, yaw, near=z)
+                scene.begin(STANDING, centre + rng.normal(0, 0.08), z + 2.3, yaw, near=z)
                 vehicles.vehicle(scene, rng, style.materials, "van" if rng.random() < 0.1 else "car")
             z += rng.uniform(5.4, 6.2)
 
@@ -291,10 +290,10 @@ def _train(scene: Scene, rng: np.random.Generator, materials: Materials, plan: P
     """A tram in the street's middle, with us or towards us, or crossing."""
     if plan.crossing and rng.random() < 0.5:
         z = plan.crossing[0] + 2.5
-        scene.begin(STREET, rng.uniform(-8, 8), z, np.pi / 2, near=z - 1.3)
+        scene.begin(STANDING, rng.uniform(-8, 8), z, np.pi / 2, near=z - 1.3)
     else:
-        z, lane = rng.uniform(7, 20), (plan.lanes[0][0] + rng.uniform(-0.4, 0.4))
-        scene.begin(STREET, lane, z + 11, 0.0, near=z)
+        z, lane = rng.uniform(11, 32), (plan.lanes[0][0] + rng.uniform(-0.4, 0.4))
+        scene.begin(STANDING, lane, z + 11, 0.0, near=z)
     vehicles.train(scene, rng, materials)
 
 
@@ -307,7 +306,7 @@ def _riders(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) ->
         if motor:
             x = plan.lanes[rng.integers(len(plan.lanes))][0] + rng.uniform(-0.6, 0.6)
         yaw = rng.choice([-1, 1]) * np.pi / 2 if across else rng.choice([0.0, np.pi])
-        scene.begin(STREET, x, z, yaw + rng.normal(0, 0.25))
+        scene.begin(STANDING, x, z, yaw + rng.normal(0, 0.25))
         vehicles.rider(scene, rng, style.materials, motor)
 
 
@@ -316,15 +315,15 @@ def _crossing_things(scene: Scene, rng: np.random.Generator, style: Style, plan:
     streets, materials, (start, end) = style.streets, style.materials, plan.crossing
     for side, kerb in ((-1, plan.kerb[0]), (1, plan.kerb[1])):
         if rng.random() < 0.65:
-            scene.begin_facing(STREET, kerb + side * 0.5, start - 0.6)
+            scene.begin_facing(STANDING, kerb + side * 0.5, start - 0.6)
             objects.traffic_light(scene, rng, materials, -side if rng.random() < 0.35 else 0, back=False)
     for _ in range(rng.poisson(2.5 * streets.people)):
-        scene.begin_facing(STREET, rng.uniform(*plan.kerb), rng.uniform(start - 3.4, start - 0.8))
+        scene.begin_facing(STANDING, rng.uniform(*plan.kerb), rng.uniform(start - 3.4, start - 0.8))
         objects.person(scene, rng, materials)
     for x in np.arange(-30, 30, 9):
         if rng.random() < 0.15 + 0.5 * streets.traffic:
             z = start + (2.4 if rng.random() < 0.5 else min(5.6, end - start - 1.5))
-            scene.begin(STREET, x + rng.uniform(0, 4), z, np.pi / 2 * (1 if z > start + 4 else -1), near=z - 1)
+            scene.begin(STANDING, x + rng.uniform(0, 4), z, np.pi / 2 * (1 if z > start + 4 else -1), near=z - 1)
             kind = str(rng.choice(["car", "car", "car", *style.streets.vehicles]))
             vehicles.vehicle(scene, rng, materials, kind)
 
@@ -333,7 +332,7 @@ def _clutter(scene: Scene, rng: np.random.Generator, materials: Materials, plan:
     """Bins and boxes (static) and a cart now and then (dynamic), which no class counts."""
     for side, kerb in ((-1, plan.kerb[0]), (1, plan.kerb[1])):
         for z in rng.uniform(6, 40, rng.poisson(0.7)):
-            scene.begin(STREET, kerb + side * rng.uniform(0.6, 1.6), z, rng.uniform(-0.5, 0.5))
+            scene.begin(STANDING, kerb + side * rng.uniform(0.6, 1.6), z, rng.uniform(-0.5, 0.5))
             objects.bin_or_box(scene, rng, materials, "dynamic" if rng.random() < 0.25 else "static")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsl_mx.data.miniature_geometry import STREET, Scene, Texture, bar, disc, patch, quad, sideways
+from mlsl_mx.data.miniature_geometry import STANDING, Scene, Texture, bar, disc, patch, quad, sideways
 from mlsl_mx.data.miniature_objects import CLOTH, DARK, HAIR, PAINT, SKIN, block, head, pick, shade
 from mlsl_mx.data.miniature_style import Materials
 
@@ -172,7 +172,7 @@ def rider(scene: Scene, rng: np.random.Generator, materials: Materials, motor: b
     skin, hair = pick(rng, SKIN, 4), pick(rng, materials.vehicles if motor or rng.random() < 0.4 else HAIR, 6)
     seat, top = (0.8, 1.5) if motor else (0.92, 1.62)
     lean = rng.uniform(0.1, 0.35) * np.sin(-yaw)  # forward, as far as the camera sees it from the side
-    scene.begin_facing(STREET, x, z - 0.05)
+    scene.begin_facing(STANDING, x, z - 0.05)
     for side in (-1, 1):
         knee = (side * 0.16 + lean, seat - 0.22)
         scene.add(bar((side * 0.1, seat + 0.05), knee, 0.18), "rider", legs, CLOTH)

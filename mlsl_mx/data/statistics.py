@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
 from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.progress import progress
 from mlsl_mx.runs import read_json, write_json
 
 
@@ -32,7 +32,7 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int =
         cached = read_json(cache)
         if isinstance(cached, dict) and cached.get("fingerprint") == dataset.fingerprint:
             return np.array([np.nan if share is None else share for share in cached["h_s"]], np.float64)
-    for train_ids in tqdm(label_maps(dataset, threads), "class sizes", len(dataset), unit="label", disable=None):
+    for train_ids in progress(label_maps(dataset, threads), "class sizes", "label", total=len(dataset)):
         sizes.update(train_ids)
     h_s = np.asarray(sizes.mean(), np.float64)
     shares = [None if np.isnan(share) else float(share) for share in h_s]

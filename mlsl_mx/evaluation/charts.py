@@ -33,7 +33,7 @@ def line_chart(title: str, unit: str, x_labels: Sequence[str], series: dict[str,
         parts.append(_line(key, label, unit, points))
         ends.append([points[-1][1] + 4, key, label, points[-1][0] + 9])
     parts += [f'<text x="{x:.1f}" y="{y_:.1f}" style="fill:var(--{key})" class=name>{escape(label)}</text>'
-              for y_, key, label, x in _apart(ends)]  # fmt: skip
+              for y_, key, label, x in _apart(ends, bottom + 4)]  # fmt: skip
     return _figure(title, height, parts)
 
 
@@ -68,11 +68,14 @@ def _ticks(low: float, high: float) -> list[float]:
     return [step * i for i in range(first, last + 1)]
 
 
-def _apart(ends: list[list], gap: float = 15) -> list[list]:
-    """Labels at the lines' ends, moved down so that none covers another."""
+def _apart(ends: list[list], lowest: float, gap: float = 15) -> list[list]:
+    """Labels at the lines' ends, moved so that none covers another and none is below `lowest`."""
     ends = sorted(ends)
     for above, below in zip(ends, ends[1:]):
         below[0] = max(below[0], above[0] + gap)
+    ends[-1][0] = min(ends[-1][0], lowest)
+    for below, above in zip(ends[::-1], ends[-2::-1]):
+        above[0] = min(above[0], below[0] - gap)
     return ends
 
 

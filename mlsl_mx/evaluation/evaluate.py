@@ -12,13 +12,13 @@ from pathlib import Path
 
 import mxnet as mx
 import numpy as np
-from tqdm import tqdm
 
+from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.labels import ClassSet
+from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.inference import single_inference
 from mlsl_mx.runs import RunLog, begin_stage, read_json, write_bytes, write_json
 
@@ -42,7 +42,7 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
         return read_json(path)
     started = time.monotonic()
     confusion = ConfusionMatrix(dataset.classes.num_classes)
-    for index in tqdm(range(len(dataset)), desc="evaluate", unit="image", disable=None):
+    for index in progress(range(len(dataset)), "evaluate", "image"):
         label = dataset.label(index)
         predicted = _stored_prediction(predictions, dataset, index, label.shape)
         if predicted is None:
@@ -68,7 +68,7 @@ def evaluate_predictions(folder: Path, dataset) -> dict:
     """
     files = sorted(Path(folder).rglob("*.png"))
     confusion = ConfusionMatrix(dataset.classes.num_classes)
-    for index, name in enumerate(tqdm(dataset.names, desc="evaluate", unit="image", disable=None)):
+    for index, name in enumerate(progress(dataset.names, "evaluate", "image")):
         path = _matching_file(files, name, folder)
         label, predicted = dataset.label(index), read_prediction(path, dataset.classes)
         _same_shape(predicted, label, str(path), dataset.label_path(index))

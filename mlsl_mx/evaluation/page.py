@@ -44,12 +44,13 @@ table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-num
 th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
 tr:last-child>*{border-bottom:0}thead th{color:var(--soft);font-weight:600}
 th:first-child{text-align:left;position:sticky;left:0;background:var(--box);font-weight:500}
-.first{border-left:1px solid var(--rule)}.mean>*{font-weight:700}.up{color:var(--up)}.down{color:var(--down)}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:1rem;align-items:start}
-.charts>:first-child{grid-row:span 2}
+.first{border-left:1px solid var(--rule)}.mean>*{font-weight:700}
+.up{color:var(--up)}.down{color:var(--down)}
+.charts{columns:2 340px;column-gap:1rem}.charts .chart{break-inside:avoid;margin-bottom:1rem}
 figure{margin:0}.chart{background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:.7rem .8rem}
 .chart figcaption{font-weight:600;font-size:.92rem;margin-bottom:.3rem}
-svg{display:block;width:100%;max-width:540px;height:auto;margin:auto}svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
+svg{display:block;width:100%;max-width:540px;height:auto;margin:auto}
+svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
 .axis{text-anchor:middle}.row{text-anchor:end}svg .name{font-weight:600}
 .grid{stroke:var(--rule);stroke-width:1}.span{stroke:var(--rule);stroke-width:3}
 .line{fill:none;stroke-width:2}.dot{stroke:var(--box);stroke-width:1.5}
@@ -96,27 +97,25 @@ def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset
 
 
 def _charts(content: dict[str, Any]) -> Sequence[str]:
+    """IoU of each class, then what there is over the rounds; each line of mIoU starts from the source model's."""
     methods = {m["method"]: m for m in content["methods"]}
-    trained = {key: m for key, m in methods.items() if key != "source-only"}
-    charts = []
-    if trained:
-        rounds = sorted({r["round"] for m in trained.values() for r in m["rounds"]})
-        charts.append(_miou_chart(methods, rounds))
-        for what in ("coverage", "precision"):
-            lines = {key: (m["title"], _by_round(m, what, rounds, 100)) for key, m in trained.items()}
-            lines = {key: line for key, line in lines.items() if any(v is not None for v in line[1])}
-            if lines:
-                charts.append(line_chart(f"Pseudo-label {what} by round (%)", "%", list(map(str, rounds)), lines))
+    start = methods["source-only"]["miou"] if "source-only" in methods else None
     dots = {key: (m["title"], [m["per_class"][name] for name in content["classes"]]) for key, m in methods.items()}
-    return [dot_chart("IoU of each class (%)", "%", content["classes"], dots), *charts]
-
-
-def _miou_chart(methods: dict[str, Any], rounds: Sequence[int]) -> str:
-    """Every method starts from the source model, which is the line's first point."""
-    source = methods.get("source-only")
-    start = source["miou"] if source else None
-    lines = {k: (m["title"], [start, *_by_round(m, "miou", rounds, 1)]) for k, m in methods.items() if m is not source}
-    return line_chart("mIoU by round (%)", "%", ["start", *map(str, rounds)], lines)
+    charts = [dot_chart("IoU of each class (%)", "%", content["classes"], dots)]
+    trained = {key: m for key, m in methods.items() if key != "source-only"}
+    rounds = sorted({r["round"] for m in trained.values() for r in m["rounds"]})
+    labels = list(map(str, rounds))
+    over_rounds = (
+        ("mIoU by round (%)", ["start", *labels], "miou", 1, [start]),
+        ("Pseudo-label coverage by round (%)", labels, "coverage", 100, []),
+        ("Pseudo-label precision by round (%)", labels, "precision", 100, []),
+    )
+    for title, x_labels, what, factor, first in over_rounds:
+        lines = {key: (m["title"], [*first, *_by_round(m, what, rounds, factor)]) for key, m in trained.items()}
+        lines = {key: line for key, line in lines.items() if any(value is not None for value in line[1])}
+        if lines:
+            charts.append(line_chart(title, "%", x_labels, lines))
+    return charts
 
 
 def _by_round(method: dict[str, Any], what: str, rounds: Sequence[int], factor: float) -> list:

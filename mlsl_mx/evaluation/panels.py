@@ -10,22 +10,13 @@ from typing import Sequence
 
 from PIL import Image
 
-from mlsl_mx.evaluation.label_images import DAMAGED, encoded, palette_png
+from mlsl_mx.data.label_images import DAMAGED, encoded, palette_png
 from mlsl_mx.evaluation.results import MethodResults
 from mlsl_mx.labels import ClassSet
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 
 PANEL_WIDTH = 420  # pixels
 SHEET_WIDTH = 1200
-
-
-def spread(count: int, wanted: int) -> tuple[int, ...]:
-    """`wanted` indices spread evenly over range(count), the first and the last included.
-
-    >>> spread(9, 3)
-    (0, 4, 8)
-    """
-    wanted = min(count, wanted)
-    return tuple(index * (count - 1) // max(1, wanted - 1) for index in range(wanted))
 
 
 def panels_html(methods: Sequence[MethodResults], classes: ClassSet, dataset, count: int) -> str:
@@ -35,7 +26,7 @@ def panels_html(methods: Sequence[MethodResults], classes: ClassSet, dataset, co
     """
     names = dataset.names if dataset is not None else _predicted_names(methods[0])
     rows = []
-    for index in spread(len(names), count):
+    for index in evenly_spread(len(names), count):
         figures = _photo_and_truth(dataset, index) if dataset is not None else []
         for method in methods:
             picture = _prediction(method, names[index])

@@ -213,7 +213,7 @@ def _paper_notes(source: str, method: dict[str, Any]) -> list[str]:
 
 
 def _collapsed(method: MethodResults) -> list[str]:
-    """A class that is in the truth but predicted nowhere, as the confusion matrix shows it."""
+    """Classes of the truth that the result predicts nowhere, and classes without any pseudo-label in its round."""
     evaluation = method.result.evaluation
     matrix = evaluation.get("confusion", [])
     names = [
@@ -221,4 +221,8 @@ def _collapsed(method: MethodResults) -> list[str]:
         for i, name in enumerate(evaluation["classes"])
         if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
     ]
-    return [f"{method.title}: {', '.join(names)} in the truth, but predicted nowhere."] if names else []
+    notes = [f"{method.title}: {', '.join(names)} in the truth, but predicted nowhere."] if names else []
+    unlabelled = (method.result.selection or {}).get("collapsed")
+    if unlabelled:
+        notes.append(f"{method.title}: no pseudo-label of {', '.join(unlabelled)} in round {method.result.index}.")
+    return notes

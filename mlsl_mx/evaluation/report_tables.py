@@ -107,11 +107,13 @@ def label_table(content: Content, method: dict[str, Any]) -> Table | None:
         return None
     header = ["class", *(f"{what} {r['round']}" for r in rounds for what in ("cov", "prec", "rec"))]
     rows = [[name, *_label_cells(rounds, name)] for name in content["classes"]]
-    rows.append(["all", *(cell for r in rounds for cell in (share(r["coverage"]), share(r["precision"]), "-"))])
+    rows.append(["all", *(cell for r in rounds for cell in (share(r["coverage"], 2), share(r["precision"]), "-"))])
     images = max(r["quality_images"] or 0 for r in rounds)
-    notes = ("Columns: coverage, precision and recall in each round (its number follows).",)
+    notes = (
+        "cov R: share of all target pixels that carry the class's label in round R; prec R, rec R: precision, recall.",
+    )
     if images:
-        notes += (f"Precision and recall were measured on {images} validation images, which nothing was trained on.",)
+        notes += (f"Precision and recall were measured on {images} validation images, which are never trained on.",)
     return Table(f"Pseudo-labels of {method['title']} (percent)", header, rows, notes)
 
 
@@ -120,7 +122,7 @@ def _label_cells(rounds: Sequence[dict[str, Any]], name: str) -> list[str]:
     for one in rounds:
         quality = (one["quality_per_class"] or {}).get(name, {})
         coverage = (one["coverage_per_class"] or {}).get(name)
-        cells += [share(coverage), share(quality.get("precision")), share(quality.get("recall"))]
+        cells += [share(coverage, 2), share(quality.get("precision")), share(quality.get("recall"))]
     return cells
 
 

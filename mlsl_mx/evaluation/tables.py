@@ -29,9 +29,9 @@ def difference(ours: float | None, other: float | None) -> str:
     return "-" if ours is None or other is None else f"{ours - other:+.1f}"
 
 
-def share(value: float | None) -> str:
+def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage, or -."""
-    return number(None if value is None else 100 * value)
+    return number(None if value is None else 100 * value, digits)
 
 
 def to_text(table: Table) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Tuple
+from typing import Callable
 
 import mxnet as mx
 import numpy as np
 
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
+from mlsl_mx.errors import InputError
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.upsampling import upsample
@@ -48,7 +49,7 @@ def single_inference(net: Network, image: mx.nd.NDArray, flip: bool, upsampling:
 
 def sisc_inference(
     net: Network, image: mx.nd.NDArray, settings: PseudoLabels, seed: int, name: str
-) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
     """Normalised probabilities from patches (Sec. 3.2).
 
     Args:
@@ -65,11 +66,12 @@ def sisc_inference(
 
 def segment_patches(
     net: Network, image: mx.nd.NDArray, positions: np.ndarray, settings: PseudoLabels
-) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
     """`sisc_inference` with given corners (count, 2), rows (top, left)."""
     accumulator = None
     if settings.start == "single":
-        whole = single_inference(net, image, settings.flip, settings.upsampling).expand_dims(0)  # (1, C, H, W)
+        whole = single_inference(net, image, settings.flip, settings.upsampling)  # (C, H, W)
+        whole = whole.reshape((1, *whole.shape))  # (1, C, H, W), not a copy as of expand_dims
         accumulator = SISCAccumulator(whole.shape[1], *image.shape[1:], ctx=image.context)
         accumulator.add(_votes(whole) if settings.votes else whole, [0], [0])
         del whole  # a volume is 159 MB at 19x1024x2048
@@ -96,7 +98,7 @@ def probability_volume(
     settings: PseudoLabels,
     seed: int,
     name: str,
-    prior: Optional[SpatialPrior] = None,
+    prior: SpatialPrior | None = None,
 ) -> np.ndarray:
     """The volume that labels are selected from: (C, H, W) float16, for one (H, W, 3) uint8 RGB image.
 
@@ -110,6 +112,24 @@ def probability_volume(
     if prior is not None:
         prior.apply(volume)
     return volume.astype("float16").asnumpy()
+
+
+def scene_volume(
+    net: Network, dataset, index: int, ctx: mx.Context, settings: PseudoLabels, seed: int, prior: SpatialPrior | None
+) -> np.ndarray:
+    """`probability_volume` of one image of a SceneDataset.
+
+    Raises: InputError if the image is smaller than the patch.
+    """
+    name, image = dataset.names[index], dataset.image(index)
+    height, width = image.shape[:2]
+    patch = settings.patch
+    if settings.inference == "sisc" and min(height, width) < patch:
+        raise InputError(
+            f"target image {name} is {width}x{height}, smaller than pseudo_labels.patch={patch}: "
+            f"lower pseudo_labels.patch or remove the image from the list of target images"
+        )
+    return probability_volume(net, image, ctx, settings, seed, name, prior)
 
 
 def _softmax(net: Network, images: mx.nd.NDArray) -> mx.nd.NDArray:

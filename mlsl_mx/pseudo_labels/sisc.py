@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import mxnet as mx
 
@@ -43,13 +43,13 @@ class SISCAccumulator:
             _add_window(self.sum, probabilities[index], (0, top, left), (num_classes, bottom, right))
             _add_window(self.count, ones, (top, left), (bottom, right))
 
-    def normalized(self) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+    def normalized(self) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """Mean probabilities (C, H, W), 0 where no patch was, and a copy of the counts (H, W)."""
         divisor = mx.nd.maximum(self.count, 1).expand_dims(0)  # (1, H, W)
         return mx.nd.broadcast_div(self.sum, divisor), self.count.copy()
 
 
-def _add_window(volume: mx.nd.NDArray, values: mx.nd.NDArray, begin: Tuple[int, ...], end: Tuple[int, ...]) -> None:
+def _add_window(volume: mx.nd.NDArray, values: mx.nd.NDArray, begin: tuple[int, ...], end: tuple[int, ...]) -> None:
     """volume[begin:end] += values, in place."""
     if volume.shape == values.shape:  # a whole image: no copy of its window is needed
         mx.nd.elemwise_add(volume, values, out=volume)

@@ -8,7 +8,7 @@ position is for it, 1 at its most usual one, and not by how common the class is:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Tuple
+from typing import Iterable
 
 import cv2
 import mxnet as mx
@@ -30,7 +30,7 @@ class SpatialPrior:
 
     @classmethod
     def from_labels(
-        cls, label_maps: Iterable[np.ndarray], num_classes: int, grid: Tuple[int, int] = GRID
+        cls, label_maps: Iterable[np.ndarray], num_classes: int, grid: tuple[int, int] = GRID
     ) -> SpatialPrior:
         """From (H, W) uint8 train id maps of any size, each resized (nearest) to `grid` (height, width).
 

@@ -12,7 +12,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class TopClasses:
         shape = (kept, height, width)
         return cls(num_classes, classes.reshape(shape), patterns.view(np.float16).reshape(shape))
 
-    def labels(self, thresholds: Sequence[float], rule: str = "reweighted") -> Tuple[np.ndarray, np.ndarray]:
+    def labels(self, thresholds: Sequence[float], rule: str = "reweighted") -> tuple[np.ndarray, np.ndarray]:
         """What `select_pseudo_labels` gives on the whole volume, and where that is not proved.
 
         Returns: (H, W) uint8 labels, and (H, W) bool, True where a class that was left out could have been the label.
@@ -78,7 +78,7 @@ class TopClasses:
         labels[best < 1] = IGNORE
         return labels, unproved
 
-    def _reweighted(self, by_class: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def _reweighted(self, by_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The kept class of the largest ratio p_c / t_c, (H, W) uint8, and that ratio, (H, W) float32."""
         labels = self.classes[0].copy()
         best = self.probabilities[0].astype(np.float32) / by_class[labels]
@@ -127,7 +127,7 @@ def write_store(path: Path, top: TopClasses, key: str) -> None:
         content.writelines(blocks)
 
 
-def read_store(path: Path, key: str) -> Optional[TopClasses]:
+def read_store(path: Path, key: str) -> TopClasses | None:
     """Read a store; None if it is missing, damaged, or of another key: the image is then computed again."""
     try:
         header_line, content = Path(path).read_bytes().split(b"\n", 1)

@@ -8,14 +8,13 @@ published program up-samples with the latter.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Optional
 
 import mxnet as mx
 import numpy as np
 
 
 def upsample(
-    probabilities: mx.nd.NDArray, height: int, width: int, method: str, out: Optional[mx.nd.NDArray] = None
+    probabilities: mx.nd.NDArray, height: int, width: int, method: str, out: mx.nd.NDArray | None = None
 ) -> mx.nd.NDArray:
     """Interpolate (N, C, h, w) to (N, C, height, width), height >= h and width >= w.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def patch_positions(
     >>> patch_positions(4, 10, patch=4, count=3, seed=0, name="frankfurt_000000", placement="sliding").tolist()
     [[0, 0], [0, 3], [0, 6]]
     >>> patch_positions(4, 10, patch=4, count=3, seed=0, name="frankfurt_000000").tolist()
-    [[0, 1], [0, 2], [0, 5]]
+    [[0, 4], [0, 1], [0, 4]]
 
     Args:
         height, width: of the image, in pixels.
@@ -61,13 +62,20 @@ def _sliding_positions(height: int, width: int, patch: int, count: int) -> np.nd
 def _grid(height: int, width: int, patch: int, count: int) -> tuple[int, int]:
     """Rows and columns: enough to cover the image, equal steps both ways as nearly as can be, about `count` in all."""
     fewest_rows, fewest_columns = -(-height // patch), -(-width // patch)
-    if height == patch:
-        return 1, max(fewest_columns, count if width > patch else 1)
+    most_rows = max(fewest_rows, count) if height > patch else 1
+    most_columns = max(fewest_columns, count) if width > patch else 1
+
+    def misfit(grid):
+        rows, columns = grid
+        error = abs(rows * columns - count) / count
+        if rows == 1 or columns == 1:
+            return error
+        return error + 0.25 * abs(math.log((height - patch) * (columns - 1) / ((width - patch) * (rows - 1))))
+
     grids = []
-    for rows in range(fewest_rows, max(fewest_rows, count) + 1):
-        step = (height - patch) / (rows - 1)
-        grids.append((rows, max(fewest_columns, round((width - patch) / step) + 1)))
-    return min(grids, key=lambda grid: abs(grid[0] * grid[1] - count))
+    for rows in range(fewest_rows, most_rows + 1):
+        grids.append((rows, min(max(fewest_columns, round(count / rows)), most_columns)))
+    return min(grids, key=misfit)
 
 
 def _spread(last: int, count: int) -> np.ndarray:

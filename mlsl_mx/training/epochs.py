@@ -1,4 +1,4 @@
-"""What the two training stages feed to `train`: source images alone (Eq. 1), or source and target together (Eq. 3, 7)."""
+"""What the two training stages feed to `train`: source images alone (Eq. 1), or source and target (Eq. 3, 7)."""
 
 from __future__ import annotations
 

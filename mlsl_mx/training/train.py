@@ -10,12 +10,12 @@ from typing import Callable, Iterable
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
-from tqdm import tqdm
 
 from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
+from mlsl_mx.progress import progress
 from mlsl_mx.runs import RunLog, read_json, write_json
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 
@@ -63,7 +63,8 @@ def train_one_epoch(
     for step, batch in enumerate(batches):
         trainer.set_learning_rate(learning_rate(step))
         images, train_ids, weak_labels = (
-            mx.nd.array(values, ctx=ctx, dtype="float32") for values in (batch.images, batch.train_ids, batch.weak_labels)
+            mx.nd.array(values, ctx=ctx, dtype="float32")
+            for values in (batch.images, batch.train_ids, batch.weak_labels)
         )
         with autograd.record():
             value = loss(net(images), train_ids, weak_labels)
@@ -102,25 +103,24 @@ def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: s
     first = checkpoint.restore(net, trainer, ctx)
     if first:
         log.write("resumed", epoch=first)
-    progress = tqdm(total=epochs.count * epochs.steps, initial=first * epochs.steps, desc=title, unit="step")
-    with progress:
+    with progress(None, title, "step", total=epochs.count * epochs.steps, done=first * epochs.steps) as steps:
         for epoch in range(first, epochs.count):
             mx.random.seed(epochs.seed * 100003 + epoch)
-            batches = _counted(epochs.batches(epoch), progress)
+            batches = _counted(epochs.batches(epoch), steps)
             start = epoch * epochs.steps
             rate = lambda step, start=start: epochs.learning_rate(start + step)  # noqa: E731
             mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, ctx, rate)
-            progress.set_postfix(loss=f"{mean_loss:.3f}")
+            steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write("epoch", epoch=epoch, loss=mean_loss, learning_rate=rate(0))
             checkpoint.save(net, trainer, epoch + 1)
     save_original(net, out / "weights.params")
     checkpoint.remove()
 
 
-def _counted(batches: Iterable[Batch], progress: tqdm) -> Iterable[Batch]:
+def _counted(batches: Iterable[Batch], steps) -> Iterable[Batch]:
     for batch in batches:
         yield batch
-        progress.update()
+        steps.update()
 
 
 class Checkpoint:

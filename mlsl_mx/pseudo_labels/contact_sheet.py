@@ -1,4 +1,4 @@
-"""Pseudo-labels as picture files: palette PNGs, and a contact sheet to look at."""
+"""A contact sheet: some images beside their pseudo-labels, to look at."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from mlsl_mx.runs import whole_file
 
 SHEET_IMAGES = 12
 SHEET_WIDTH = 320  # pixels of one picture in the contact sheet
-
-
-def write_labels(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
-    """Write (H, W) uint8 train ids whole, as the indices of a palette PNG; `palette` is (256, 3) uint8 RGB."""
-    png = Image.fromarray(labels, mode="P")
-    png.putpalette(palette.ravel().tolist())
-    with whole_file(path) as temporary:
-        png.save(temporary, format="PNG")
 
 
 def write_contact_sheet(out_dir: Path, dataset) -> None:

@@ -1,0 +1,219 @@
+"""The report of a made-up run: what it says, and that its page needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+from run_directory import write_run
+from scene_files import write_cityscapes
+
+from mlsl_mx.config import Config, SourceData
+from mlsl_mx.data.datasets import open_dataset
+from mlsl_mx.errors import InputError
+from mlsl_mx.evaluation.charts import line_chart
+from mlsl_mx.evaluation.report import write_report
+from mlsl_mx.labels import class_set
+from mlsl_mx.runs import read_json, write_json
+
+MINIATURE = "miniature: not comparable with the paper"
+GTA = Config()
+SYNTHIA = Config(name="synthia2city", classes=16, source=SourceData(dataset="synthia"))
+ROUNDS = {
+    "source-only": [35.0],
+    "cbst": [38, 40, 41, 42, 43, 44.0],
+    "sisc": [40, 44, 49, 48, 47, 46.7],
+    "sisc-pwl": [41, 45.5],
+}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and whether every element that must be closed is."""
+
+    VOID = {"meta", "img"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def report(run, config=GTA, dataset=None):
+    text = write_report(run, config, dataset, run / "report")
+    files = [(run / "report" / name).read_text() for name in ("report.md", "report.html")]
+    return text, *files, json.loads((run / "report/report.json").read_text())
+
+
+def row(text, title, name):
+    """The cells of a line in the terminal table with that title."""
+    table = text[text.index(title) :].split("\n\n")[0]
+    line = next(line for line in table.splitlines() if line.startswith(name + "  "))
+    return line[len(name) :].split()
+
+
+def test_ours_beside_the_paper(tmp_path):
+    text, markdown, page, content = report(write_run(tmp_path, ROUNDS))
+    # The last round is the result, not the better round 2. The paper: ResNet-38 35.4, SISC 48.7, no CBST for GTA-V.
+    assert row(text, "Result and paper", "source only")[:4] == ["-", "35.0", "35.4", "-0.4"]
+    assert row(text, "Result and paper", "SISC")[:4] == ["5", "46.7", "48.7", "-2.0"]
+    assert row(text, "Result and paper", "CBST")[:4] == ["5", "44.0", "-", "-"]
+    assert row(text, "Result and paper", "CBST-SP") == ["not", "run", "-", "46.2", "-", "-", "-"]
+    # Road is 20 above the mean of a made-up evaluation. Columns: source only (3), CBST (1), SISC (3), SISC+PWL (3)
+    assert row(text, "IoU of each class", "road") == "55.0 70.0 -15.0 64.0 66.7 91.0 -24.3 65.5 89.0 -23.5".split()
+    assert row(text, "IoU of each class", "train") == "- 7.7 - - - 41.9 - - 36.4 -".split()
+    sisc = next(m for m in content["methods"] if m["method"] == "sisc")
+    assert sisc["difference"]["mious"]["19"] == pytest.approx(46.7 - 48.7)
+    assert sisc["difference"]["per_class"]["road"] == pytest.approx(66.7 - 91.0)
+    assert sisc["difference"]["per_class"]["train"] is None
+    assert "| SISC | 5 | 46.7 | 48.7 | -2.0 |" in markdown
+    assert '<th scope=row>SISC</th><td class="first">5</td><td class="first">46.7</td><td>48.7</td>' in page
+
+
+def test_rounds_and_the_best_that_is_no_result(tmp_path):
+    text, markdown, page, content = report(write_run(tmp_path, ROUNDS))
+    assert row(text, "mIoU over all 19 classes by round", "SISC") == ["40.0", "44.0", "49.0*", "48.0", "47.0", "46.7"]
+    for output in (text, markdown, page):
+        assert "best, chosen on val: not a result" in output
+        assert "SISC+PWL is not finished: round 1 of 0..5 stands for the result." in output
+    assert [m["best_chosen_on_val"] for m in content["methods"]] == [None, None, {"round": 2, "miou": 49}, None]
+    assert [m["finished"] for m in content["methods"]] == [True, True, True, False]
+
+
+def test_means_name_their_classes(tmp_path):
+    text, markdown, _, content = report(write_run(tmp_path, ROUNDS))
+    assert list(content["means_over"]) == ["19", "16", "13"]
+    assert not {"terrain", "truck", "train"} & set(content["means_over"]["16"])
+    assert not {"wall", "fence", "pole"} & set(content["means_over"]["13"])
+    assert "mIoU(13) is the mean over road, sidewalk, building, traffic light" in markdown
+    assert "train in neither truth nor prediction, so '-' and left out of the means" in " ".join(text.split())
+
+
+def test_synthia_is_beside_table_2(tmp_path):
+    run = write_run(tmp_path, {"source-only": [30.0], "cbst": [42.0] * 6, "sisc": [44.5] * 6}, SYNTHIA)
+    text, _, _, content = report(run, SYNTHIA)
+    cbst = row(text, "Result and paper", "CBST")
+    assert cbst[:4] == ["5", "42.0", "42.5", "-0.5"] and cbst[5] == "48.4"
+    assert row(text, "Result and paper", "SISC+PWL") == ["not", "run", "-", "45.2", "-", "-", "51.0", "-"]
+    assert "The paper prints 44.4 for SISC; its 16 classes average 44.59." in text
+    assert "19" not in content["means_over"]
+
+
+def test_pseudo_labels_by_round_and_class(tmp_path):
+    text, markdown, page, content = report(write_run(tmp_path, ROUNDS))
+    assert row(text, "Pseudo-labels by round", "SISC coverage") == ["15.0", "20.0", "25.0", "30.0", "35.0", "40.0"]
+    assert row(text, "Pseudo-labels by round", "SISC+PWL precision") == ["90.0", "88.0", "-", "-", "-", "-"]
+    assert "| bicycle | 0.79 | - | 0.0 | 1.05 | - | 0.0 |" in markdown  # 15 % / 19, 20 % / 19; no label: no precision
+    assert "measured on 8 validation images" in page
+    assert content["methods"][2]["rounds"][1]["quality_per_class"]["road"]["recall"] == pytest.approx(0.15)
+
+
+def test_collapsed_classes_are_noted(tmp_path):
+    run = write_run(tmp_path, ROUNDS)
+    path = run / "sisc/round-5/evaluation.json"
+    content = read_json(path)
+    content["confusion"][11][11], content["confusion"][11][12] = 0, 9  # person taken for rider
+    write_json(path, content)
+    path = run / "sisc/round-5/pseudo_labels/selection.json"
+    write_json(path, {**read_json(path), "collapsed": ["fence"]})
+    text = report(run)[0]
+    assert "SISC: person in the truth, but predicted nowhere." in text
+    assert "SISC: no pseudo-label of fence in round 5." in text
+
+
+@pytest.mark.parametrize("miniature", [True, False])
+def test_miniature_is_marked_first_and_last(tmp_path, miniature):
+    config = Config(miniature=miniature)
+    text, markdown, page, _ = report(write_run(tmp_path, ROUNDS, config), config)
+    for output in (text, markdown):
+        lines = output.strip().splitlines()
+        assert [lines[0] == MINIATURE, lines[-1] == MINIATURE] == [miniature, miniature]
+    banners = [attrs for tag, attrs in Page(page).tags if attrs.get("class") == "banner"]
+    assert len(banners) == (2 if miniature else 0)
+    assert (MINIATURE in page) == miniature
+
+
+def test_page_needs_nothing_else(tmp_path):
+    scenes = write_cityscapes(tmp_path / "cityscapes", count=5, size=(40, 64))
+    dataset = open_dataset("cityscapes", scenes.root, scenes.images, class_set(19), None, labels=True)
+    run = write_run(tmp_path / "run", ROUNDS, names=dataset.names)
+    Image.new("RGB", (1500, 40), (1, 2, 3)).save(run / "sisc/round-5/pseudo_labels/contact_sheet.png")
+    page = report(run, dataset=dataset)[2]
+    parsed = Page(page)
+    assert parsed.open == []
+    addresses = [attrs[key] for _, attrs in parsed.tags for key in ("src", "href") if key in attrs]
+    assert all(address.startswith("data:image/") for address in addresses)
+    assert "http" not in page and "url(" not in page and "@import" not in page and "<script" not in page
+    assert "prefers-color-scheme:dark" in page and "width=device-width" in page
+    # 4 images with image, truth, source only, CBST, SISC and SISC+PWL; one contact sheet
+    assert len(addresses) == 4 * 6 + 1
+    first_row = page.split("<div class=panels>")[1].split("</div>")[0]
+    captions = re.findall("<figcaption>(.*?)</figcaption>", first_row)
+    assert captions == ["image", "truth", "source only", "CBST", "SISC", "SISC+PWL"]
+    truth = base64.b64decode(addresses[1].split(",")[1])
+    ids = dataset.label(0)
+    with Image.open(io.BytesIO(truth)) as image:
+        assert (image.size, image.convert("RGB").tobytes()) == ((64, 40), class_set(19).palette[ids].tobytes())
+    assert parsed.text.count("bicycle") >= 3 and len([t for t, _ in parsed.tags if t == "svg"]) == 4
+
+
+def test_labels_of_lines_that_end_together_stay_apart_and_inside():
+    series = {f"m{i}": (f"M{i}", [90.0, 80.0 + i / 10, None]) for i in range(4)}
+    chart = line_chart("Falling", "%", ["0", "1", "2"], series)
+    ends = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:var\(--m\d\)" class=name', chart))
+    height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', chart).group(1))
+    assert len(ends) == 4 and 0 < ends[0] and ends[-1] < height
+    assert all(below - above >= 14.9 for above, below in zip(ends, ends[1:]))
+    assert "M3: 80.3 %" in chart
+
+
+def test_without_a_data_set_the_predictions_are_shown(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0]}, names=("a", "b"))
+    text, _, page, content = report(run)
+    assert page.count("<div class=panels>") == 2 and "truth:" not in page
+    assert "by round" not in text
+    assert content["methods"][0]["rounds_planned"] == 1
+
+
+def test_hostile_names_are_escaped(tmp_path):
+    run = write_run(tmp_path / "<b>run", {"source-only": [35.0]}, names=("x&<i>y",))
+    page = report(run)[2]
+    assert "<b>run" not in page and "<i>y" not in page and "x&amp;&lt;i&gt;y" in page
+
+
+def test_other_lists_and_image_counts_are_noted(tmp_path):
+    run = write_run(tmp_path, ROUNDS)
+    path = run / "sisc-pwl/round-1/evaluation.json"
+    write_json(path, {**read_json(path), "images": 100, "list_hash": "fedc"})
+    text = " ".join(report(run)[0].split())
+    assert "Evaluated on 100 images, the paper on 500" in text
+    assert "evaluated on different image lists" in text
+
+
+def test_wrong_runs(tmp_path):
+    with pytest.raises(InputError, match="evaluate first"):
+        report(tmp_path)
+    run = write_run(tmp_path / "run", {"source-only": [35.0]})
+    with pytest.raises(InputError, match="source/evaluation.json: 19 classes, but the settings ask for 16"):
+        report(run, SYNTHIA)
+    (run / "source/evaluation.json").write_text("{}")
+    with pytest.raises(InputError, match="evaluation.json: no key 'miou'"):
+        report(run)

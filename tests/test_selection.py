@@ -1,0 +1,170 @@
+"""Confidences, thresholds and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mlsl_mx.labels import class_set
+from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
+from mlsl_mx.pseudo_labels.selection import mined_classes
+
+STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "selection.npz"
+
+
+def volumes(count=3, classes=5, seed=0):
+    random = np.random.RandomState(seed)
+    logits = random.normal(size=(count, classes, 12, 17)) * 3 - np.arange(classes)[:, None, None]
+    exponential = np.exp(logits)
+    return (exponential / exponential.sum(axis=1, keepdims=True)).astype(np.float16)
+
+
+def sorted_confidences(many, c):
+    chosen = [v.max(axis=0)[v.argmax(axis=0) == c] for v in many]
+    return np.sort(np.concatenate(chosen).astype(np.float64))[::-1]
+
+
+def filed(many, **arguments):
+    confidences = ClassConfidences(many.shape[1], **arguments)
+    for volume in many:
+        confidences.update(volume)
+    return confidences
+
+
+@pytest.mark.parametrize("portion", [0.01, 0.15, 0.5, 1.0])
+def test_thresholds_are_the_exact_order_statistics(portion):
+    many = volumes()
+    per_class = [sorted_confidences(many, c) for c in range(5)]
+    ranks = [int(np.floor(portion * len(p))) for p in per_class]
+    expected = [p[r - 1] if r else 1 for p, r in zip(per_class, ranks)]
+    np.testing.assert_array_equal(filed(many).thresholds(portion), expected)
+    together = np.sort(np.concatenate(per_class))[::-1]
+    expected = together[int(np.floor(portion * len(together))) - 1]
+    np.testing.assert_array_equal(filed(many).thresholds(portion, "global"), [expected] * 5)
+
+
+def test_thresholds_by_hand():
+    volume = np.array([[[0.9, 0.8, 0.7, 0.6, 0.2]], [[0.1, 0.2, 0.3, 0.4, 0.5]], [[0, 0, 0, 0, 0]]])
+    confidences = ClassConfidences(3)
+    confidences.update(mx.nd.array(volume))
+    assert confidences.thresholds(0.5).tolist() == [float(np.float16(0.8)), 1, 1]  # floor(0.5 * 1) = 0: no threshold
+    assert confidences.thresholds(1.0).tolist() == [float(np.float16(0.6)), 0.5, 1]
+    assert confidences.thresholds(0).tolist() == [1, 1, 1]
+    assert confidences.thresholds(0.4, "global").tolist() == [float(np.float16(0.8))] * 3
+    assert confidences.predicted.tolist() == [4, 1, 0]
+
+
+def test_merged_parts_and_any_order_give_the_same():
+    many = volumes()
+    merged, rest = filed(many[2:]), filed(many[:2][::-1])
+    merged.merge(rest)
+    np.testing.assert_array_equal(merged.histogram, filed(many).histogram)
+    np.testing.assert_array_equal(merged.predicted, filed(many).predicted)
+    with pytest.raises(ValueError, match="do not add"):
+        merged.merge(ClassConfidences(5, stride=4))
+
+
+def test_pixels_without_a_patch_are_not_filed():
+    volume = np.zeros((2, 1, 4), np.float32)
+    volume[1, 0, 3] = 0.75
+    confidences = filed(volume[None])
+    assert confidences.predicted.tolist() == [0, 1]
+    assert confidences.thresholds(1.0).tolist() == [1, 0.75]
+    assert filed(np.zeros((1, 2, 3, 3))).thresholds(0.5).tolist() == [1, 1]
+
+
+def test_stride_takes_every_nth_pixel_of_each_class_in_raster_order():
+    confidence = np.array([0.9, 0.6, 0.8, 0.7, 0.55, 0.95], np.float16)
+    volume = np.stack([confidence, 1 - confidence])[:, None]
+    confidences = filed(volume[None], stride=4)
+    assert confidences.thresholds(1.0)[0] == np.float16(0.55)  # of pixels 0 and 4
+    assert confidences.thresholds(0.5)[0] == np.float16(0.9)
+    assert confidences.predicted.tolist() == [6, 0]
+
+
+def test_an_extra_zero_counts_in_n():
+    volume = np.stack([np.full((1, 4), 0.75), np.full((1, 4), 0.25)])
+    assert filed(volume[None]).thresholds(0.2)[0] == 1  # floor(0.2 * 4) = 0
+    assert filed(volume[None], extra_zero=True).thresholds(0.2)[0] == 0.75  # floor(0.2 * 5) = 1
+    assert filed(volume[None], extra_zero=True).thresholds(1.0)[0] == 1  # the 0 itself: no threshold
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="portion is 1.5"):
+        ClassConfidences(2).thresholds(1.5)
+    with pytest.raises(ValueError, match="policy 'cb'"):
+        ClassConfidences(2).thresholds(0.5, "cb")
+    with pytest.raises(ValueError, match="not finite"):
+        ClassConfidences(2).update(np.full((2, 1, 1), np.nan))
+    with pytest.raises(ValueError, match="rule 'max'"):
+        select_pseudo_labels(np.zeros((2, 1, 1)), [1, 1], "max")
+    with pytest.raises(ValueError, match="3 thresholds for 2 classes"):
+        select_pseudo_labels(np.zeros((2, 1, 1)), [1, 1, 1])
+
+
+def test_labels_by_hand():
+    volume = np.array([[[0.6, 0.6, 0.4, 0.0, 0.5]], [[0.3, 0.4, 0.35, 0.0, 0.25]]], np.float32)
+    thresholds = [0.5, 0.25]
+    # Ratios: (1.2, 1.2), (1.2, 1.6), (0.8, 1.4), (0, 0), (1, 1): the first class wins a tie.
+    assert select_pseudo_labels(volume, thresholds).tolist() == [[0, 1, 1, 255, 0]]
+    assert select_pseudo_labels(volume, thresholds, "argmax").tolist() == [[0, 0, 255, 255, 0]]
+    assert select_pseudo_labels(mx.nd.array(volume), [0.7, 0]).tolist() == [[255] * 5]
+
+
+@pytest.mark.parametrize("rule", ["reweighted", "argmax"])
+def test_labels_equal_a_naive_loop(rule):
+    volume = volumes(1)[0].astype(np.float32)
+    thresholds = np.array([0.9, 0.4, 0.3, 0.5, 0.2], np.float32)
+    labels = select_pseudo_labels(volume, thresholds, rule)
+    assert labels.dtype == np.uint8
+    for y, x in np.ndindex(labels.shape):
+        ratio = volume[:, y, x] / thresholds
+        winner = (ratio if rule == "reweighted" else volume[:, y, x]).argmax()
+        assert labels[y, x] == (winner if ratio[winner] >= 1 else 255)
+    assert (labels == 255).any() and len(np.unique(labels)) > 3
+
+
+def test_about_the_portion_of_each_class_is_kept():
+    many = volumes(6)
+    labels = np.concatenate([select_pseudo_labels(v, filed(many).thresholds(0.3), "argmax") for v in many])
+    predicted = np.concatenate([v.argmax(axis=0) for v in many])
+    for c in range(5):
+        kept, all_of_class = (labels == c).sum(), (predicted == c).sum()
+        assert kept >= np.floor(0.3 * all_of_class) > 0
+        assert kept <= 0.3 * all_of_class + 8  # ties in float16
+
+
+def test_mined_classes_by_hand():
+    assert mined_classes([9000, 5, 900, 3, 92]) == [3, 1]
+    assert mined_classes([50, 20, 40, 20, 30]) == [1, 3, 4]
+    assert mined_classes([50, 20, 40], rarest=1) == [1]
+    assert mined_classes([0, 0, 100]) == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def stored():
+    with np.load(STORED) as content:
+        return {name: content[name] for name in content.files}
+
+
+@pytest.mark.parametrize("policy", ["class_balanced", "global"])
+def test_thresholds_and_labels_of_the_original_program(stored, policy):
+    patterns = stored["confidence_high"].astype(np.uint16) << 8 | stored["confidence_low"]
+    confidences = ClassConfidences(19, stride=4, extra_zero=True)
+    for classes, confidence in zip(stored["classes"], patterns.view(np.float16)):
+        confidences.update_top(classes, confidence)
+    thresholds = confidences.thresholds(0.15, policy)
+    expected = stored[f"{policy}_thresholds"]
+    np.testing.assert_array_equal(thresholds, np.where(expected == 0, 1, expected))
+    to_label_ids = class_set(19).label_id_lookup
+    for volume, label_ids in zip(stored["crop"], stored[f"{policy}_crop_labelIds"]):
+        np.testing.assert_array_equal(to_label_ids[select_pseudo_labels(volume, thresholds)], label_ids)
+
+
+def test_mined_classes_of_the_original_program(stored):
+    predicted = np.bincount(stored["classes"].ravel(), minlength=19)
+    assert mined_classes(predicted) == stored["class_balanced_mined_first"].tolist()
+    assert mined_classes(predicted, share=0) == stored["class_balanced_mined"].tolist()

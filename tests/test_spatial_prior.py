@@ -1,0 +1,65 @@
+"""The spatial prior."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+
+
+def sky_above_road(height, width):
+    train_ids = np.full((height, width), 1, np.uint8)
+    train_ids[height // 2 :] = 0
+    train_ids[:, : width // 4] = 255
+    return train_ids
+
+
+def prior():
+    return SpatialPrior.from_labels([sky_above_road(64, 128), sky_above_road(40, 100)], 3, grid=(32, 64))
+
+
+def test_each_class_is_one_where_it_is_usual():
+    frequency = prior().frequency
+    assert frequency.shape == (3, 32, 64) and frequency.dtype == np.float32
+    np.testing.assert_allclose(frequency.max(axis=(1, 2)), 1)
+    assert frequency.min() >= 0
+    assert frequency[0, 28, 50] > 0.99 and frequency[0, 2, 50] < 0.01  # road is below
+    assert frequency[1, 2, 50] > 0.99 and frequency[1, 28, 50] < 0.01  # sky is above
+    assert frequency[:2, :, 2].max() < 0.01  # neither is at the left
+    assert (frequency[2] == 1).all()  # a class never seen is left as it is
+    assert 0.4 < frequency[0, 15:17, 50].mean() < 0.6  # smoothed across the horizon
+
+
+def test_half_as_common_is_not_half_as_probable():
+    maps = [np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8), np.ones((8, 8), np.uint8)]
+    np.testing.assert_allclose(SpatialPrior.from_labels(maps, 2, grid=(4, 4)).frequency, 1, atol=1e-6)
+
+
+def test_applied_in_place_at_any_size():
+    original = prior()
+    for height, width in ((64, 128), (20, 30), (64, 128)):
+        volume = mx.nd.ones((3, height, width)) * 0.5
+        original.apply(volume)
+        result = volume.asnumpy()
+        assert result[0, -1, -1] > 0.49 and result[0, 0, -1] < 0.01
+        assert (result[2] == 0.5).all()
+
+
+def test_saved_and_loaded(tmp_path):
+    prior().save(tmp_path / "prior.npz")
+    np.testing.assert_array_equal(SpatialPrior.load(tmp_path / "prior.npz", 3).frequency, prior().frequency)
+    assert [p.name for p in tmp_path.iterdir()] == ["prior.npz"]
+
+
+def test_files_that_are_no_prior_are_named(tmp_path):
+    prior().save(tmp_path / "prior.npz")
+    with pytest.raises(InputError, match="prior.npz.*the network has 19 classes"):
+        SpatialPrior.load(tmp_path / "prior.npz", 19)
+    with pytest.raises(InputError, match="none.npz: no such spatial prior"):
+        SpatialPrior.load(tmp_path / "none.npz", 3)
+    (tmp_path / "half.npz").write_bytes((tmp_path / "prior.npz").read_bytes()[:200])
+    with pytest.raises(InputError, match="half.npz: not a spatial prior"):
+        SpatialPrior.load(tmp_path / "half.npz", 3)
