@@ -28,7 +28,6 @@ HERE = Path(__file__).parent
 EXPERIMENT = HERE.parent / "experiments" / "gta2city.yaml"
 LISTS = {
     "gta5": ["images/00001.png", "images/00002.png"],
-    "synthia": ["RGB/0000000.png"],
     "cityscapes_train": ["leftImg8bit/train/ministadt/ministadt_000000_000019_leftImg8bit.png"],
     "cityscapes_val": ["leftImg8bit/val/kleinburg/kleinburg_000000_000019_leftImg8bit.png"],
 }

@@ -52,12 +52,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = _add(commands, "make-miniature", _make_miniature, "render the embedded miniature data sets")
     command.add_argument("--root", type=Path, required=True, help="folder for gta5/, synthia/ and cityscapes/")
+    command.add_argument(
+        "--lists", type=Path, help="folder of lists of the images to render; default data_lists/miniature"
+    )
     command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
     command.add_argument("--preview", type=Path, help="also write a picture of three scenes with their labels")
 
     command = _add(commands, "check-data", _check_data, "tell what is missing, truncated, mis-sized or wrongly coded")
     _add_experiment(command)
     _add_roots(command)
+
+    _add_stage(commands, "begin", _begin, "see that a run directory fits the settings, and print what will be done")
 
     command = _add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)")
     command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
@@ -129,7 +134,7 @@ def _add_roots(command: argparse.ArgumentParser) -> None:
 
 
 def _job(options: argparse.Namespace):
-    from mlsl_mx.stages import open_job
+    from mlsl_mx.job import open_job
 
     settings = list(options.set)
     if options.rounds is not None:
@@ -153,13 +158,19 @@ def _roots(options: argparse.Namespace):
 def _make_miniature(options):
     from mlsl_mx import stages
 
-    return stages.make_miniature(options.root, options.seed, options.preview)
+    return stages.make_miniature(options.root, options.lists, options.seed, options.preview)
 
 
 def _check_data(options):
     from mlsl_mx import stages
 
     return stages.check_data(options.experiment, options.set, _roots(options))
+
+
+def _begin(options):
+    from mlsl_mx import stages
+
+    return stages.begin(_job(options))
 
 
 def _train_source(options):

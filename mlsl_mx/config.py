@@ -15,6 +15,7 @@ from typing import Any, Dict, Optional, Tuple, get_type_hints
 
 import yaml
 
+from mlsl_mx.config_limits import check_values
 from mlsl_mx.errors import InputError
 
 
@@ -165,57 +166,6 @@ class Config:
     evaluation: Evaluation = Evaluation()
 
 
-CHOICES = {
-    "classes": (19, 16),
-    "source.dataset": ("gta5", "synthia"),
-    "target.dataset": ("cityscapes",),
-    "network.head_relu": ("every_layer", "released"),
-    "source_training.start": ("trunk", "scratch"),
-    "source_training.decay": ("constant", "poly"),
-    "pseudo_labels.inference": ("sisc", "single"),
-    "pseudo_labels.placement": ("random", "sliding"),
-    "pseudo_labels.upsampling": ("bilinear", "bicubic"),
-    "pseudo_labels.start": ("empty", "single"),
-    "selection.policy": ("class_balanced", "global"),
-    "selection.rule": ("reweighted", "argmax"),
-    "weak_labels.scope": ("crop", "image"),
-}
-
-# Smallest and largest value that makes sense; a bound of None is open.
-LIMITS = {
-    "source.size": (8, None),
-    "target.size": (8, None),
-    "network.width": (0.02, 4),
-    "network.dropout": (0, 0.99),
-    "pseudo_labels.patches": (1, None),
-    "pseudo_labels.patch": (8, None),
-    "pseudo_labels.batch": (1, None),
-    "selection.portion": (0, 1),
-    "selection.portion_step": (0, 1),
-    "selection.portion_max": (0, 1),
-    "selection.stride": (1, None),
-    "weak_labels.eta": (0, 1),
-    "weak_labels.weight": (0, None),
-    "self_training.rounds": (0, None),
-    "self_training.learning_rate_decay": (0, 1),
-    "self_training.source_portion": (0, 1),
-    "self_training.source_portion_step": (0, 1),
-    "self_training.source_portion_max": (0, 1),
-    "self_training.mining_probability": (0, 1),
-    "selection.mining_share": (0, 1),
-    "selection.mining_rarest": (0, None),
-    "evaluation.diagnosed_images": (0, None),
-    "evaluation.panels": (0, None),
-    **{f"{stage}.epochs": (1, None) for stage in ("source_training", "self_training")},
-    **{f"{stage}.batch": (1, None) for stage in ("source_training", "self_training")},
-    **{f"{stage}.crops.size": (8, None) for stage in ("source_training", "self_training")},
-    **{f"{stage}.crops.scale": (0.05, 20) for stage in ("source_training", "self_training")},
-    **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in ("source_training", "self_training")},
-    **{f"{stage}.optimizer.momentum": (0, 1) for stage in ("source_training", "self_training")},
-    **{f"{stage}.optimizer.weight_decay": (0, 1) for stage in ("source_training", "self_training")},
-}
-
-
 def load_config(
     path: Path, method: Optional[str] = None, settings: Tuple[str, ...] = (), methods: Optional[Path] = None
 ) -> Config:
@@ -241,7 +191,7 @@ def load_config(
     for setting in settings:
         values = _merged(values, _parse_setting(setting))
     config = _build(Config(), values, prefix="", origin=str(path))
-    _check(config)
+    check_values(config)
     return config
 
 
@@ -338,35 +288,3 @@ def _typed(value, kind, name: str, origin: str):
     if kind is float and value != value:
         raise InputError(f"{origin}: {name} is not a number: give one")
     return float(value) if kind is float else value
-
-
-def _check(config: Config) -> None:
-    flat = dict(_flatten(to_dict(config), ""))
-    for name, choices in CHOICES.items():
-        if flat[name] not in choices:
-            raise InputError(f"{name} is {flat[name]!r}: use one of {', '.join(map(str, choices))}")
-    for name, (low, high) in LIMITS.items():
-        values = flat[name] if isinstance(flat[name], list) else [flat[name]]
-        for value in values:
-            if (low is not None and value < low) or (high is not None and value > high):
-                span = f"at least {low}" if high is None else f"between {low} and {high}"
-                raise InputError(f"{name} is {value}: it must be {span}")
-    for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
-        if flat[name] % 8:
-            raise InputError(f"{name} is {flat[name]}: it must be a multiple of 8, the network's stride")
-    for name in ("source_training.crops.scale", "self_training.crops.scale"):
-        if flat[name][0] > flat[name][1]:
-            raise InputError(f"{name} is {flat[name]}: the first must not exceed the second")
-    height, width = config.target.size
-    if config.pseudo_labels.patch > min(height, width):
-        raise InputError(
-            f"pseudo_labels.patch is {config.pseudo_labels.patch}, larger than target.size {height}x{width}: lower it"
-        )
-
-
-def _flatten(values: Dict[str, Any], prefix: str):
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

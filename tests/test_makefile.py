@@ -28,6 +28,7 @@ def test_plan_chains_the_rounds(tmp_path):
     assert run.returncode == 0, run.stderr
     assert stages(run.stdout) == [
         "make-miniature",
+        "begin",
         "train-source",
         "evaluate",
         "pseudo-label 0",
@@ -55,7 +56,7 @@ def test_rounds_are_those_of_the_experiment_files(target, tmp_path):
 def test_weights_replace_source_training(tmp_path):
     (tmp_path / "gta.params").touch()
     run = plan("gta2city", f"DATA={tmp_path}", f"WEIGHTS={tmp_path}/gta.params", "METHOD=source-only")
-    assert stages(run.stdout) == ["import-weights", "evaluate", "report"]
+    assert stages(run.stdout) == ["begin", "import-weights", "evaluate", "report"]
 
 
 def test_a_wrong_path_is_an_error_and_never_the_miniature(tmp_path):

@@ -36,6 +36,7 @@ def stage(world: Path, run: Path, *words: str, method: str = "sisc-pwl", **setti
         "target.train": world / "lists" / "cityscapes_train.txt",
         "target.val": world / "lists" / "cityscapes_val.txt",
         "network.width": 0.03,
+        "source_training.start": "scratch",
         "source_training.epochs": 2,
         "source_training.batch": 3,
         "pseudo_labels.patches": 4,

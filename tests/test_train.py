@@ -78,7 +78,8 @@ def test_learning_rate_zero_changes_nothing_but_training_does():
     assert not all(np.array_equal(before[k], v) for k, v in weights(net).items())
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlsl_mx.training.train.CHECKPOINT_SECONDS", 0)
     whole = make_net()
     train(whole, epochs(3), mx.cpu(), tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
 

@@ -10,13 +10,14 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Iterator
 
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from mlsl_mx.data import miniature_style
 from mlsl_mx.data.datasets import LAYOUTS, read_list
@@ -27,6 +28,7 @@ from mlsl_mx.data.miniature_scene import build_scene
 from mlsl_mx.data.miniature_style import Style
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import CLASSES, SYNTHIA_NAMES, class_set
+from mlsl_mx.progress import progress
 from mlsl_mx.runs import file_hash, read_json, write_bytes, write_json
 
 VERSION = 1  # of the generator: raise it when the same seed gives other pictures
@@ -80,7 +82,7 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
 
     Args:
         root: gets gta5/, synthia/ and cityscapes/.
-        lists: folder with gta5.txt, synthia.txt, cityscapes_train.txt and cityscapes_val.txt.
+        lists: folder with some of gta5.txt, synthia.txt, cityscapes_train.txt and cityscapes_val.txt.
         seed: 0 or more.
 
     Raises: InputError for a list that is missing or damaged or does not follow its data set's layout, a negative seed,
@@ -90,17 +92,24 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     if seed < 0:
         raise InputError(f"seed is {seed}: it must be 0 or more")
     jobs = list(_jobs(root, lists))
-    hashes = {name: file_hash(lists / name) for name in _LISTS}
+    hashes = {name: file_hash(lists / name) for name in _given(lists)}
     stamp = {"generator": VERSION, "seed": seed, "lists": hashes}
     if _is_complete(root, stamp, jobs):
         return
     (root / STAMP).unlink(missing_ok=True)
-    for kind, entry, image_path, label_path in tqdm(jobs, desc="miniature data sets", unit="image", mininterval=1):
-        image, labels, instances = draw(kind, entry, seed)
-        write_bytes(image_path, _png(image[..., ::-1]))
-        if label_path is not None:
-            write_bytes(label_path, _label_file(kind, labels, instances))
+    with Pool() as pool:
+        done = pool.imap_unordered(partial(_write, seed=seed), jobs, chunksize=4)
+        for _ in progress(done, "miniature data sets", "image", total=len(jobs)):
+            pass
     write_json(root / STAMP, stamp)
+
+
+def _write(job: tuple[str, str, Path, Path | None], seed: int) -> None:
+    kind, entry, image_path, label_path = job
+    image, labels, instances = draw(kind, entry, seed)
+    write_bytes(image_path, _png(image[..., ::-1]))
+    if label_path is not None:
+        write_bytes(label_path, _label_file(kind, labels, instances))
 
 
 def draw(kind: str, entry: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -147,7 +156,7 @@ def _preview_column(root: Path, kind: str) -> np.ndarray:
 
 def _jobs(root: Path, lists: Path) -> Iterator[tuple[str, str, Path, Path | None]]:
     """Data set, entry in its list, image file and label file (None where there shall be none)."""
-    for name, kind in _LISTS.items():
+    for name, kind in _given(lists).items():
         for entry in read_list(lists / name):
             match = re.fullmatch(LAYOUTS[kind].image, entry)
             if match is None or not entry.endswith(".png"):
@@ -157,6 +166,13 @@ def _jobs(root: Path, lists: Path) -> Iterator[tuple[str, str, Path, Path | None
                 )
             label = None if name == _UNLABELLED else root / kind / match.expand(LAYOUTS[kind].label)
             yield kind, entry, root / kind / entry, label
+
+
+def _given(lists: Path) -> dict[str, str]:
+    given = {name: kind for name, kind in _LISTS.items() if (lists / name).exists()}
+    if not given:
+        raise InputError(f"{lists}: holds none of {', '.join(_LISTS)}: name a folder with lists of images to render")
+    return given
 
 
 def _is_complete(root: Path, stamp: dict, jobs) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterable
@@ -18,6 +19,8 @@ from mlsl_mx.network import load_original, save_original
 from mlsl_mx.progress import progress
 from mlsl_mx.runs import RunLog, read_json, write_json
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
+
+CHECKPOINT_SECONDS = 60  # at least, between two checkpoints
 
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
@@ -95,8 +98,8 @@ class Epochs:
 def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: str) -> None:
     """Train for all epochs and write `out/weights.params` in the original naming.
 
-    After each epoch weights, momentum and position go to `out/.checkpoint`; a run that was interrupted goes on from the
-    last whole epoch. Each epoch draws its dropout from (seed, epoch), so going on changes nothing.
+    At ends of epochs, every few minutes, weights, momentum and position go to `out/.checkpoint`; a run that was
+    interrupted goes on from there. Each epoch draws its dropout from (seed, epoch), so going on changes nothing.
     """
     trainer = make_trainer(net, epochs.optimizer)
     checkpoint = Checkpoint(out / ".checkpoint")
@@ -112,7 +115,7 @@ def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: s
             mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, ctx, rate)
             steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write("epoch", epoch=epoch, loss=mean_loss, learning_rate=rate(0))
-            checkpoint.save(net, trainer, epoch + 1)
+            checkpoint.save_if_due(net, trainer, epoch + 1)
     save_original(net, out / "weights.params")
     checkpoint.remove()
 
@@ -129,6 +132,13 @@ class Checkpoint:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.position = self.folder / "position.json"
+        self.saved = time.monotonic()
+
+    def save_if_due(self, net, trainer: gluon.Trainer, epoch: int) -> None:
+        """Save unless that was done a moment ago: writing must not cost more than it may save."""
+        if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+            self.save(net, trainer, epoch)
+            self.saved = time.monotonic()
 
     def save(self, net, trainer: gluon.Trainer, epoch: int) -> None:
         """Write the state; `position.json` comes last and names the files that belong to it."""

@@ -1,0 +1,91 @@
+"""What values the settings of an experiment may have."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Iterator
+
+from mlsl_mx.errors import InputError
+
+CHOICES = {
+    "classes": (19, 16),
+    "source.dataset": ("gta5", "synthia"),
+    "target.dataset": ("cityscapes",),
+    "network.head_relu": ("every_layer", "released"),
+    "source_training.start": ("trunk", "scratch"),
+    "source_training.decay": ("constant", "poly"),
+    "pseudo_labels.inference": ("sisc", "single"),
+    "pseudo_labels.placement": ("random", "sliding"),
+    "pseudo_labels.upsampling": ("bilinear", "bicubic"),
+    "pseudo_labels.start": ("empty", "single"),
+    "selection.policy": ("class_balanced", "global"),
+    "selection.rule": ("reweighted", "argmax"),
+    "weak_labels.scope": ("crop", "image"),
+}
+
+# Smallest and largest value that makes sense; a bound of None is open.
+LIMITS = {
+    "source.size": (8, None),
+    "target.size": (8, None),
+    "network.width": (0.02, 4),
+    "network.dropout": (0, 0.99),
+    "pseudo_labels.patches": (1, None),
+    "pseudo_labels.patch": (8, None),
+    "pseudo_labels.batch": (1, None),
+    "selection.portion": (0, 1),
+    "selection.portion_step": (0, 1),
+    "selection.portion_max": (0, 1),
+    "selection.stride": (1, None),
+    "weak_labels.eta": (0, 1),
+    "weak_labels.weight": (0, None),
+    "self_training.rounds": (0, None),
+    "self_training.learning_rate_decay": (0, 1),
+    "self_training.source_portion": (0, 1),
+    "self_training.source_portion_step": (0, 1),
+    "self_training.source_portion_max": (0, 1),
+    "self_training.mining_probability": (0, 1),
+    "selection.mining_share": (0, 1),
+    "selection.mining_rarest": (0, None),
+    "evaluation.diagnosed_images": (0, None),
+    "evaluation.panels": (0, None),
+    **{f"{stage}.epochs": (1, None) for stage in ("source_training", "self_training")},
+    **{f"{stage}.batch": (1, None) for stage in ("source_training", "self_training")},
+    **{f"{stage}.crops.size": (8, None) for stage in ("source_training", "self_training")},
+    **{f"{stage}.crops.scale": (0.05, 20) for stage in ("source_training", "self_training")},
+    **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in ("source_training", "self_training")},
+    **{f"{stage}.optimizer.momentum": (0, 1) for stage in ("source_training", "self_training")},
+    **{f"{stage}.optimizer.weight_decay": (0, 1) for stage in ("source_training", "self_training")},
+}
+
+
+def check_values(config) -> None:
+    """Raises: InputError for a value that no stage can use, naming its key and the limit."""
+    flat = dict(_flatten(dataclasses.asdict(config), ""))
+    for name, choices in CHOICES.items():
+        if flat[name] not in choices:
+            raise InputError(f"{name} is {flat[name]!r}: use one of {', '.join(map(str, choices))}")
+    for name, (low, high) in LIMITS.items():
+        values = flat[name] if isinstance(flat[name], tuple) else [flat[name]]
+        for value in values:
+            if (low is not None and value < low) or (high is not None and value > high):
+                span = f"at least {low}" if high is None else f"between {low} and {high}"
+                raise InputError(f"{name} is {value}: it must be {span}")
+    for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
+        if flat[name] % 8:
+            raise InputError(f"{name} is {flat[name]}: it must be a multiple of 8, the network's stride")
+    for name in ("source_training.crops.scale", "self_training.crops.scale"):
+        if flat[name][0] > flat[name][1]:
+            raise InputError(f"{name} is {flat[name]}: the first must not exceed the second")
+    height, width = config.target.size
+    if config.pseudo_labels.patch > min(height, width):
+        raise InputError(
+            f"pseudo_labels.patch is {config.pseudo_labels.patch}, larger than target.size {height}x{width}: lower it"
+        )
+
+
+def _flatten(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,148 @@
+"""A job: the settings, run directory, data folders, seed and device that every stage of a run is given."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+import mxnet as mx
+
+import mlsl_mx
+from mlsl_mx.config import Config, load_config
+from mlsl_mx.data.datasets import SceneDataset, open_dataset
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import class_set
+from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.runs import RunLog, file_hash
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every stage of a run is told."""
+
+    config: Config
+    run: Path
+    roots: dict[str, Path | None]  # folder of each data set
+    seed: int
+    ctx: mx.Context
+
+    @property
+    def source_folder(self) -> Path:
+        """The source model's folder, shared by the methods of a run."""
+        return self.run / "source"
+
+    @property
+    def method_folder(self) -> Path:
+        """The folder of this method's rounds."""
+        return self.run / self.config.method
+
+    def round_folder(self, round_index: int) -> Path:
+        """Folder of round 0, 1, ... of this method."""
+        return self.method_folder / f"round-{round_index}"
+
+    def weights_before(self, round_index: int) -> Path:
+        """What a round starts from: the source model or the round before."""
+        folder = self.round_folder(round_index - 1) if round_index else self.source_folder
+        return folder / "weights.params"
+
+    @property
+    def workers(self) -> int:
+        """Reader processes: none where the network itself needs the cores."""
+        return 0 if self.ctx.device_type == "cpu" else min(8, os.cpu_count() or 1)
+
+    def log(self, stage: str) -> RunLog:
+        """The run's log."""
+        return RunLog(self.run / "log.jsonl", stage)
+
+    def source(self) -> SceneDataset:
+        """The source images with their labels."""
+        data = self.config.source
+        return self._open(data.dataset, data.images, data.size, labels=True)
+
+    def target(self) -> SceneDataset:
+        """The target's training images. Their labels are never opened.
+
+        Raises: InputError if validation images are among them.
+        """
+        data = self.config.target
+        target = self._open(data.dataset, data.train, data.size, labels=False)
+        shared = sorted(set(target.names) & set(self.validation().names))
+        if shared:
+            raise InputError(
+                f"{data.train}: {len(shared)} images are validation images too, e.g. {shared[0]}: adapting on them "
+                f"would make the result worthless; remove them from target.train or target.val"
+            )
+        return target
+
+    def validation(self) -> SceneDataset:
+        """The target's validation images with their labels."""
+        data = self.config.target
+        return self._open(data.dataset, data.val, data.size, labels=True)
+
+    def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> MLSLNet:
+        """The experiment's network, without weights, compiled for inputs of one shape, as each stage has."""
+        network = self.config.network
+        net = MLSLNet(
+            self.config.classes,
+            network.width,
+            weak_label_head,
+            head_relu=network.head_relu,
+            dropout=network.dropout,
+            frozen_statistics=frozen_statistics,
+        )
+        net.hybridize(static_alloc=True, static_shape=True)
+        return net
+
+    def segmentation_network(self, weights: Path) -> tuple[MLSLNet, str]:
+        """The network with these weights and their hash; a weak-label head is left out, as labelling needs none."""
+        net = self.network(weak_label_head=False)
+        load_original(net, weights, ctx=self.ctx)
+        return net, file_hash(weights)
+
+    def _open(self, kind: str, images: str, size, labels: bool) -> SceneDataset:
+        root = self.roots.get(kind)
+        if root is None:
+            raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
+        return open_dataset(kind, root, find_list(images), class_set(self.config.classes), size, labels)
+
+
+def open_job(
+    experiment: Path,
+    method: str | None,
+    settings: Sequence[str],
+    run: Path,
+    roots: dict[str, Path | None],
+    seed: int,
+    ctx: str,
+) -> Job:
+    """What the command line says, checked.
+
+    Raises: InputError for a wrong experiment, method, setting or device.
+    """
+    config = load_config(experiment, method, tuple(settings))
+    return Job(config, Path(run), roots, seed, device(ctx))
+
+
+def device(name: str) -> mx.Context:
+    """`cpu` or `gpu(N)` as an MXNet context.
+
+    Raises: InputError for another name, or a GPU that this MXNet does not see.
+    """
+    match = re.fullmatch(r"(cpu|gpu)(?:\((\d+)\))?", name)
+    if match is None:
+        raise InputError(f"ctx {name!r} is not a device: use cpu or gpu(0)")
+    if match.group(1) == "cpu":
+        return mx.cpu()
+    number, found = int(match.group(2) or 0), mx.context.num_gpus()
+    if number >= found:
+        raise InputError(f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make CTX=gpu), or use cpu")
+    return mx.gpu(number)
+
+
+def find_list(path: str) -> Path:
+    """A list as named by an experiment file: from the current folder, or from the checkout that holds the package."""
+    here, checkout = Path(path), Path(mlsl_mx.__file__).parents[1] / path
+    return here if here.exists() else checkout
