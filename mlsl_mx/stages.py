@@ -38,9 +38,7 @@ def begin(job: Job) -> str:
     if rounds:
         _keep_method_settings(job)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in _datasets(job).items()]
-    what = (
-        f"{job.config.name}, {job.config.method}, {rounds} rounds, seed {job.seed}, {job.ctx}, run directory {job.run}"
-    )
+    what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {job.ctx}, in {job.run}"
     return "\n".join([what, *lists])
 
 
@@ -228,7 +226,7 @@ def _keep_source_settings(job: Job) -> None:
 
 
 def _source_is_there(job: Job, start: dict[str, Any]) -> bool:
-    """Whether the source model of these settings and this start is finished. Raises: InputError if it is another one."""
+    """Whether the source model of these settings and start is finished. Raises: InputError if it is another one."""
     _keep_source_settings(job)
     keep_settings(job.source_folder / "start.yaml", start)
     return (job.source_folder / "weights.params").exists()
