@@ -30,6 +30,8 @@ from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, rea
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 
+STORED_BYTES = 8  # per pixel of the target, at most, between the two passes of a round's labelling
+
 
 def begin(job: Job) -> str:
     """See that the run directory holds no results of other settings, and say what will be done with what."""
@@ -38,8 +40,18 @@ def begin(job: Job) -> str:
     if rounds:
         _keep_method_settings(job)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in _datasets(job).items()]
+    if rounds:
+        lists.append(_disk_line(job, len(job.target())))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {job.ctx}, in {job.run}"
     return "\n".join([what, *lists])
+
+
+def _disk_line(job: Job, images: int) -> str:
+    """What a round keeps on disk while it labels, and what is free."""
+    height, width = job.config.target.size
+    needed, free = images * height * width * STORED_BYTES / 1e9, shutil.disk_usage(job.run).free / 1e9
+    short = "" if needed < free else ": free some, or choose another RUN"
+    return f"  disk: up to {needed:.1f} GB while a round is labelled, {free:.1f} GB free{short}"
 
 
 def make_miniature(root: Path, lists: Path | None, seed: int, preview: Path | None) -> str:

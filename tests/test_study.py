@@ -44,6 +44,11 @@ def test_mean_spread_and_paired_differences(tmp_path):
     assert (paired["mean"], paired["n"]) == (pytest.approx(2), 2) and paired["std"] == pytest.approx(math.sqrt(2))
     assert list(content["differences"]["source-only"]["cbst"]["by_run"].values()) == [6, 9, 6]
     assert "cbst" not in content["differences"]["cbst"]
+    first, last = methods["sisc"]["rounds"]
+    assert first["miou"]["mean"] == pytest.approx(44.5) and last["miou"]["mean"] == pytest.approx(44)
+    assert last["coverage"] == {"mean": pytest.approx(0.2), "std": pytest.approx(0), "n": 2}
+    assert last["precision"]["mean"] == pytest.approx(0.88)
+    assert "| SISC | 1 | 20.0 ± 0.0 | 88.0 ± 0.0 | 44.0 ± 1.4 |" in markdown
     assert "| CBST | 42.0 ± 2.0 |" in markdown and "| train | - | - | - |" in markdown
     assert "+7.0 ± 1.7" in text and "seed 2" in text
     assert "48.7" in next(line for line in text.splitlines() if line.startswith("SISC"))

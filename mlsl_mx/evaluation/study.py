@@ -11,7 +11,7 @@ from mlsl_mx.evaluation.published import published_row
 from mlsl_mx.evaluation.report_tables import mean_name
 from mlsl_mx.evaluation.results import METHODS, MethodResults, read_run
 from mlsl_mx.evaluation.tables import MINIATURE, Table, number, to_markdown, to_text
-from mlsl_mx.runs import write_bytes, write_json
+from mlsl_mx.runs import environment, write_bytes, write_json
 
 BASELINES = ("source-only", "cbst", "cbst-sp")
 Runs = Dict[str, Dict[str, MethodResults]]  # run name -> METHOD -> results
@@ -26,8 +26,9 @@ def write_study(runs: Sequence[Path], out: Path) -> str:
     Returns: the text for the terminal.
     Raises: InputError for runs that cannot be averaged: other settings, image list or last round; a seed twice.
     """
-    content = study_content([Path(run) for run in runs])
-    tables = [summary_table(content), seed_table(content), *difference_tables(content), class_table(content)]
+    content = {**study_content([Path(run) for run in runs]), "environment": environment()}
+    differences = difference_tables(content)
+    tables = [summary_table(content), seed_table(content), *differences, round_table(content), class_table(content)]
     warning = [MINIATURE] if content["miniature"] else []
     markdown = [*warning, f"# {_headline(content)}", *map(to_markdown, tables), *warning]
     write_json(Path(out) / "study.json", content)
@@ -97,6 +98,21 @@ def difference_tables(content: dict[str, Any]) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
+def round_table(content: dict[str, Any]) -> Table:
+    """Means over the runs, round by round: the labels that a round was trained on, and what came of it."""
+    rows = []
+    for method, values in content["methods"].items():
+        for one in values["rounds"]:
+            shares = [_cell(_in_percent(one[key])) for key in ("coverage", "precision")]
+            rows.append([METHODS[method], str(one["round"]), *shares, _cell(one["miou"])])
+    header = ["method", "round", "pixels labelled, %", "labels right on val, %", "mIoU"]
+    return Table("Round by round", header, rows)
+
+
+def _in_percent(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, **{key: None if values[key] is None else 100 * values[key] for key in ("mean", "std")}}
+
+
 def class_table(content: dict[str, Any]) -> Table:
     """Mean and spread of each class."""
     methods = content["methods"]
@@ -160,9 +176,23 @@ def _method_content(results: Runs, method: str, source: str | None) -> dict[str,
         "miou": spread([e["miou"] for e in evaluations.values()]),
         "mious": {n: spread([e["mious"].get(n) for e in evaluations.values()]) for n in first["mious"]},
         "per_class": {c: spread([e["per_class"].get(c) for e in evaluations.values()]) for c in first["classes"]},
+        "rounds": _rounds([r[method] for r in results.values() if method in r]) if method != "source-only" else [],
         "miou_by_run": {name: evaluations.get(name, {}).get("miou") for name in results},
         "published": {} if row is None else {str(n): value for n, value in row.means.items()},
     }
+
+
+def _rounds(runs: Sequence[MethodResults]) -> list[dict[str, Any]]:
+    """Spread of coverage, precision (shares) and mIoU (percent) in each round that every run has."""
+    rounds = []
+    for same in zip(*(run.evaluated for run in runs)):
+        values = {
+            "coverage": [(one.selection or {}).get("coverage") for one in same],
+            "precision": [(one.quality or {}).get("precision") for one in same],
+            "miou": [one.evaluation["miou"] for one in same],
+        }
+        rounds.append({"round": same[0].index, **{key: spread(found) for key, found in values.items()}})
+    return rounds
 
 
 def _paired(results: Runs, methods: Sequence[str], baseline: str) -> dict[str, Any]:
