@@ -19,7 +19,7 @@ SET    ?=
 SHELL := /bin/bash
 
 # --- the environment -------------------------------------------------------------------------------------------------
-VENV := .venv
+VENV := $(if $(filter gpu%,$(CTX)),.venv-gpu,.venv)
 MLSL := $(VENV)/bin/mlsl
 INSTALLED := $(VENV)/installed
 DEVELOPER := $(VENV)/developer
@@ -66,7 +66,8 @@ $(MINIATURE)/miniature.json: | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
 # The source model is trained, or imported where WEIGHTS gives a published one.
-SOURCE = $(if $(WEIGHTS),import-weights --weights "$(WEIGHTS)",train-source$(if $(IMAGENET), --imagenet "$(IMAGENET)"))
+SOURCE = $(if $(WEIGHTS),import-weights,train-source) $(START)
+START = $(if $(WEIGHTS),--weights "$(WEIGHTS)",$(if $(IMAGENET),--imagenet "$(IMAGENET)"))
 
 # ROUNDS, or the paper experiment's 6 and the miniature's 3 (a test keeps these equal to the experiment files).
 FULL_ROUNDS := 6
@@ -79,17 +80,17 @@ define CHAIN
 D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
 STAGE_$(1) = --experiment $$(EXPERIMENTS)/$(1).yaml --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
-             --ctx "$$(CTX)"$$(if $$(ROUNDS), --rounds $$(ROUNDS))$$(foreach s,$$(SET), --set $$(s))
+             --ctx "$$(CTX)"$$(if $$(ROUNDS), --rounds $$(ROUNDS))$$(foreach s,$$(SET), --set '$$(s)')
 
 .PHONY: $(1) begin-$(1)
 $(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
 	@cat "$$(D_$(1))/report/$$(METHOD).txt"
 
 # Every time: what is there may come from other settings, of which Make knows nothing.
-begin-$(1): $$(DATA_READY) | $$(INSTALLED)
-	$$(MLSL) begin $$(STAGE_$(1))
+begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
+	$$(MLSL) begin $$(START) $$(STAGE_$(1))
 
-$$(D_$(1))/source/weights.params: $$(DATA_READY) | $$(INSTALLED)
+$$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 	$$(MLSL) $$(SOURCE) $$(STAGE_$(1))
 
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
@@ -119,8 +120,10 @@ $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
 	$$(MLSL) evaluate --round $(2) $$(STAGE_$(1))
 endef
 
-$(eval $(call CHAIN,gta2city))
-$(eval $(call CHAIN,synthia2city))
+# Only what is asked for: with RUN both would write to one directory.
+ASKED := $(filter gta2city synthia2city,$(MAKECMDGOALS))
+$(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
+$(foreach e,$(or $(ASKED),gta2city synthia2city),$(eval $(call CHAIN,$(e))))
 
 .PHONY: announce
 announce:
@@ -142,7 +145,7 @@ help:
 	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
 	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | sisc | sisc-pwl"
 	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
-	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting of the experiment files)"
+	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
 
@@ -169,6 +172,7 @@ SEEDS ?= 0 1 2
 STUDIED := cbst sisc sisc-pwl
 # Two chains at a time with one thread each: on two cores faster than one after the other with two.
 miniature-study: $(DATA_READY) | $(INSTALLED)
+	$(if $(REAL)$(RUN),$(error make miniature-study takes neither data nor RUN: it is about the miniature))
 	printf '%s\n' $(foreach s,$(SEEDS),"gta2city $(s)" "synthia2city $(s)") | OMP_NUM_THREADS=1 xargs -P 2 -L 1 bash -c \
 		'for m in $(STUDIED); do $(MAKE) -s $$0 SEED=$$1 METHOD=$$m || exit 255; done'
 	$(MLSL) study --out experiments/results/miniature-gta2city $(foreach s,$(SEEDS),runs/miniature/gta2city-seed$(s))

@@ -62,10 +62,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_experiment(command)
     _add_roots(command)
 
-    _add_stage(commands, "begin", _begin, "see that a run directory fits the settings, and print what will be done")
+    command = _add_stage(
+        commands, "begin", _begin, "see that a run directory fits the settings, and print what will be done"
+    )
+    _add_imagenet(command)
+    command.add_argument("--weights", type=Path, help="the source model, if it is not trained but imported")
 
-    command = _add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)")
-    command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
+    _add_imagenet(_add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)"))
 
     command = _add_stage(
         commands, "import-weights", _import_weights, "take a published source model instead of training it"
@@ -120,6 +123,10 @@ def _add_stage(commands, name: str, call, text: str) -> argparse.ArgumentParser:
     return command
 
 
+def _add_imagenet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
+
+
 def _add_experiment(command: argparse.ArgumentParser) -> None:
     command.add_argument("--experiment", type=Path, required=True, help="a file of experiments/")
     command.add_argument(
@@ -170,7 +177,7 @@ def _check_data(options):
 def _begin(options):
     from mlsl_mx import stages
 
-    return stages.begin(_job(options))
+    return stages.begin(_job(options), options.imagenet, options.weights)
 
 
 def _train_source(options):

@@ -104,10 +104,10 @@ class Selection:
     portion: float = 0.15  # of each class's pixels in round 0
     portion_step: float = 0.05  # added each round
     portion_max: float = 0.5
-    stride: int = 1  # every stride-th row and column counts for the thresholds (released: 4)
+    stride: int = 1  # every stride-th pixel of a class in an image counts for the thresholds (released: 4)
     extra_zero: bool = False  # one 0 among the confidences of each class (released)
-    mining_share: float = 0.001  # classes below this share of the predicted pixels are mined in training
-    mining_rarest: int = 3  # this many rarest classes are, where there are none below
+    mining_share: float = 0.001  # classes below this share of all predictions are mined first, where an image has one
+    mining_rarest: int = 3  # else this many rarest classes are
     spatial_prior: bool = False  # multiply by the source's class frequency at each position (CBST-SP)
 
 
@@ -134,7 +134,7 @@ class SelfTraining:
     source_portion: float = 0.03  # of the source images, in round 0
     source_portion_step: float = 0.0025
     source_portion_max: float = 0.06
-    mining_probability: float = 0.8  # a crop is centred on a pixel of a mined class
+    mining_probability: float = 0.8  # that a crop is centred on a pixel of a mined class
     hard_examples: bool = False  # OHEM as in the release's SISC script
 
 

@@ -120,8 +120,10 @@ def open_job(
 ) -> Job:
     """What the command line says, checked.
 
-    Raises: InputError for a wrong experiment, method, setting or device.
+    Raises: InputError for a wrong experiment, method, setting, seed or device.
     """
+    if seed < 0:
+        raise InputError(f"seed is {seed}: it must be 0 or more")
     config = load_config(experiment, method, tuple(settings))
     return Job(config, Path(run), roots, seed, device(ctx))
 

@@ -49,6 +49,9 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, path)
+    except OSError as problem:
+        remedy = "free some space, or choose another RUN"
+        raise InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -78,27 +81,47 @@ def read_json(path: Path) -> Any:
 
 
 def file_hash(path: Path) -> str:
-    """First 16 hex digits of a file's SHA-256: enough to see that a list or weights file is another one."""
+    """First 16 hex digits of a file's SHA-256: enough to see that a list or weights file is another one.
+
+    Raises: InputError if it cannot be read.
+    """
     digest = hashlib.sha256()
-    with open(path, "rb") as content:
-        for block in iter(lambda: content.read(1 << 20), b""):
-            digest.update(block)
+    try:
+        with open(path, "rb") as content:
+            for block in iter(lambda: content.read(1 << 20), b""):
+                digest.update(block)
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem.strerror}): check the path") from None
     return digest.hexdigest()[:16]
 
 
-def keep_settings(path: Path, settings: dict[str, Any]) -> None:
-    """Write the settings that a folder's results come from; settings that are there already must be the same.
+def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
+    """Write the settings that a folder's results come from; if there are results, settings must be the same as before.
 
     Raises: InputError naming each setting that differs, its old and its new value.
     """
     path = Path(path)
-    if path.exists():
-        old, new = dict(_flat(yaml.safe_load(path.read_text(encoding="utf-8")))), dict(_flat(settings))
+    if path.exists() and results:
+        old, new = dict(_flat(read_settings(path))), dict(_flat(settings))
         changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
         if changed:
             raise InputError(f"{path}: holds results of other settings ({'; '.join(changed)}): choose another RUN")
         return
     write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings that `keep_settings` wrote.
+
+    Raises: InputError if the file is damaged.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds no settings: it was damaged; choose another RUN")
+    return values
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

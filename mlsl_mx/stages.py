@@ -25,17 +25,22 @@ from mlsl_mx.pseudo_labels import ClassSizes
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
+from mlsl_mx.pseudo_labels.inference import patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_json
+from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 
 STORED_BYTES = 8  # per pixel of the target, at most, between the two passes of a round's labelling
 
 
-def begin(job: Job) -> str:
-    """See that the run directory holds no results of other settings, and say what will be done with what."""
-    _keep_source_settings(job)
+def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
+    """See that the run directory holds no results of other settings, and say what will be done with what.
+
+    Args:
+        imagenet, weights: what `train_source` or `import_weights` starts from.
+    """
+    _keep_source_settings(job, imagenet, weights)
     rounds = job.config.self_training.rounds
     if rounds:
         _keep_method_settings(job)
@@ -93,7 +98,8 @@ def train_source(job: Job, imagenet: Path | None) -> str:
             "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, or "
             "start from a published source model (make WEIGHTS=)"
         )
-    if _source_is_there(job, {"imagenet": file_hash(imagenet) if imagenet else None}):
+    _keep_source_settings(job, imagenet=imagenet)
+    if (job.source_folder / "weights.params").exists():
         return _already(job.source_folder / "weights.params")
     source = _checked(job.source(), "source")
     mx.random.seed(job.seed)
@@ -101,16 +107,17 @@ def train_source(job: Job, imagenet: Path | None) -> str:
     net.initialize(ctx=job.ctx)
     log = job.log("train-source")
     if imagenet:
-        log.write("imagenet", report=str(load_original(net, imagenet, part="trunk")))
+        loaded = str(load_original(net, imagenet, part="trunk"))
+        log.write("imagenet", file=str(imagenet), report=loaded)
+        print(f"{imagenet}: {loaded}")
     train(net, source_epochs(source, settings, job.seed, job.workers), job.ctx, job.source_folder, log, "source")
     return f"source model: {job.source_folder / 'weights.params'}"
 
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
-    if not Path(weights).is_file():
-        raise InputError(f"{weights}: no such file: give the .params of a source model")
-    if _source_is_there(job, {"weights": file_hash(weights)}):
+    _keep_source_settings(job, weights=weights)
+    if (job.source_folder / "weights.params").exists():
         return _already(job.source_folder / "weights.params")
     net = job.network(weak_label_head=False)
     report = load_original(net, weights, ctx=job.ctx)
@@ -148,7 +155,8 @@ def pseudo_label(job: Job, round_index: int) -> str:
         log=job.log("pseudo-label"),
     )
     (folder / "selection.json").touch()  # newer than what it was made from, also where it was there already: for Make
-    return f"round {round_index}: {100 * result['coverage']:.1f} % of the target's pixels labelled, see {folder}"
+    lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
+    return f"round {round_index}: {100 * result['coverage']:.1f} % of the target's pixels labelled{lost}; see {folder}"
 
 
 def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path) -> None:
@@ -156,18 +164,26 @@ def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path) ->
     for other in sorted(run.glob("*/round-*/pseudo_labels.inputs.json")):
         made = other.parent / "pseudo_labels"
         if other != record and read_json(other) == inputs and (made / "selection.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(made, folder)
+            copy = folder.with_name(".pseudo_labels.copy")  # takes its name when it is whole
+            for old in (copy, folder):
+                shutil.rmtree(old, ignore_errors=True)
+            shutil.copytree(made, copy)
+            copy.replace(folder)
             return
 
 
 def diagnose(job: Job, round_index: int) -> str:
     """Measure on validation images how good the round's pseudo-labels are. Nothing of it is fed back."""
     folder, config = _round(job, round_index), job.config
-    net, _ = job.segmentation_network(job.weights_before(round_index))
+    selection, out = folder / "pseudo_labels" / "selection.json", folder / "label_quality.json"
+    thresholds = read_json(selection)["thresholds"]
+    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
     validation = job.validation()
     some = validation.subset(evenly_spread(len(validation), config.evaluation.diagnosed_images))
-    thresholds = read_json(folder / "pseudo_labels" / "selection.json")["thresholds"]
+    inputs = {"weights": weights_hash, "selection": file_hash(selection), "list": some.fingerprint}
+    begin_stage(folder / "label_quality.inputs.json", inputs, [out])
+    if out.exists():
+        return _already(out)
     result = diagnose_pseudo_labels(
         net,
         some,
@@ -175,10 +191,10 @@ def diagnose(job: Job, round_index: int) -> str:
         config.pseudo_labels,
         [thresholds[name] for name in some.classes.names],
         config.selection.rule,
-        job.seed,
+        patch_seed(job.seed, round_index),
         prior=_prior(job),
     )
-    write_json(folder / "label_quality.json", result)
+    write_json(out, result)
     return f"round {round_index}: pseudo-labels {_percent(result['precision'])} % right on validation images"
 
 
@@ -200,7 +216,7 @@ def self_train(job: Job, round_index: int) -> str:
     net.initialize(ctx=job.ctx)
     log = job.log("self-train")
     log.write("start", round=round_index, weights=str(start), report=str(load_original(net, start)))
-    mined = [source.classes.names.index(name) for name in selection["mined"]]
+    mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
     epochs = self_training_epochs(
         source, target, config.self_training, config.weak_labels, sizes, mined, round_index, job.seed, job.workers
     )
@@ -224,31 +240,32 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
 def report(job: Job) -> str:
     """The run's tables, charts and panels; the text goes to `report/METHOD.txt` too."""
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
-    (job.run / "report" / f"{job.config.method}.txt").write_text(text + "\n", encoding="utf-8")
+    write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
     return text
 
 
-def _keep_source_settings(job: Job) -> None:
-    """Note what the source model comes from. Raises: InputError if that was something else before."""
-    values = to_dict(job.config)
-    shared = ("miniature", "classes", "source", "target", "network", "source_training", "evaluation")
-    keep_settings(job.source_folder / "config.yaml", {"seed": job.seed, **{key: values[key] for key in shared}})
-    if not (job.source_folder / "environment.json").exists():
-        write_json(job.source_folder / "environment.json", environment())
-
-
-def _source_is_there(job: Job, start: dict[str, Any]) -> bool:
-    """Whether the source model of these settings and start is finished. Raises: InputError if it is another one."""
-    _keep_source_settings(job)
-    keep_settings(job.source_folder / "start.yaml", start)
-    return (job.source_folder / "weights.params").exists()
+def _keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
+    """Note what the source model comes from. Raises: InputError if there is one that came from something else."""
+    values, folder = to_dict(job.config), job.source_folder
+    start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
+    shared = ("miniature", "classes", "source", "target", "network", "source_training")
+    lists = {"source": job.source().fingerprint, "val": job.validation().fingerprint}
+    settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
+    results = [folder / "weights.params", folder / ".checkpoint"]
+    keep_settings(folder / "config.yaml", settings, any(path.exists() for path in results))
+    if not (folder / "environment.json").exists():
+        write_json(folder / "environment.json", environment())
 
 
 def _keep_method_settings(job: Job) -> None:
-    """Note what the method's rounds come from. Raises: InputError if that was something else before."""
-    values = to_dict(job.config)
+    """Note what the method's rounds come from. Raises: InputError if there are some that came from something else."""
+    values, folder = to_dict(job.config), job.method_folder
     del values["self_training"]["rounds"]  # more rounds may follow
-    keep_settings(job.method_folder / "config.yaml", {"seed": job.seed, **values})
+    values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
+    lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
+    keep_settings(folder / "config.yaml", {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
+    if not (folder / "environment.json").exists():
+        write_json(folder / "environment.json", environment())
 
 
 def _round(job: Job, round_index: int) -> Path:

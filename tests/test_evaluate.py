@@ -126,7 +126,8 @@ def test_a_damaged_or_foreign_prediction_is_made_again(dataset, tmp_path):
     result = run(BlockColour(classes), dataset, tmp_path, weights="a")
     (tmp_path / "evaluation.json").unlink()
     path = tmp_path / f"predictions/palette/{dataset.names[1]}.png"
-    path.write_bytes(path.read_bytes()[:60])
+    content = path.read_bytes()
+    path.write_bytes(content[: int(0.6 * len(content))])
     net = BlockColour(classes)
     assert run(net, dataset, tmp_path, weights="a")["confusion"] == result["confusion"]
     assert net.calls == 2
@@ -159,13 +160,23 @@ def spoil(path: Path, pixels) -> None:
     [
         (np.full((40, 72), 2, np.uint8), "grey value 2 is no label id"),
         (np.zeros((40, 72, 3), np.uint8), "mode RGB"),
-        (np.full((40, 71), 7, np.uint8), "40x71, but its truth .* is 40x72"),
+        (np.full((40, 71), 7, np.uint8), "is 71x40, but its truth .* is 72x40"),
     ],
 )
 def test_wrong_predictions(predictions, pixels, message):
     dataset, folder = predictions
     spoil(folder / f"{dataset.names[0]}.png", pixels)
     with pytest.raises(InputError, match=message):
+        evaluate_predictions(folder, dataset)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.6, 0.9])
+def test_truncated_predictions(predictions, keep):
+    dataset, folder = predictions
+    path = folder / f"{dataset.names[0]}.png"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(InputError, match=rf"{dataset.names[0]}\.png: cannot be read as an image"):
         evaluate_predictions(folder, dataset)
 
 

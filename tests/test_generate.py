@@ -16,7 +16,7 @@ from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, generate, select_pseudo_labels
 from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
-from mlsl_mx.pseudo_labels.inference import probability_volume
+from mlsl_mx.pseudo_labels.inference import patch_seed, probability_volume
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 
 SETTINGS = PseudoLabels(patches=5, patch=16, batch=2)
@@ -79,7 +79,7 @@ def files(folder):
 def naive(scenes, settings=SETTINGS, portion=0.2 + 0.1, prior=None):
     """The two passes with all volumes in memory."""
     volumes = [
-        probability_volume(Network(), scenes.image(i), mx.cpu(), settings, 3, name, prior)
+        probability_volume(Network(), scenes.image(i), mx.cpu(), settings, patch_seed(3, 1), name, prior)
         for i, name in enumerate(scenes.names)
     ]
     confidences = ClassConfidences(19)
@@ -103,7 +103,8 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
     assert (
         list(summary)
         == (
-            "round portion policy rule thresholds coverage coverage_per_class predicted_share mined uncovered "
+            "round portion policy rule thresholds coverage coverage_per_class predicted_share "
+            "mined_first mined uncovered "
             "collapsed images seconds network_seconds"
         ).split()
     )
@@ -272,7 +273,9 @@ def test_label_quality_is_measured_on_the_truth(tmp_path):
     for train_ids in truth:
         train_ids[0] = 255
     thresholds = list(summary["thresholds"].values())
-    quality = diagnose_pseudo_labels(Network(), Scenes(truth), mx.cpu(), SETTINGS, thresholds, SELECTION.rule, seed=3)
+    quality = diagnose_pseudo_labels(
+        Network(), Scenes(truth), mx.cpu(), SETTINGS, thresholds, SELECTION.rule, patch_seed(3, 1)
+    )
     found, true = np.stack(labels), np.stack(truth)
     judged = (found != 255) & (true != 255)
     assert quality["images"] == 5

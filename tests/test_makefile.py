@@ -46,16 +46,21 @@ def test_plan_chains_the_rounds(tmp_path):
 @pytest.mark.parametrize("target", ["gta2city", "synthia2city"])
 def test_rounds_are_those_of_the_experiment_files(target, tmp_path):
     run = plan(target, f"RUN={tmp_path}/new")
+    assert "overriding" not in run.stderr
+    lines = [line for line in run.stdout.splitlines() if "--experiment" in line]
+    assert lines and all(f"/{target}.yaml" in line for line in lines)
     rounds = load_config(ROOT / "experiments" / "miniature" / f"{target}.yaml").self_training.rounds
     assert sum(stage.startswith("self-train") for stage in stages(run.stdout)) == rounds
-    run = plan(target, f"DATA={tmp_path}")
+    run = plan(target, f"DATA={tmp_path}", f"RUN={tmp_path}/full")
     rounds = load_config(ROOT / "experiments" / f"{target}.yaml").self_training.rounds
     assert sum(stage.startswith("self-train") for stage in stages(run.stdout)) == rounds
 
 
 def test_weights_replace_source_training(tmp_path):
     (tmp_path / "gta.params").touch()
-    run = plan("gta2city", f"DATA={tmp_path}", f"WEIGHTS={tmp_path}/gta.params", "METHOD=source-only")
+    run = plan(
+        "gta2city", f"DATA={tmp_path}", f"WEIGHTS={tmp_path}/gta.params", "METHOD=source-only", f"RUN={tmp_path}/r"
+    )
     assert stages(run.stdout) == ["begin", "import-weights", "evaluate", "report"]
 
 
@@ -64,6 +69,11 @@ def test_a_wrong_path_is_an_error_and_never_the_miniature(tmp_path):
     assert run.returncode == 2
     assert f"DATA={tmp_path}/none: no such file or folder" in run.stderr
     assert stages(run.stdout) == []
+
+
+def test_one_run_directory_is_for_one_experiment(tmp_path):
+    run = plan("gta2city", "synthia2city", f"RUN={tmp_path}/new")
+    assert run.returncode == 2 and "one run directory" in run.stderr
 
 
 def test_the_plan_says_what_it_is_about(tmp_path):

@@ -175,7 +175,7 @@ def test_a_list_of_another_layout_is_refused(tmp_path, entry):
 
 
 def test_missing_list_and_bad_seed_are_refused(tmp_path):
-    with pytest.raises(InputError, match="gta5.txt: no such list"):
+    with pytest.raises(InputError, match="holds none of gta5.txt"):
         make_miniature(tmp_path / "data", tmp_path, 0)
     with pytest.raises(InputError, match="seed is -1"):
         make_miniature(tmp_path / "data", write_lists(tmp_path / "lists", ENTRIES), -1)

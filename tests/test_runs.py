@@ -41,10 +41,14 @@ def test_unwritable_and_unreadable_files_are_named(tmp_path):
 
 def test_other_settings_are_refused_with_the_difference(tmp_path):
     path = tmp_path / "config.yaml"
-    keep_settings(path, {"a": {"b": 1, "c": [1, 2]}, "d": None})
-    keep_settings(path, {"a": {"b": 1, "c": [1, 2]}, "d": None})
+    keep_settings(path, {"a": {"b": 7}}, results=False)
+    keep_settings(path, {"a": {"b": 1, "c": [1, 2]}, "d": None}, results=False)  # nothing was made with the first
+    keep_settings(path, {"a": {"b": 1, "c": [1, 2]}, "d": None}, results=True)
     with pytest.raises(InputError, match=r"a\.b: 1 -> 2\)"):
-        keep_settings(path, {"a": {"b": 2, "c": [1, 2]}, "d": None})
+        keep_settings(path, {"a": {"b": 2, "c": [1, 2]}, "d": None}, results=True)
+    path.write_text("")
+    with pytest.raises(InputError, match="damaged"):
+        keep_settings(path, {"a": 1}, results=True)
 
 
 def test_outputs_of_other_inputs_are_removed(tmp_path):

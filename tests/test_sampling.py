@@ -117,7 +117,7 @@ def test_mining_reaches_the_crop(domains):
     labels[16, 40] = 12
     target = domains[TARGET].dataset
     write_palette_png(target.label_path(0), labels)
-    mining = Domain(target, present, mined=(12,), mining_probability=1.0)
+    mining = Domain(target, present, mined=((12,),), mining_probability=1.0)
     crops = TrainingCrops([mining], np.array([(0, 0)] * 8), Crops(16, (1.0, 1.0), True), 0, 0)
     assert all(crops[k][2][12] == 1 for k in range(8))
 

@@ -56,7 +56,7 @@ def test_each_pixel_of_a_scaled_crop_comes_from_where_it_lies_in_the_window(scal
         train_ids,
         np.random.default_rng(0),
         Crops(32, (scale, scale), False),
-        mined=(45,),
+        mined=((45,),),
         mining_probability=1.0,
     )
     side = round(32 / scale)
@@ -112,9 +112,9 @@ def test_mined_pixel_is_at_the_centre_unless_the_border_is_near():
     image, _ = scene()
     train_ids = np.zeros((40, 56), np.uint8)
     train_ids[20, 30], train_ids[1, 2] = 7, 9
-    crop, ids = training_crop(image, train_ids, np.random.default_rng(0), PLAIN, (7,), 1.0)
+    crop, ids = training_crop(image, train_ids, np.random.default_rng(0), PLAIN, ((7,),), 1.0)
     assert ids[8, 8] == 7 and crop[0, 0].tolist() == [12, 22, 0]
-    _, ids = training_crop(image, train_ids, np.random.default_rng(0), PLAIN, (9,), 1.0)
+    _, ids = training_crop(image, train_ids, np.random.default_rng(0), PLAIN, ((9,),), 1.0)
     assert ids[1, 2] == 9 and (ids != 255).all()
 
 
@@ -123,10 +123,21 @@ def test_mined_classes_are_chosen_equally_however_many_pixels_they_have():
     train_ids = np.full((40, 56), 3, np.uint8)
     train_ids[0, 0] = 4
     found = sum(
-        4 in training_crop(image, train_ids, np.random.default_rng(seed), PLAIN, (3, 4, 11), 1.0)[1]
+        4 in training_crop(image, train_ids, np.random.default_rng(seed), PLAIN, ((3, 4, 11),), 1.0)[1]
         for seed in range(200)
     )
     assert 60 < found < 140
+
+
+def test_first_group_shuts_out_the_second_only_where_it_is_there():
+    image, _ = scene()
+    train_ids = np.zeros((40, 56), np.uint8)
+    train_ids[20, 30] = 7
+    crops = [training_crop(image, train_ids, np.random.default_rng(s), PLAIN, ((9,), (7,)), 1.0)[1] for s in range(9)]
+    assert all(ids[8, 8] == 7 for ids in crops)
+    train_ids[12, 12] = 9
+    crops = [training_crop(image, train_ids, np.random.default_rng(s), PLAIN, ((9,), (7,)), 1.0)[1] for s in range(9)]
+    assert all(ids[8, 8] == 9 for ids in crops)
 
 
 def test_mining_probability():
@@ -134,7 +145,7 @@ def test_mining_probability():
     train_ids = np.zeros((400, 400), np.uint8)
     train_ids[200, 200] = 7
     found = sum(
-        7 in training_crop(image, train_ids, np.random.default_rng(seed), PLAIN, (7,), 0.8)[1] for seed in range(300)
+        7 in training_crop(image, train_ids, np.random.default_rng(seed), PLAIN, ((7,),), 0.8)[1] for seed in range(300)
     )
     assert 200 < found < 280
 
@@ -143,8 +154,8 @@ def test_crop_depends_on_the_generator_alone_and_leaves_its_input_alone():
     image, train_ids = scene()
     kept = image.copy(), train_ids.copy()
     crops = Crops(16, (0.7, 1.3), True)
-    first = training_crop(image, train_ids, np.random.default_rng(3), crops, (2,), 0.5)
-    second = training_crop(image, train_ids, np.random.default_rng(3), crops, (2,), 0.5)
+    first = training_crop(image, train_ids, np.random.default_rng(3), crops, ((2,),), 0.5)
+    second = training_crop(image, train_ids, np.random.default_rng(3), crops, ((2,),), 0.5)
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
     np.testing.assert_array_equal(image, kept[0])

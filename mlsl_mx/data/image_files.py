@@ -51,11 +51,19 @@ def decode_indices(path: Path) -> np.ndarray:
 
     Raises: MissingFile, UnreadableFile.
     """
+    return decode_with_mode(path)[0]
+
+
+def decode_with_mode(path: Path) -> tuple[np.ndarray, str]:
+    """`decode_indices`, and PIL's mode of the file: "P" for a palette, "L" for 8-bit grey.
+
+    Raises: MissingFile, UnreadableFile.
+    """
     content = _read_bytes(path)
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv's import sets it, and the missing part would be read as id 0
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return np.array(image)
+            return np.array(image), image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
         raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
 

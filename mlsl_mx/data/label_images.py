@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mlsl_mx.data.image_files import decode_with_mode
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, ClassSet, class_set
-
-DAMAGED = (OSError, SyntaxError)  # what Pillow raises for a PNG that is no PNG or ends too soon
 
 
 def palette_png(train_ids: np.ndarray, classes: ClassSet) -> bytes:
@@ -36,13 +35,9 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 def read_prediction(path: Path, classes: ClassSet) -> np.ndarray:
     """(H, W) uint8 train ids of a palette or grey PNG; 255 for what is no class of the set.
 
-    Raises: InputError for a file that is damaged, in colour, or seems to hold ids of the other kind.
+    Raises: InputError for a file that is missing, damaged, in colour, or seems to hold ids of the other kind.
     """
-    try:
-        with Image.open(path) as image:
-            mode, ids = image.mode, np.array(image)
-    except DAMAGED as problem:
-        raise InputError(f"{path}: not a readable PNG ({problem}): write it again") from None
+    ids, mode = decode_with_mode(path)
     present = set(np.unique(ids).tolist()) - {IGNORE}
     if mode == "P":
         foreign = sorted(present - set(range(classes.num_classes)))

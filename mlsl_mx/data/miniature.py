@@ -7,11 +7,10 @@ With it the whole method runs without any download. Its numbers say nothing abou
 from __future__ import annotations
 
 import hashlib
-import io
 import re
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import Pool
 from pathlib import Path
 from typing import Iterator
 
@@ -23,6 +22,7 @@ from mlsl_mx.data import miniature_style
 from mlsl_mx.data.datasets import LAYOUTS, read_list
 from mlsl_mx.data.image_files import read_image
 from mlsl_mx.data.label_files import read_train_ids
+from mlsl_mx.data.label_images import encoded
 from mlsl_mx.data.miniature_render import render
 from mlsl_mx.data.miniature_scene import build_scene
 from mlsl_mx.data.miniature_style import Style
@@ -85,8 +85,8 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
         lists: folder with some of gta5.txt, synthia.txt, cityscapes_train.txt and cityscapes_val.txt.
         seed: 0 or more.
 
-    Raises: InputError for a list that is missing or damaged or does not follow its data set's layout, a negative seed,
-        or a folder that cannot be written.
+    Raises: InputError if none of the lists is there, for one that is damaged or does not follow its data set's layout,
+        a negative seed, or a folder that cannot be written.
     """
     root, lists = Path(root), Path(lists)
     if seed < 0:
@@ -97,8 +97,9 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     if _is_complete(root, stamp, jobs):
         return
     (root / STAMP).unlink(missing_ok=True)
-    with Pool() as pool:
-        done = pool.imap_unordered(partial(_write, seed=seed), jobs, chunksize=4)
+    # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
+    with ProcessPoolExecutor() as pool:
+        done = pool.map(partial(_write, seed=seed), jobs, chunksize=4)
         for _ in progress(done, "miniature data sets", "image", total=len(jobs)):
             pass
     write_json(root / STAMP, stamp)
@@ -194,10 +195,9 @@ def _palette_png(labels: np.ndarray) -> bytes:
     palette = np.zeros((256, 3), np.uint8)
     for label_class in CLASSES:
         palette[label_class.gta5_id] = label_class.colour
-    image, content = Image.fromarray(labels), io.BytesIO()
+    image = Image.fromarray(labels)
     image.putpalette(palette.tobytes())
-    image.save(content, "png")
-    return content.getvalue()
+    return encoded(image, "PNG")
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -64,7 +64,7 @@ class Domain:
     dataset: SceneDataset  # with ground truth (source) or pseudo-labels (target)
     weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) uint8 -> (C,) float32
     scope: str = "crop"  # what the rule sees: the crop | the whole image
-    mined: tuple[int, ...] = ()  # train ids that a crop may be centred on
+    mined: tuple[tuple[int, ...], ...] = ()  # train ids that a crop may be centred on, see `training_crop`
     mining_probability: float = 0.0
 
 

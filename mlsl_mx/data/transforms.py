@@ -62,7 +62,7 @@ def training_crop(
     train_ids: np.ndarray,
     rng: np.random.Generator,
     crops: config.Crops,
-    mined: tuple[int, ...] = (),
+    mined: tuple[tuple[int, ...], ...] = (),
     mining_probability: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One crop of an image and its labels, a pure function of the arguments and the generator's state.
@@ -70,14 +70,14 @@ def training_crop(
     The scale s is uniform in `crops.scale` (rounded so that the window is a whole number of pixels, size / s, wide).
     The window lies anywhere inside the image; if it is larger, the image lies anywhere inside the window, and the rest
     is mean colour and ignore. With `mining_probability` the window is centred, as far as the border allows, on a random
-    pixel of one of the `mined` classes that the image has (rare-class mining, CBST).
+    pixel of a mined class that the image has (rare-class mining, CBST).
 
     Args:
         image: (H, W, 3) uint8.
         train_ids: (H, W) uint8, 255 = ignore.
         rng: the only source of chance.
         crops: size, scale, flip.
-        mined: train ids.
+        mined: groups of train ids; classes of a group are mined only in images with none of the groups before.
         mining_probability: of centring; without a mined class in the image the position is random.
 
     Returns: image (size, size, 3) uint8, train ids (size, size) uint8.
@@ -96,8 +96,8 @@ def training_crop(
 
 
 def _mined_pixel(train_ids: np.ndarray, rng: np.random.Generator, mined) -> tuple[int, int] | None:
-    """(row, column) of a random pixel of a random one of the mined classes that are there."""
-    for train_id in rng.permutation(mined):
+    """(row, column) of a random pixel of a random class, of those in the first group with a class that is there."""
+    for train_id in (train_id for group in mined for train_id in rng.permutation(group)):
         pixels = np.flatnonzero(train_ids == train_id)
         if pixels.size:
             row, column = divmod(int(rng.choice(pixels)), train_ids.shape[1])

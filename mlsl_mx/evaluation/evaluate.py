@@ -13,6 +13,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 
+from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
@@ -133,5 +134,5 @@ def _matching_file(files: list[Path], name: str, folder: Path) -> Path:
 
 def _same_shape(predicted: np.ndarray, label: np.ndarray, what: str, label_path: Path) -> None:
     if predicted.shape != label.shape:
-        sizes = "{}x{}, but its truth {} is {}x{}".format(*predicted.shape, label_path, *label.shape)
+        sizes = f"{size_text(predicted.shape)}, but its truth {label_path} is {size_text(label.shape)}"
         raise InputError(f"{what} is {sizes}: both must have one size")

@@ -10,13 +10,14 @@ from typing import Sequence
 
 from PIL import Image
 
-from mlsl_mx.data.label_images import DAMAGED, encoded, palette_png
+from mlsl_mx.data.label_images import encoded, palette_png
 from mlsl_mx.evaluation.results import MethodResults
 from mlsl_mx.labels import ClassSet
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 
 PANEL_WIDTH = 420  # pixels
 SHEET_WIDTH = 1200
+DAMAGED = (OSError, SyntaxError)  # what Pillow raises for a file that is missing or no image
 
 
 def panels_html(methods: Sequence[MethodResults], classes: ClassSet, dataset, count: int) -> str:
@@ -68,7 +69,7 @@ def _prediction(method: MethodResults, name: str) -> str | None:
     try:
         with Image.open(method.result.folder / "predictions" / "palette" / f"{name}.png") as image:
             return _small_labels(image)
-    except DAMAGED:  # no such file, too
+    except DAMAGED:
         return None
 
 

@@ -131,6 +131,7 @@ def _round_content(one: Round) -> dict[str, Any]:
         "coverage": selection.get("coverage"),
         "coverage_per_class": selection.get("coverage_per_class"),
         "predicted_share": selection.get("predicted_share"),
+        "mined_first": selection.get("mined_first"),
         "mined": selection.get("mined"),
         "precision": quality.get("precision"),
         "quality_per_class": quality.get("per_class"),

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlsl_mx.errors import InputError
-from mlsl_mx.runs import read_json
+from mlsl_mx.runs import read_json, read_settings
 
 # METHOD -> its name in tables, in the order of the tables
 METHODS = {
@@ -117,9 +115,4 @@ def _read(path: Path, *keys: str) -> dict[str, Any] | None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
-    if not path.exists():
-        return {}
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None
+    return read_settings(path) if path.exists() else {}

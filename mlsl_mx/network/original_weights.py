@@ -108,7 +108,6 @@ def _read(path: Path) -> dict[str, nd.NDArray]:
 
 def _compare(parameters, saved, part: str, path: Path) -> LoadReport:
     """Raises: InputError for what is missing, unknown or of a wrong shape and may not be."""
-
     present = set(saved)
     weak_label_head = {name for name in set(parameters) | present if WEAK_LABEL_NAME.fullmatch(name)}
     heads = weak_label_head | {name for name in set(parameters) | present if SEGMENTATION_NAME.fullmatch(name)}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from mxnet.gluon import nn
 from mxnet.initializer import MSRAPrelu
 
-STRIDE = 8
 CHANNELS = 4096  # of the last feature map, at width 1
 
 # With MXNet's default, 1e-3 in a Symbol and 1e-5 in Gluon, released weights lose up to half a point of mIoU.

@@ -24,7 +24,7 @@ from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
-from mlsl_mx.pseudo_labels.inference import Network, scene_volume
+from mlsl_mx.pseudo_labels.inference import Network, patch_seed, scene_volume
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import TopClasses, read_store, write_store
@@ -63,7 +63,7 @@ def generate_pseudo_labels(
     out_dir = Path(out_dir)
     if (out_dir / SUMMARY).exists():
         return read_json(out_dir / SUMMARY)
-    stage = _Stage(net, dataset, ctx, settings, seed, prior, out_dir / ".store")
+    stage = _Stage(net, dataset, ctx, settings, patch_seed(seed, round_index), prior, out_dir / ".store")
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
     started = time.time()
     found = stage.thresholds(selection, portion)
@@ -215,12 +215,14 @@ def _parameters_checksum(net: Network) -> int:
 def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
     """The part of selection.json that is about classes and pixels."""
     predicted, labelled, pixels = np.array(found["predicted"]), counted["labelled"], counted["all"]
+    first, rarest = mined_classes(predicted, selection.mining_share, selection.mining_rarest)
     return {
         "thresholds": dict(zip(names, found["thresholds"])),
         "coverage": float(labelled.sum() / pixels),
         "coverage_per_class": dict(zip(names, (labelled / pixels).tolist())),
         "predicted_share": dict(zip(names, (predicted / max(predicted.sum(), 1)).tolist())),
-        "mined": [names[c] for c in mined_classes(predicted, selection.mining_share, selection.mining_rarest)],
+        "mined_first": [names[c] for c in first],
+        "mined": [names[c] for c in rarest],
         "uncovered": counted["uncovered"] / pixels,
         "collapsed": [name for name, count in zip(names, labelled) if count == 0],
     }

@@ -8,14 +8,12 @@ import mxnet as mx
 import numpy as np
 
 from mlsl_mx.config import PseudoLabels
-from mlsl_mx.data.transforms import normalise
+from mlsl_mx.data.transforms import STRIDE, normalise
 from mlsl_mx.errors import InputError
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.upsampling import upsample
 from mlsl_mx.pseudo_labels.windows import patch_positions
-
-STRIDE = 8  # input pixels per output pixel of the network
 
 Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), or (logits, weak_logits)
 
@@ -112,6 +110,11 @@ def probability_volume(
     if prior is not None:
         prior.apply(volume)
     return volume.astype("float16").asnumpy()
+
+
+def patch_seed(seed: int, round_index: int) -> int:
+    """The seed of a round's patch positions: each round draws its own, so no pixel is left out in all of them."""
+    return 1000 * seed + round_index
 
 
 def scene_volume(

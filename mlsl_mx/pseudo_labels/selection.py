@@ -123,19 +123,19 @@ def positive_thresholds(thresholds: Sequence[float]) -> np.ndarray:
     return np.where(thresholds > 0, thresholds, np.float32(1))
 
 
-def mined_classes(predicted: Sequence[int], share: float = 0.001, rarest: int = 3) -> list[int]:
-    """Train ids of the rare classes on whose pixels training crops are centred, the rarest first.
-
-    Those with less than `share` of the predicted pixels, if there are any; they shut out the rest. Else the `rarest`
-    rarest ones. Classes of equal size come in the order of their ids.
+def mined_classes(predicted: Sequence[int], share: float = 0.001, rarest: int = 3) -> tuple[list[int], list[int]]:
+    """Train ids of the rare classes on whose pixels training crops are centred (CBST), the rarest first.
 
     Args:
         predicted: (C,) pixels predicted as each class.
+
+    Returns: the classes with less than `share` of the predicted pixels, and the `rarest` rarest. Of an image, the
+        first that it has are mined; where it has none of them, those of the second. Classes of equal size come in the
+        order of their ids.
     """
     predicted = np.asarray(predicted)
     by_size = np.argsort(predicted, kind="stable").tolist()
-    scarce = [c for c in by_size if predicted[c] < share * predicted.sum()]
-    return scarce or by_size[:rarest]
+    return [c for c in by_size if predicted[c] < share * predicted.sum()], by_size[:rarest]
 
 
 def _kth_largest(histogram: np.ndarray, zeros: int, portion: float) -> float:

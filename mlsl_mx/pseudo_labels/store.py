@@ -22,7 +22,8 @@ from mlsl_mx.runs import whole_file
 
 FORMAT = 1
 KEPT = 6
-# Entries below 1/32 of the pixel's largest are left out too: they cannot reach a threshold, which is at least 1/C.
+# Entries below 1/32 of the pixel's largest are left out too: only a threshold that a spatial prior has pushed below 1/C
+# could let one pass, and `labels` names the pixels where it could.
 LEFT_OUT = np.float32(1 / 32)
 LEFT_OUT_BITS = 5 << 10  # the same in float16 bit patterns: the exponent less 5
 BLOCK = 1 << 15  # pixels whose working set stays in the cache

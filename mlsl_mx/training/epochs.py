@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Sequence
 
 import numpy as np
 
@@ -22,6 +21,10 @@ from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 from mlsl_mx.training.train import Epochs, composite_loss
 
+# No two epochs of a run, and no two stages of runs with other seeds, draw the same crops or the same dropout.
+AFTER_SOURCE_TRAINING = 10**6
+ROUNDS_AT_MOST = 1000
+
 
 def source_epochs(source: SceneDataset, settings: SourceTraining, seed: int, workers: int) -> Epochs:
     """Source training: every source image once an epoch, in random order, cross-entropy alone (Eq. 1)."""
@@ -38,7 +41,7 @@ def source_epochs(source: SceneDataset, settings: SourceTraining, seed: int, wor
         loss=partial(composite_loss, weight=0.0),
         learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
         optimizer=settings.optimizer,
-        seed=seed,
+        seed=ROUNDS_AT_MOST * seed,
     )
 
 
@@ -48,7 +51,7 @@ def self_training_epochs(
     settings: SelfTraining,
     weak: WeakLabels,
     class_sizes: np.ndarray,
-    mined: Sequence[int],
+    mined: tuple[tuple[int, ...], ...],
     round_index: int,
     seed: int,
     workers: int,
@@ -59,13 +62,13 @@ def self_training_epochs(
         source: with ground truth.
         target: with the round's pseudo-labels.
         class_sizes: h_s of Eq. 4, (C,).
-        mined: train ids of rare classes, on whose pixels crops of both domains are centred.
+        mined: groups of rare classes, on whose pixels crops of both domains are centred (see `training_crop`).
         round_index: r.
         seed: the run's.
         workers: processes that draw crops.
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
-    mining = {"mined": tuple(mined), "mining_probability": settings.mining_probability}
+    mining = {"mined": mined, "mining_probability": settings.mining_probability}
     rule = partial(weak_labels, h_s=class_sizes, eta=weak.eta)
     domains = [
         Domain(source.subset(subset), _present(source), weak.scope, **mining),
@@ -73,7 +76,7 @@ def self_training_epochs(
     ]
 
     def crops(epoch: int) -> TrainingCrops:
-        unique = round_index * settings.epochs + epoch + 1  # no two epochs of a run draw the same crops
+        unique = AFTER_SOURCE_TRAINING + round_index * settings.epochs + epoch
         order = joint_order(len(subset), len(target), seed, unique)
         return TrainingCrops(domains, order, settings.crops, seed, unique)
 
@@ -84,7 +87,7 @@ def self_training_epochs(
         loss=partial(composite_loss, weight=weak.weight, hard_examples=settings.hard_examples),
         learning_rate=lambda step: round_learning_rate(settings, round_index),
         optimizer=settings.optimizer,
-        seed=seed + round_index,
+        seed=ROUNDS_AT_MOST * seed + round_index + 1,
     )
 
 
