@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mlsl_mx import __version__
-from mlsl_mx.errors import InputError
+from mlsl_mx.errors import InputError, meaning
 
 EPILOG = """\
 The stages in order, as `make gta2city` calls them:
@@ -34,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as problem:
         print(f"mlsl {options.command}: {problem}", file=sys.stderr)
         return 2
+    except RuntimeError as problem:  # MXNetError is one
+        if meaning(problem) is None:
+            raise
+        print(f"mlsl {options.command}: {meaning(problem)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"mlsl {options.command}: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
@@ -50,6 +55,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mlsl-mx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    _add_data_commands(commands)
+    _add_training_commands(commands)
+    _add_result_commands(commands)
+    return parser
+
+
+def _add_data_commands(commands) -> None:
     command = _add(commands, "make-miniature", _make_miniature, "render the embedded miniature data sets")
     command.add_argument("--root", type=Path, required=True, help="folder for gta5/, synthia/ and cityscapes/")
     command.add_argument(
@@ -62,6 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_experiment(command)
     _add_roots(command)
 
+
+def _add_training_commands(commands) -> None:
     command = _add_stage(
         commands, "begin", _begin, "see that a run directory fits the settings, and print what will be done"
     )
@@ -88,19 +102,24 @@ def build_parser() -> argparse.ArgumentParser:
             "--round", type=int, required=True, metavar="R", help="0, 1, ..."
         )
 
+
+def _add_result_commands(commands) -> None:
     command = _add_stage(
-        commands, "evaluate", _evaluate, "IoU of a round or of the source model on the validation images"
+        commands,
+        "evaluate",
+        _evaluate,
+        "IoU of a round, the source model or saved predictions on the validation images",
     )
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--round", type=int, metavar="R", help="the weights after round R")
     which.add_argument("--source", action="store_true", help="the source model")
+    which.add_argument("--predictions", type=Path, metavar="FOLDER", help="saved PNGs of train ids or label ids")
 
     _add_stage(commands, "report", _report, "tables beside the paper's, charts and panels, as text, md, json and html")
 
     command = _add(commands, "study", _study, "mean and spread over the seeds of several runs")
     command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories that differ in their seed")
     command.add_argument("--out", type=Path, required=True, help="folder for study.md and study.json")
-    return parser
 
 
 def _add(commands, name: str, call, text: str) -> argparse.ArgumentParser:
@@ -213,6 +232,8 @@ def _self_train(options):
 def _evaluate(options):
     from mlsl_mx import stages
 
+    if options.predictions:
+        return stages.evaluate_saved(_job(options), options.predictions)
     return stages.evaluate_weights(_job(options), None if options.source else options.round)
 
 

@@ -1,4 +1,13 @@
-"""The one exception that means: the user's input, not our program, is at fault."""
+"""The one exception that means: the user's input, not our program, is at fault; and what MXNet's own errors mean."""
+
+from __future__ import annotations
+
+MXNET_ERRORS = {
+    "out of memory": "the device has not enough memory: lower self_training.batch or pseudo_labels.batch",
+    "Failed to find any forward convolution algorithm": "the device has not enough memory for this: lower the batch",
+    "is not implemented for GPU": "this MXNet was built without CUDA: make CTX='gpu(0)' installs the one with it",
+    "no kernel image is available": "this MXNet holds no code for this GPU: it knows Maxwell to Ada, no newer one",
+}
 
 
 class InputError(Exception):
@@ -6,3 +15,8 @@ class InputError(Exception):
 
     The command line prints it without a traceback and exits with code 2; any other exception is a bug of ours.
     """
+
+
+def meaning(problem: BaseException) -> str | None:
+    """What to do about an error of MXNet that is the user's to mend; None for any other."""
+    return next((text for key, text in MXNET_ERRORS.items() if key in str(problem)), None)

@@ -17,7 +17,7 @@ from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.statistics import label_maps, source_class_sizes
 from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.evaluate import evaluate
+from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.job import Job, find_list
 from mlsl_mx.network import load_original, save_original
@@ -232,9 +232,19 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
     flip = job.config.evaluation.flip
     result = evaluate(net, validation, job.ctx, flip, folder, job.log("evaluate"), weights_hash)
     (folder / "evaluation.json").touch()  # as in pseudo_label
-    title = "source model" if round_index is None else f"round {round_index}"
-    means = ", ".join(f"mIoU over {count} classes {_percent(mean, 1)}" for count, mean in result["mious"].items())
-    return f"{title}: {means}"
+    return _means("source model" if round_index is None else f"round {round_index}", result)
+
+
+def evaluate_saved(job: Job, predictions: Path) -> str:
+    """IoU of predictions that somebody saved as PNG files; nothing is written."""
+    result = evaluate_predictions(predictions, job.validation())
+    classes = [f"  {name}: {_percent(iou, 1)}" for name, iou in result["per_class"].items()]
+    return "\n".join([_means(str(predictions), result), *classes])
+
+
+def _means(title: str, result: dict[str, Any]) -> str:
+    means = [f"mIoU over {count} classes {_percent(mean, 1)}" for count, mean in result["mious"].items()]
+    return f"{title}: {', '.join(means)}"
 
 
 def report(job: Job) -> str:
@@ -283,9 +293,10 @@ def _prior(job: Job) -> SpatialPrior | None:
     """The spatial prior of the source labels, computed once a run; None where the method has none."""
     if not job.config.selection.spatial_prior:
         return None
-    path = job.source_folder / "spatial_prior.npz"
+    source = job.source()
+    path = job.source_folder / f"spatial_prior-{source.fingerprint}.npz"
     if not path.exists():
-        SpatialPrior.from_labels(label_maps(job.source()), job.config.classes).save(path)
+        SpatialPrior.from_labels(label_maps(source), job.config.classes).save(path)
     return SpatialPrior.load(path, job.config.classes)
 
 

@@ -94,10 +94,19 @@ def test_adapting_opens_no_target_training_label(finished, world):
 
 
 def test_a_finished_stage_is_a_no_op(finished, world):
-    before = files(finished / "sisc-pwl")
-    for name in ("pseudo-label", "self-train", "evaluate"):
+    before, log = files(finished / "sisc-pwl"), (finished / "log.jsonl").read_text()
+    for name in ("pseudo-label", "diagnose", "self-train", "evaluate"):
         assert stage(world, finished, name, "--round", "1") == 0
     assert files(finished / "sisc-pwl") == before
+    assert (finished / "log.jsonl").read_text() == log  # nothing was trained, labelled or evaluated again
+
+
+def test_saved_predictions_give_the_same_means(finished, world, capsys):
+    evaluation = json.loads((finished / "source" / "evaluation.json").read_text())
+    for kind in ("palette", "label_ids"):
+        folder = finished / "source" / "predictions" / kind
+        assert stage(world, finished, "evaluate", "--predictions", str(folder)) == 0
+        assert f"mIoU over 19 classes {evaluation['miou']:.1f}" in capsys.readouterr().out
 
 
 def test_both_sisc_methods_share_the_first_labels(finished):
@@ -122,10 +131,20 @@ def test_the_same_seed_gives_the_same_bytes(finished, world, tmp_path):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def test_imported_weights_replace_source_training(finished, world, tmp_path):
+def test_imported_weights_replace_source_training(finished, world, tmp_path, capsys):
     run = tmp_path / "run"
     assert stage(world, run, "import-weights", "--weights", str(finished / "source" / "weights.params")) == 0
     assert (run / "source" / "weights.params").read_bytes() == (finished / "source" / "weights.params").read_bytes()
+    other = str(finished / "sisc-pwl" / "round-0" / "weights.params")
+    line = refused(capsys, stage(world, run, "begin", "--weights", other))
+    assert "start.weights" in line and "choose another RUN" in line
+
+
+def test_settings_bind_only_once_there_are_results(world, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert stage(world, run, "begin") == 0
+    assert stage(world, run, "begin", **{"self_training.batch": 2}) == 0
+    assert "self_training.batch" not in capsys.readouterr().err
 
 
 def test_other_weights_before_a_round_make_it_anew(finished, world, tmp_path):
@@ -164,10 +183,13 @@ def test_validation_images_are_refused_for_adapting(world, tmp_path, finished, c
 def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capsys):
     assert "has 2" in refused(capsys, stage(world, tmp_path / "run", "pseudo-label", "--round", "2"))
     assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "run", "evaluate", "--source"))
+    assert "it must be 0 or more" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--seed", "-1"))
+    missing = str(tmp_path / "none.params")
+    assert "none.params" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--imagenet", missing))
     assert "is not a device" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--ctx", "tpu"))
     line = refused(capsys, stage(world, tmp_path / "run", "train-source", **{"source_training.start": "trunk"}))
     assert "IMAGENET=" in line
-    code = main(["train-source", "--experiment", str(EXPERIMENT), "--run", str(tmp_path / "run")])
+    code = main(["begin", "--experiment", str(EXPERIMENT), "--run", str(tmp_path / "run")])
     assert "no folder given for gta5" in refused(capsys, code)
 
 
@@ -183,11 +205,3 @@ def test_check_data_reports_and_refuses(world, capsys):
     gone.unlink()
     assert "missing image" in refused(capsys, main(words))
     gone.write_bytes(content)
-
-
-def test_help_teaches(capsys):
-    for words in (["--help"], ["pseudo-label", "--help"]):
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0
-    assert "--experiment" in capsys.readouterr().out

@@ -1,0 +1,51 @@
+"""The command line: exit codes and messages."""
+
+import pytest
+
+from mlsl_mx import cli
+from mlsl_mx.errors import InputError, meaning
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (InputError("x.png: 3 is no id: remove it"), 2, "mlsl report: x.png: 3 is no id: remove it"),
+        (RuntimeError("Check failed: cudaMalloc: out of memory"), 2, "lower self_training.batch"),
+        (KeyboardInterrupt(), 130, "goes on from here"),
+    ],
+)
+def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, code, said):
+    def stage(options):
+        raise raised
+
+    monkeypatch.setattr(cli, "_report", stage)
+    assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == code
+    error = capsys.readouterr().err
+    assert said in error and len(error.splitlines()) == 1
+
+
+def test_our_own_bugs_keep_their_traceback(monkeypatch):
+    def stage(options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cli, "_report", stage)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["report", "--experiment", "x.yaml", "--run", "r"])
+    assert meaning(RuntimeError("a bug")) is None
+
+
+@pytest.mark.parametrize("words", [["--help"], ["pseudo-label", "--help"]])
+def test_help_teaches(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 0
+    assert "--round" in capsys.readouterr().out
+
+
+def test_folders_of_data_sets_can_be_given_one_by_one(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(cli, "_report", lambda options: seen.append(cli._roots(options)))
+    words = ["report", "--experiment", "x", "--run", "r", "--data", str(tmp_path), "--gta5", "/elsewhere"]
+    assert cli.main(words) == 0
+    assert str(seen[0]["gta5"]) == "/elsewhere"
+    assert seen[0]["cityscapes"] == tmp_path / "cityscapes"
