@@ -38,14 +38,16 @@ def main() -> None:
     """Make the data, run the stages as a user would, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "full_recipe.json")
-    out = parser.parse_args().out
+    parser.add_argument("--width", type=float, default=1.0, help="of the network; 0.125 to try the script itself")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         make_data(work / "data", work / "lists")
-        make_trunk(work / "imagenet.params")
-        rows = [measure(name, command) for name, command in stages(work)]
-    write_json(out, {"stages": rows, "patches": PATCHES, "environment": environment()})
-    write_bytes(out.with_suffix(".md"), table(rows).encode())
+        make_trunk(work / "imagenet.params", options.width)
+        rows = [measure(name, command) for name, command in stages(work, options.width)]
+    content = {"width": options.width, "patches": PATCHES, "stages": rows, "environment": environment()}
+    write_json(options.out, content)
+    write_bytes(options.out.with_suffix(".md"), table(rows).encode())
     print(table(rows))
 
 
@@ -68,22 +70,25 @@ def enlarge(path: Path, size) -> None:
         image.resize(size, kind).save(path)
 
 
-def make_trunk(path: Path) -> None:
-    """Random weights of full width in the file format of the release's ImageNet classifier."""
+def make_trunk(path: Path, width: float) -> None:
+    """Random weights in the file format of the release's ImageNet classifier."""
     mx.random.seed(0)
-    net = MLSLNet(19, 1.0, weak_label_head=False)
+    net = MLSLNet(19, width, weak_label_head=False)
     net.initialize()
     save_original(net, path)
 
 
-def stages(work: Path):
+def stages(work: Path, width: float):
     """(name, arguments of mlsl) of source training and one round, cut to a handful."""
     settings = {
         "source.images": work / "lists" / "gta5.txt",
         "target.train": work / "lists" / "cityscapes_train.txt",
         "target.val": work / "lists" / "cityscapes_val.txt",
+        "network.width": width,
         "source_training.epochs": 1,
         "source_training.batch": 1,
+        "source_training.optimizer.learning_rate": 1e-6,  # random weights leave the finite at the recipe's rates
+        "self_training.optimizer.learning_rate": 1e-6,
         "pseudo_labels.patches": PATCHES,
         "self_training.rounds": 1,
         "self_training.epochs": 1,

@@ -1,5 +1,7 @@
 """Training: composite loss, stopping on a broken loss, going on after an interruption."""
 
+import dataclasses
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -76,6 +78,14 @@ def test_learning_rate_zero_changes_nothing_but_training_does():
     assert all(np.array_equal(before[k], v) for k, v in weights(net).items())
     train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.01)
     assert not all(np.array_equal(before[k], v) for k, v in weights(net).items())
+
+
+def test_weights_that_leave_the_finite_are_never_saved(tmp_path):
+    one_step = {"steps": 1, "batches": lambda epoch: iter([make_batch(0)])}
+    wild = dataclasses.replace(epochs(1), **one_step, learning_rate=lambda step: 1e38)
+    with pytest.raises(InputError, match="not finite after epoch 0"):
+        train(make_net(), wild, mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "wild")
+    assert not (tmp_path / "weights.params").exists()
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):

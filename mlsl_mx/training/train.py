@@ -98,8 +98,10 @@ class Epochs:
 def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: str) -> None:
     """Train for all epochs and write `out/weights.params` in the original naming.
 
-    At ends of epochs, every few minutes, weights, momentum and position go to `out/.checkpoint`; a run that was
+    At ends of epochs, once a minute at most, weights, momentum and position go to `out/.checkpoint`; a run that was
     interrupted goes on from there. Each epoch draws its dropout from (seed, epoch), so going on changes nothing.
+
+    Raises: InputError as `train_one_epoch`, or if a weight is no longer finite at the end of an epoch.
     """
     trainer = make_trainer(net, epochs.optimizer)
     checkpoint = Checkpoint(out / ".checkpoint")
@@ -113,11 +115,19 @@ def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: s
             start = epoch * epochs.steps
             rate = lambda step, start=start: epochs.learning_rate(start + step)  # noqa: E731
             mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, ctx, rate)
+            _check_finite(net, epoch)
             steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write("epoch", epoch=epoch, loss=mean_loss, learning_rate=rate(0))
             checkpoint.save_if_due(net, trainer, epoch + 1)
     save_original(net, out / "weights.params")
     checkpoint.remove()
+
+
+def _check_finite(net, epoch: int) -> None:
+    """The last step's weights are in no loss yet. Raises: InputError if one is not a finite number."""
+    total = sum(parameter.list_data()[0].sum().asscalar() for parameter in net.collect_params().values())
+    if not math.isfinite(total):
+        raise InputError(f"training: weights are not finite after epoch {epoch}: lower the learning rate")
 
 
 def _counted(batches: Iterable[Batch], steps) -> Iterable[Batch]:
