@@ -56,7 +56,7 @@ def _disk_line(job: Job, images: int) -> str:
     height, width = job.config.target.size
     needed, free = images * height * width * STORED_BYTES / 1e9, shutil.disk_usage(job.run).free / 1e9
     short = "" if needed < free else ": free some, or choose another RUN"
-    return f"  disk: up to {needed:.1f} GB while a round is labelled, {free:.1f} GB free{short}"
+    return f"  disk: up to {needed:.2f} GB while a round is labelled, {free:.1f} GB free{short}"
 
 
 def make_miniature(root: Path, lists: Path | None, seed: int, preview: Path | None) -> str:
