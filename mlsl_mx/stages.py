@@ -210,7 +210,11 @@ def self_train(job: Job, round_index: int) -> str:
         return _already(outputs[0])
     source = _checked(job.source(), "source")
     target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
-    sizes = source_class_sizes(source, ClassSizes(config.classes), job.source_folder / "class_sizes.json")
+    sizes = ClassSizes(config.classes)
+    if config.weak_labels.enabled:  # else nobody asks for them, and reading every source label takes minutes
+        h_s = source_class_sizes(source, sizes, job.source_folder / "class_sizes.json")
+    else:
+        h_s = sizes.mean()
     mx.random.seed(job.seed)
     net = job.network(weak_label_head=config.weak_labels.enabled)
     net.initialize(ctx=job.ctx)
@@ -218,7 +222,7 @@ def self_train(job: Job, round_index: int) -> str:
     log.write("start", round=round_index, weights=str(start), report=str(load_original(net, start)))
     mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
     epochs = self_training_epochs(
-        source, target, config.self_training, config.weak_labels, sizes, mined, round_index, job.seed, job.workers
+        source, target, config.self_training, config.weak_labels, h_s, mined, round_index, job.seed, job.workers
     )
     train(net, epochs, job.ctx, folder, log, f"round {round_index}")
     return f"round {round_index}: {outputs[0]}"
@@ -262,9 +266,7 @@ def _keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path 
     lists = {"source": job.source().fingerprint, "val": job.validation().fingerprint}
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
     results = [folder / "weights.params", folder / ".checkpoint"]
-    keep_settings(folder / "config.yaml", settings, any(path.exists() for path in results))
-    if not (folder / "environment.json").exists():
-        write_json(folder / "environment.json", environment())
+    _keep(folder, settings, any(path.exists() for path in results))
 
 
 def _keep_method_settings(job: Job) -> None:
@@ -273,7 +275,12 @@ def _keep_method_settings(job: Job) -> None:
     del values["self_training"]["rounds"]  # more rounds may follow
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
-    keep_settings(folder / "config.yaml", {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
+    _keep(folder, {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
+
+
+def _keep(folder: Path, settings: dict[str, Any], results: bool) -> None:
+    """Note the settings and, the first time, the environment. Raises: InputError as `keep_settings`."""
+    keep_settings(folder / "config.yaml", settings, results)
     if not (folder / "environment.json").exists():
         write_json(folder / "environment.json", environment())
 

@@ -17,7 +17,7 @@ from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.progress import progress
-from mlsl_mx.runs import RunLog, read_json, write_json
+from mlsl_mx.runs import RunLog, read_json, whole_file, write_json
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 
 CHECKPOINT_SECONDS = 60  # at least, between two checkpoints
@@ -155,7 +155,8 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         weights, momentum = (self.folder / f"{kind}-{epoch}.params" for kind in ("weights", "momentum"))
         save_original(net, weights)
-        mx.nd.save(str(momentum), {str(i): m for i, m in _momentum(trainer).items() if m is not None})
+        with whole_file(momentum) as temporary:
+            mx.nd.save(str(temporary), {str(i): m for i, m in _momentum(trainer).items() if m is not None})
         write_json(self.position, {"epoch": epoch})
         for old in self.folder.glob("*.params"):
             if old not in (weights, momentum):
