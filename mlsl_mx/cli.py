@@ -132,9 +132,7 @@ def _add_stage(commands, name: str, call, text: str) -> argparse.ArgumentParser:
     command = _add(commands, name, call, text)
     _add_experiment(command)
     _add_roots(command)
-    command.add_argument(
-        "--method", help="source-only, st, cbst, cbst-sp, sisc or sisc-pwl: a file of experiments/methods"
-    )
+    command.add_argument("--method", help="e.g. sisc-pwl: a file of experiments/methods, released or ablations")
     command.add_argument("--run", type=Path, required=True, help="run directory: everything is written there")
     command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     command.add_argument("--ctx", default="cpu", help="device: cpu or gpu(0); default cpu")

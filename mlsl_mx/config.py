@@ -1,7 +1,7 @@
 """Experiment settings: frozen dataclasses with units, read from `experiments/*.yaml`.
 
-A file says only what differs: `inherit:` names the file it starts from, a method file (`experiments/methods/`) is laid
-over it, then the `key=value` settings of the command line. The defaults below are the paper's GTA-V recipe; where the
+A file says only what differs: `inherit:` names the file it starts from, the file of a METHOD is laid over it, then the
+`key=value` settings of the command line. The defaults below are the paper's GTA-V recipe; where the
 paper is silent they are the published program's. Unknown or ill-typed keys are errors that name the nearest key.
 """
 
@@ -17,6 +17,9 @@ import yaml
 
 from mlsl_mx.config_limits import check_values
 from mlsl_mx.errors import InputError
+
+# The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
+METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
 
 
 @dataclass(frozen=True)
@@ -166,27 +169,23 @@ class Config:
     evaluation: Evaluation = Evaluation()
 
 
-def load_config(
-    path: Path, method: Optional[str] = None, settings: Tuple[str, ...] = (), methods: Optional[Path] = None
-) -> Config:
+def load_config(path: Path, method: Optional[str] = None, settings: Tuple[str, ...] = ()) -> Config:
     """Read an experiment file, lay the method's file and the `key=value` settings over it, check everything.
 
     Args:
         path: the experiment file.
-        method: stem of a file in `methods`, e.g. "cbst"; None keeps the experiment's own.
+        method: stem of one of METHOD_FILES, e.g. "cbst"; None keeps the experiment's own.
         settings: `pseudo_labels.patches=25` and the like; values are YAML.
-        methods: folder of the method files; `experiments/methods` beside the experiment file's tree by default.
 
     Raises:
         InputError: a file that is missing or not YAML, an unknown key, a wrong type, a value outside its limits.
     """
     values = _read_inherited(Path(path), seen=())
     if method is not None:
-        folder = methods or _methods_folder(Path(path))
-        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        known = _method_files(Path(path))
         if method not in known:
             raise InputError(f"METHOD {method!r} is not known: use one of {', '.join(known)}")
-        values = _merged(values, _read_inherited(folder / f"{method}.yaml", seen=()))
+        values = _merged(values, _read_inherited(known[method], seen=()))
         values["method"] = method
     for setting in settings:
         values = _merged(values, _parse_setting(setting))
@@ -206,10 +205,11 @@ def to_dict(config: Config) -> Dict[str, Any]:
     return plain(dataclasses.asdict(config))
 
 
-def _methods_folder(path: Path) -> Path:
+def _method_files(path: Path) -> Dict[str, Path]:
+    """METHOD -> its file, for the experiment file `path`."""
     for parent in path.resolve().parents:
         if (parent / "methods").is_dir():
-            return parent / "methods"
+            return {file.stem: file for pattern in METHOD_FILES for file in sorted(parent.glob(pattern))}
     raise InputError(f"{path}: no folder `methods/` beside or above it: experiments live under experiments/")
 
 

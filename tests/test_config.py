@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsl_mx.config import Config, load_config, to_dict
+from mlsl_mx.config import METHOD_FILES, Config, load_config, to_dict
 from mlsl_mx.errors import InputError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -91,6 +91,23 @@ def test_a_wrong_file_is_one_clear_line(tmp_path, text, said):
 def test_unknown_method_lists_the_known_ones():
     with pytest.raises(InputError, match="sisc-pwl"):
         load_config(EXPERIMENTS / "gta2city.yaml", "mlsl")
+
+
+def test_methods_come_from_three_folders(tmp_path):
+    for name in ("methods/sisc", "ablations/eta-0.1", "released/released-sisc", "released/gta2city", "miniature/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path, f"{name}.yaml", f"name: {name}\n")
+    for method, file in (("sisc", "methods"), ("eta-0.1", "ablations"), ("released-sisc", "released")):
+        for experiment in ("miniature/a.yaml", "released/gta2city.yaml"):
+            config = load_config(tmp_path / experiment, method)
+            assert (config.name, config.method) == (f"{file}/{method}", method)
+    with pytest.raises(InputError, match="'gta2city' is not known: use one of sisc, released-sisc, eta-0.1$"):
+        load_config(tmp_path / "released/gta2city.yaml", "gta2city")
+
+
+def test_no_two_files_are_the_same_method():
+    stems = [path.stem for pattern in METHOD_FILES for path in EXPERIMENTS.glob(pattern)]
+    assert len(set(stems)) == len(stems)
 
 
 def test_a_circle_of_inheritance_is_refused(tmp_path):
