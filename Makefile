@@ -76,13 +76,14 @@ ROUNDS_DONE = $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL)
 ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 
 # $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
+# Three goals: gta2city, with report; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with label quality.
 define CHAIN
 D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
 STAGE_$(1) = --experiment $$(EXPERIMENTS)/$(1).yaml --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
              --ctx "$$(CTX)"$$(if $$(ROUNDS), --rounds $$(ROUNDS))$$(foreach s,$$(SET), --set '$$(s)')
 
-.PHONY: $(1) begin-$(1)
+.PHONY: $(1) begin-$(1) evaluated-$(1) diagnosed-$(1)
 $(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
 	@cat "$$(D_$(1))/report/$$(METHOD).txt"
 
@@ -98,8 +99,13 @@ $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 
 $$(foreach r,$$(ROUNDS_LIST),$$(eval $$(call ROUND,$(1),$$(r))))
 
-$$(D_$(1))/report/$$(METHOD).txt: $$(D_$(1))/source/evaluation.json \
-		$$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json $$(M_$(1))/round-$$(r)/label_quality.json)
+EVALUATED_$(1) = $$(D_$(1))/source/evaluation.json $$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json)
+DIAGNOSED_$(1) = $$(D_$(1))/source/evaluation.json \
+	$$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json $$(M_$(1))/round-$$(r)/label_quality.json)
+evaluated-$(1): $$(EVALUATED_$(1))
+diagnosed-$(1): $$(DIAGNOSED_$(1))
+
+$$(D_$(1))/report/$$(METHOD).txt: $$(DIAGNOSED_$(1))
 	$$(MLSL) report $$(STAGE_$(1)) > /dev/null
 endef
 
@@ -121,8 +127,9 @@ $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
 endef
 
 # Only what is asked for: with RUN both would write to one directory.
-ASKED := $(filter gta2city synthia2city,$(MAKECMDGOALS))
+ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diagnosed-%,%,$(MAKECMDGOALS))))
 $(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
+$(if $(and $(RUN),$(filter table% ablations,$(MAKECMDGOALS))),$(error RUN=$(RUN): the tables have a run directory for each seed))
 $(foreach e,$(or $(ASKED),gta2city synthia2city),$(eval $(call CHAIN,$(e))))
 
 .PHONY: announce
@@ -130,12 +137,14 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help test lint format check-data miniature-study miniature-pretraining full-recipe clean
+.PHONY: help test lint format check-data miniature-pretraining full-recipe clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
 	@echo "make synthia2city      SYNTHIA -> Cityscapes, Table 2"
-	@echo "make miniature-study   four methods, SEEDS=\"$(SEEDS)\", both miniatures: means and spreads (about an hour)"
+	@echo "make table1            all methods of Table 1, SEEDS=\"$(SEEDS)\": means and spreads beside the paper's;  table2: SYNTHIA"
+	@echo "make table3            Tables 1 and 2, with the gains over the source model beside Table 3"
+	@echo "make table4            the weights lambda and shares eta of Table 4;  make ablations  those of Sec. 4.3"
 	@echo "make full-recipe       time and memory of the full recipe's stages at full size, on a handful of images (CPU)"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
@@ -143,7 +152,7 @@ help:
 	@echo "make clean             remove .venv and the miniature's data and runs"
 	@echo
 	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
-	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | sisc | sisc-pwl"
+	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | cbst-pwl | sisc | sisc-pwl | a file of experiments/ablations"
 	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo
@@ -168,15 +177,43 @@ check-data: $(INSTALLED) $(DATA_READY)
 full-recipe: | $(INSTALLED)
 	$(VENV)/bin/python benchmarks/full_recipe.py
 
+# --- the paper's tables ---------------------------------------------------------------------------------------------------
+# Methods of each table beside the source model (a test keeps these equal to mlsl_mx/evaluation/compare.py).
 SEEDS ?= 0 1 2
-STUDIED := cbst sisc sisc-pwl
-# Two chains at a time with one thread each: on two cores faster than one after the other with two.
-miniature-study: $(DATA_READY) | $(INSTALLED)
-	$(if $(REAL)$(RUN),$(error make miniature-study takes neither data nor RUN: it is about the miniature))
-	printf '%s\n' $(foreach s,$(SEEDS),"gta2city $(s)" "synthia2city $(s)") | OMP_NUM_THREADS=1 xargs -P 2 -L 1 bash -c \
-		'for m in $(STUDIED); do $(MAKE) -s $$0 SEED=$$1 METHOD=$$m || exit 255; done'
-	$(MLSL) study --out experiments/results/miniature-gta2city $(foreach s,$(SEEDS),runs/miniature/gta2city-seed$(s))
-	$(MLSL) study --out experiments/results/miniature-synthia2city $(foreach s,$(SEEDS),runs/miniature/synthia2city-seed$(s))
+TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
+TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
+TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
+ABLATIONS := sisc patches-25 patches-100 patch-256 votes
+RESULTS ?= $(if $(REAL),runs/full,experiments/results/miniature)
+# On CPUs one chain of one thread a core, faster than all threads for one chain; a GPU takes one chain.
+CHAINS := $(if $(filter gpu%,$(CTX)),1,$(shell nproc 2>/dev/null || echo 2))
+THREADS := $(if $(filter gpu%,$(CTX)),,OMP_NUM_THREADS=1)
+
+# $(call RUNS,evaluated-gta2city,methods): those chains for every seed. Source models first, then method by method, so that
+# what methods share (source model, labels of round 0) is there when the next one needs it.
+define RUNS
+printf '%s\n' $(SEEDS) | $(THREADS) xargs -P $(CHAINS) -I{} $(MAKE) -s $(1) METHOD=source-only SEED={}
+printf '%s\n' $(foreach m,$(2),$(foreach s,$(SEEDS),"$(m) $(s)")) | $(THREADS) xargs -P $(CHAINS) -L 1 bash -c \
+	'$(MAKE) -s $(1) METHOD=$$0 SEED=$$1 || exit 255'
+endef
+# $(call COMPARED,table1,gta2city)
+COMPARED = $(MLSL) report --compare $(foreach s,$(SEEDS),runs/$(KIND)/$(2)-seed$(s)) --table $(1) --out $(RESULTS)/$(1)
+
+.PHONY: table1 table2 table3 table4 ablations
+table1 table2 table4 ablations: $(DATA_READY) | announce $(INSTALLED)
+table1:
+	$(call RUNS,diagnosed-gta2city,$(TABLE1))
+	$(call COMPARED,table1,gta2city)
+table2:
+	$(call RUNS,diagnosed-synthia2city,$(TABLE2))
+	$(call COMPARED,table2,synthia2city)
+table3: table1 table2
+table4:
+	$(call RUNS,evaluated-gta2city,$(TABLE4))
+	$(call COMPARED,table4,gta2city)
+ablations:
+	$(call RUNS,diagnosed-gta2city,$(ABLATIONS))
+	$(call COMPARED,ablations,gta2city)
 
 # The miniature's stand-in for ImageNet weights, as committed; half an hour on 2 cores.
 PRETRAINING := runs/miniature/pretraining

@@ -206,10 +206,14 @@ def to_dict(config: Config) -> Dict[str, Any]:
 
 
 def _method_files(path: Path) -> Dict[str, Path]:
-    """METHOD -> its file, for the experiment file `path`."""
+    """METHOD -> its file, for the experiment file `path`: the one in the nearest folder beside or above it."""
+    files: Dict[str, Path] = {}
     for parent in path.resolve().parents:
+        for pattern in METHOD_FILES:
+            for file in sorted(parent.glob(pattern)):
+                files.setdefault(file.stem, file)
         if (parent / "methods").is_dir():
-            return {file.stem: file for pattern in METHOD_FILES for file in sorted(parent.glob(pattern))}
+            return files
     raise InputError(f"{path}: no folder `methods/` beside or above it: experiments live under experiments/")
 
 

@@ -110,6 +110,13 @@ def test_no_two_files_are_the_same_method():
     assert len(set(stems)) == len(stems)
 
 
+def test_a_method_file_nearer_to_the_experiment_wins():
+    patches = [load_config(EXPERIMENTS / f"{e}.yaml", "patch-256") for e in ("gta2city", "miniature/gta2city")]
+    assert [config.pseudo_labels.patch for config in patches] == [256, 64]
+    nominal = [load_config(EXPERIMENTS / f"{e}.yaml", "sisc") for e in ("gta2city", "miniature/gta2city")]
+    assert [config.pseudo_labels.patch for config in nominal] == [512, 128]
+
+
 def test_a_circle_of_inheritance_is_refused(tmp_path):
     write(tmp_path, "a.yaml", "inherit: b.yaml")
     write(tmp_path, "b.yaml", "inherit: a.yaml")
