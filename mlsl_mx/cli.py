@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlsl_mx import __version__
 from mlsl_mx.errors import InputError, meaning
+from mlsl_mx.evaluation.compare import PAPER_TABLES
 
 EPILOG = """\
 The stages in order, as `make gta2city` calls them:
@@ -115,11 +116,18 @@ def _add_result_commands(commands) -> None:
     which.add_argument("--source", action="store_true", help="the source model")
     which.add_argument("--predictions", type=Path, metavar="FOLDER", help="saved PNGs of train ids or label ids")
 
-    _add_stage(commands, "report", _report, "tables beside the paper's, charts and panels, as text, md, json and html")
-
-    command = _add(commands, "study", _study, "mean and spread over the seeds of several runs")
-    command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories that differ in their seed")
-    command.add_argument("--out", type=Path, required=True, help="folder for study.md and study.json")
+    command = _add_stage(
+        commands,
+        "report",
+        _report,
+        "one run's tables beside the paper's, with charts and panels; or, with --compare, several runs side by side",
+        required=False,
+    )
+    command.add_argument(
+        "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
+    )
+    command.add_argument("--table", choices=sorted(PAPER_TABLES), help="compare the methods of that table of the paper")
+    command.add_argument("--out", type=Path, help="folder for comparison.md and comparison.json")
 
 
 def _add(commands, name: str, call, text: str) -> argparse.ArgumentParser:
@@ -128,12 +136,12 @@ def _add(commands, name: str, call, text: str) -> argparse.ArgumentParser:
     return command
 
 
-def _add_stage(commands, name: str, call, text: str) -> argparse.ArgumentParser:
+def _add_stage(commands, name: str, call, text: str, required: bool = True) -> argparse.ArgumentParser:
     command = _add(commands, name, call, text)
-    _add_experiment(command)
+    _add_experiment(command, required)
     _add_roots(command)
     command.add_argument("--method", help="e.g. sisc-pwl: a file of experiments/methods, released or ablations")
-    command.add_argument("--run", type=Path, required=True, help="run directory: everything is written there")
+    command.add_argument("--run", type=Path, required=required, help="run directory: everything is written there")
     command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     command.add_argument("--ctx", default="cpu", help="device: cpu or gpu(0); default cpu")
     command.add_argument("--rounds", type=int, help="number of rounds, instead of the experiment's")
@@ -144,8 +152,8 @@ def _add_imagenet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
 
 
-def _add_experiment(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--experiment", type=Path, required=True, help="a file of experiments/")
+def _add_experiment(command: argparse.ArgumentParser, required: bool = True) -> None:
+    command.add_argument("--experiment", type=Path, required=required, help="a file of experiments/")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, e.g. pseudo_labels.patches=25"
     )
@@ -236,12 +244,14 @@ def _evaluate(options):
 
 
 def _report(options):
+    if options.compare:
+        from mlsl_mx.evaluation.compare_tables import write_comparison
+
+        if options.out is None:
+            raise InputError("--compare needs --out FOLDER, for comparison.md and comparison.json")
+        return write_comparison(options.compare, options.out, options.table)
+    if options.experiment is None or options.run is None:
+        raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     from mlsl_mx import stages
 
     return stages.report(_job(options))
-
-
-def _study(options):
-    from mlsl_mx.evaluation.study import write_study
-
-    return write_study(options.runs, options.out)

@@ -102,7 +102,7 @@ def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
     """
     path = Path(path)
     if path.exists() and results:
-        old, new = dict(_flat(read_settings(path))), dict(_flat(settings))
+        old, new = dict(flat(read_settings(path))), dict(flat(settings))
         changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
         if changed:
             raise InputError(f"{path}: holds results of other settings ({'; '.join(changed)}): choose another RUN")
@@ -124,10 +124,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     return values
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as (`group.key`, value) pairs."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -122,6 +122,15 @@ TABLE_3_DISAGREEMENTS = {("synthia", "AdaptSetNet"): (46.7, 45.8)}
 _GTA5_ROWS = {"source-only": "ResNet-38", "cbst-sp": "CBST-SP", "sisc": "SISC", "sisc-pwl": "SISC+PWL"}
 _SYNTHIA_ROWS = {"source-only": "ResNet-38", "cbst": "CBST", "sisc": "SISC", "sisc-pwl": "SISC+PWL"}
 
+# METHOD of experiments/ablations -> its number in Table 4
+_TABLE_4_MEANS = {f"{name}-{value}": miou for name, values in TABLE_4.items() for value, miou in values.items()}
+
+# METHOD -> its row in Table 3, whose "CBST" is Table 1's CBST-SP
+TABLE_3_ROWS = {
+    "gta5": {name: TABLE_3["gta5"][row.replace("-SP", "")] for name, row in _GTA5_ROWS.items() if row != "ResNet-38"},
+    "synthia": {name: TABLE_3["synthia"][row] for name, row in _SYNTHIA_ROWS.items() if row != "ResNet-38"},
+}
+
 
 def published_table(source: str) -> tuple[PublishedRow, ...]:
     """All rows for `source`, "gta5" (Table 1) or "synthia" (Table 2).
@@ -144,6 +153,14 @@ def published_rows(source: str) -> dict[str, PublishedRow]:
 def published_row(source: str, method: str) -> PublishedRow | None:
     """The published row of one METHOD, None where the paper has none (st; cbst for GTA-V; cbst-sp for SYNTHIA)."""
     return published_rows(source).get(method)
+
+
+def published_means(source: str, method: str) -> dict[int, float | None]:
+    """Number of classes -> mean IoU that the paper prints for one METHOD, those of Table 4 included; {} for none."""
+    row = published_row(source, method)
+    if row is not None:
+        return row.means
+    return {19: _TABLE_4_MEANS[method]} if source == "gta5" and method in _TABLE_4_MEANS else {}
 
 
 def disagreement(source: str, row: PublishedRow, classes: int) -> tuple[float, float] | None:

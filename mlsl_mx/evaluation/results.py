@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import read_json, read_settings
@@ -16,8 +16,22 @@ METHODS = {
     "st": "ST",
     "cbst": "CBST",
     "cbst-sp": "CBST-SP",
+    "cbst-pwl": "CBST+PWL",
     "sisc": "SISC",
     "sisc-pwl": "SISC+PWL",
+    "lambda-0.1": "SISC+PWL, lambda 0.1",
+    "lambda-0.05": "SISC+PWL, lambda 0.05",
+    "lambda-0.001": "SISC+PWL, lambda 0.001",
+    "eta-0.0": "SISC+PWL, eta 0",
+    "eta-0.1": "SISC+PWL, eta 0.1",
+    "eta-0.025": "SISC+PWL, eta 0.025",
+    "patches-25": "SISC, K = 25",
+    "patches-100": "SISC, K = 100",
+    "patch-256": "SISC, patch 256",
+    "votes": "SISC, relative frequency",
+    "released-cbst": "CBST as released",
+    "released-sisc": "SISC as released",
+    "released-sisc-pwl": "SISC+PWL as released",
 }
 
 
@@ -37,13 +51,14 @@ class MethodResults:
     """A method's rounds; the source model counts as a method of one round."""
 
     method: str
+    folder: Path
     rounds: tuple[Round, ...]
     config: dict[str, Any]  # the settings and the seed that its folder notes
 
     @property
     def title(self) -> str:
         """The method's name in tables."""
-        return METHODS[self.method]
+        return METHODS.get(self.method, self.method)
 
     @property
     def seed(self) -> int | None:
@@ -68,28 +83,35 @@ class MethodResults:
 
 
 def read_run(run: Path) -> tuple[MethodResults, ...]:
-    """The methods of a run that have at least one evaluation, in the order of METHODS.
+    """The methods of a run that have at least one evaluation, `ordered`.
 
     Raises: InputError if there is none, or if a file is not what its stage writes.
     """
     run = Path(run)
-    found = [_read_source(run / "source"), *(_read_method(run / m, m) for m in METHODS if m != "source-only")]
+    names = ordered({path.parent.parent.name for path in run.glob("*/round-*/evaluation.json")})
+    found = [_read_source(run / "source"), *(_read_method(run / name, name) for name in names)]
     methods = tuple(m for m in found if any(r.evaluation is not None for r in m.rounds))
     if not methods:
         raise InputError(f"{run}: no source/evaluation.json and no METHOD/round-R/evaluation.json: evaluate first")
     return methods
 
 
+def ordered(methods: Iterable[str]) -> list[str]:
+    """In the order of METHODS; a method of the user's own comes after them, by its name."""
+    known = list(METHODS)
+    return sorted(methods, key=lambda method: (known.index(method) if method in known else len(known), method))
+
+
 def _read_source(folder: Path) -> MethodResults:
     only = Round(0, folder, _read(folder / "evaluation.json", "miou", "per_class"), None, None)
-    return MethodResults("source-only", (only,), _read_config(folder))
+    return MethodResults("source-only", folder, (only,), _read_config(folder))
 
 
 def _read_method(folder: Path, method: str) -> MethodResults:
     indices = [
         int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
     ]
-    return MethodResults(method, tuple(_read_round(folder, i) for i in sorted(indices)), _read_config(folder))
+    return MethodResults(method, folder, tuple(_read_round(folder, i) for i in sorted(indices)), _read_config(folder))
 
 
 def _read_round(folder: Path, index: int) -> Round:

@@ -1,0 +1,144 @@
+"""The tables of a comparison of runs, from the content of comparison.json; `write_comparison` writes both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Sequence
+
+from mlsl_mx.evaluation.compare import GAIN_CLASSES, PAPER_TABLES, comparison
+from mlsl_mx.evaluation.published import published_table
+from mlsl_mx.evaluation.report_tables import mean_name
+from mlsl_mx.evaluation.tables import MINIATURE, Table, number, to_markdown, to_text
+from mlsl_mx.runs import environment, write_bytes, write_json
+
+Content = Dict[str, Any]
+
+
+def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) -> str:
+    """Write `out/comparison.json` and `out/comparison.md`.
+
+    Args:
+        runs, table: as `comparison`.
+
+    Returns: the text for the terminal.
+    Raises: InputError as `comparison`.
+    """
+    content = {**comparison(runs, table), "environment": environment()}
+    tables = [summary_table(content, table), run_table(content), gain_table(content), difference_table(content)]
+    tables += [round_table(content), class_table(content)]
+    tables = [one for one in tables if one is not None and one.rows]
+    warning = [MINIATURE] if content["miniature"] else []
+    markdown = [*warning, f"# {_headline(content)}", *map(to_markdown, tables), *warning]
+    write_json(Path(out) / "comparison.json", content)
+    write_bytes(Path(out) / "comparison.md", ("\n\n".join(markdown) + "\n").encode())
+    return "\n\n".join([*warning, _headline(content), *map(to_text, tables), *warning])
+
+
+def summary_table(content: Content, table: str | None = None) -> Table:
+    """Each row's means over 19, 16 and 13 classes beside the printed ones; the paper's other rows below."""
+    counts = list(content["rows"][0]["mious"])
+    printed = [n for n in counts if any(n in row["published"] for row in content["rows"])]
+    header = ["method"]
+    for n in counts:
+        header += [mean_name(n), "paper"] if n in printed else [mean_name(n)]
+    rows = []
+    for row in content["rows"]:
+        cells = [_cells(_cell(row["mious"][n]), row["published"].get(n), n in printed) for n in counts]
+        rows.append([row["title"], *(cell for pair in cells for cell in pair), str(row["miou"]["n"])])
+    for name, means in _other_rows(content, table):
+        cells = [_cells("-", means.get(int(n)), n in printed) for n in counts]
+        rows.append([f"{name} (paper only)", *(cell for pair in cells for cell in pair), "-"])
+    return Table("Mean and sample standard deviation over the seeds", [*header, "n"], rows)
+
+
+def _cells(ours: str, paper: float | None, with_paper: bool) -> list[str]:
+    return [ours, number(paper)] if with_paper else [ours]
+
+
+def _other_rows(content: Content, table: str | None) -> list[tuple[str, dict[int, float | None]]]:
+    """Rows of Table 1 or 2 that no method of ours stands beside."""
+    if table not in ("table1", "table2"):
+        return []
+    ours = [row["published_per_class"] for row in content["rows"]]
+    return [(r.method, r.means) for r in published_table(PAPER_TABLES[table].source) if r.per_class not in ours]
+
+
+def run_table(content: Content) -> Table:
+    """mIoU over all classes of every run."""
+    header = ["method", *(name if seed is None else f"seed {seed}" for name, seed in content["runs"].items())]
+    if len(set(header)) < len(header):  # runs of other settings may have the same seed
+        header = ["method", *content["runs"]]
+    rows = [[row["title"], *map(number, row["miou_by_run"].values())] for row in content["rows"]]
+    return Table(f"mIoU over all {len(content['classes'])} classes, run by run", header, rows)
+
+
+def gain_table(content: Content) -> Table | None:
+    """Gains over the source model of the same run, beside Table 3."""
+    if not content["gains"]:
+        return None
+    name = mean_name(GAIN_CLASSES[content["source"]])
+    rows = [
+        [title, _cell(values, "+"), "-" if values["published"] is None else f"{values['published']:+.1f}"]
+        for title, values in content["gains"].items()
+    ]
+    return Table(
+        f"Gain in {name} over the source model of the same run, beside Table 3", ["method", "gain", "paper"], rows
+    )
+
+
+def difference_table(content: Content) -> Table | None:
+    """Paired differences of mIoU to the baseline."""
+    differences = content["differences"]
+    if differences is None:
+        return None
+    rows = []
+    for title, values in differences["rows"].items():
+        single = [_signed(values["by_run"].get(run)) for run in content["runs"]]
+        rows.append([title, _cell(values, "+"), str(values["n"]), *single])
+    header = ["method", "mean", "n", *(f"seed {seed}" for seed in content["runs"].values())]
+    return Table(f"mIoU minus that of {differences['baseline']} in the same run", header, rows)
+
+
+def round_table(content: Content) -> Table:
+    """Means over the runs, round by round: the labels that a round was trained on, and what came of it."""
+    rows = []
+    for row in content["rows"]:
+        for one in row["rounds"]:
+            shares = [_cell(_in_percent(one[key])) for key in ("coverage", "precision")]
+            rows.append([row["title"], str(one["round"]), *shares, _cell(one["miou"])])
+    header = ["method", "round", "pixels labelled, %", "labels right on val, %", "mIoU"]
+    return Table("Round by round", header, rows)
+
+
+def class_table(content: Content) -> Table:
+    """Mean and spread of each class, beside the paper's where it prints them."""
+    header = ["class"]
+    for row in content["rows"]:
+        header += [row["title"], "paper"] if row["published_per_class"] else [row["title"]]
+    rows = []
+    for name in content["classes"]:
+        cells = [name]
+        for row in content["rows"]:
+            paper = row["published_per_class"] or {}
+            cells += _cells(_cell(row["per_class"][name]), paper.get(name), bool(paper))
+        rows.append(cells)
+    return Table("IoU of each class", header, rows)
+
+
+def _in_percent(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, **{key: None if values[key] is None else 100 * values[key] for key in ("mean", "std")}}
+
+
+def _cell(values: dict[str, Any], sign: str = "") -> str:
+    if values["mean"] is None:
+        return "-"
+    return f"{values['mean']:{sign}.1f}" + ("" if values["std"] is None else f" ± {values['std']:.1f}")
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f}"
+
+
+def _headline(content: Content) -> str:
+    what = f"{len(content['runs'])} runs, {len(content['classes'])} classes, IoU in percent, last round of each run"
+    return f"{content['title']}: {what}" if content["title"] else what
