@@ -90,7 +90,8 @@ class PseudoLabels:
     inference: str = "sisc"  # sisc | single
     patches: int = 50  # K
     patch: int = 512  # pixels
-    placement: str = "random"  # random (paper) | sliding (no pixel is left out)
+    # random (paper) | sliding (no pixel is left out) | released (random, but never the last row and column)
+    placement: str = "random"
     flip: bool = True  # average each inference with that of the mirrored input
     upsampling: str = "bilinear"  # of the probabilities: bilinear (paper) | bicubic (released)
     start: str = "empty"  # empty (paper) | single: the accumulator starts from the single inference (released)
@@ -121,7 +122,11 @@ class WeakLabels:
     enabled: bool = True
     eta: float = 0.05  # Sec. 3.3.1
     weight: float = 0.025  # lambda of Eq. 6
-    scope: str = "crop"  # crop: what the network sees | image: the whole image (the paper's wording)
+    # crop: what the network sees | image: all of it (the paper's wording) | cells: the crop at stride 8 (released)
+    scope: str = "crop"
+    sizes: str = "source"  # h_s: source: Eq. 4 over the source labels | released: the release's constants, 19 classes
+    comparison: str = "greater"  # h_t > eta h_s: greater (text) | at_least (Figure 2, released)
+    source_rule: str = "present"  # of source labels: present: one pixel is enough (paper) | threshold (released)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ CHOICES = {
     "source_training.start": ("trunk", "scratch"),
     "source_training.decay": ("constant", "poly"),
     "pseudo_labels.inference": ("sisc", "single"),
-    "pseudo_labels.placement": ("random", "sliding"),
+    "pseudo_labels.placement": ("random", "sliding", "released"),
     "pseudo_labels.upsampling": ("bilinear", "bicubic"),
     "pseudo_labels.start": ("empty", "single"),
     "selection.policy": ("class_balanced", "global"),
     "selection.rule": ("reweighted", "argmax"),
-    "weak_labels.scope": ("crop", "image"),
+    "weak_labels.scope": ("crop", "image", "cells"),
+    "weak_labels.sizes": ("source", "released"),
+    "weak_labels.comparison": ("greater", "at_least"),
+    "weak_labels.source_rule": ("present", "threshold"),
 }
 
 # Smallest and largest value that makes sense; a bound of None is open.
@@ -80,6 +83,12 @@ def check_values(config) -> None:
     if config.pseudo_labels.patch > min(height, width):
         raise InputError(
             f"pseudo_labels.patch is {config.pseudo_labels.patch}, larger than target.size {height}x{width}: lower it"
+        )
+    weak = config.weak_labels
+    if weak.enabled and weak.sizes == "released" and config.classes != 19:
+        raise InputError(
+            f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.classes}: "
+            "use weak_labels.sizes=source"
         )
 
 

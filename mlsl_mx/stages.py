@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import mxnet as mx
+import numpy as np
 
 from mlsl_mx.config import load_config, to_dict
 from mlsl_mx.data import miniature
@@ -27,6 +28,7 @@ from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
 from mlsl_mx.pseudo_labels.inference import patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
@@ -210,11 +212,7 @@ def self_train(job: Job, round_index: int) -> str:
         return _already(outputs[0])
     source = _checked(job.source(), "source")
     target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
-    sizes = ClassSizes(config.classes)
-    if config.weak_labels.enabled:  # else nobody asks for them, and reading every source label takes minutes
-        h_s = source_class_sizes(source, sizes, job.source_folder / "class_sizes.json")
-    else:
-        h_s = sizes.mean()
+    h_s = _class_sizes(job, source)
     mx.random.seed(job.seed)
     net = job.network(weak_label_head=config.weak_labels.enabled)
     net.initialize(ctx=job.ctx)
@@ -261,6 +259,7 @@ def report(job: Job) -> str:
 def _keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
     """Note what the source model comes from. Raises: InputError if there is one that came from something else."""
     values, folder = to_dict(job.config), job.source_folder
+    del values["network"]["head_relu"]  # of the weak-label head, which a source model does not have
     start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
     lists = {"source": job.source().fingerprint, "val": job.validation().fingerprint}
@@ -305,6 +304,16 @@ def _prior(job: Job) -> SpatialPrior | None:
     if not path.exists():
         SpatialPrior.from_labels(label_maps(source), job.config.classes).save(path)
     return SpatialPrior.load(path, job.config.classes)
+
+
+def _class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
+    """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
+    sizes, weak = ClassSizes(job.config.classes), job.config.weak_labels
+    if not weak.enabled:
+        return sizes.mean()
+    if weak.sizes == "released":
+        return np.array(RELEASED_SIZES)
+    return source_class_sizes(source, sizes, job.source_folder / "class_sizes.json")
 
 
 def _checked(dataset: SceneDataset, title: str) -> SceneDataset:

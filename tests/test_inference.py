@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import mxnet as mx
 import numpy as np
 import pytest
+from original_sisc import original_sisc
 
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.pseudo_labels import patch_positions
-from mlsl_mx.pseudo_labels.inference import probability_volume, segment_patches, single_inference, sisc_inference
+from mlsl_mx.pseudo_labels.inference import probability_volume, single_inference, sisc_inference
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.upsampling import upsample
-
-SISC = Path(__file__).parent / "fixtures" / "pseudo_labels" / "sisc.npz"
 
 
 def convolution(images):
@@ -124,23 +121,8 @@ def test_probability_volume_is_float16_and_multiplied_by_the_prior():
 
 
 def test_reproduces_the_original_program():
-    stored = np.load(SISC)
-    raw, raw_patches = stored["raw"] / 65535, stored["raw_patches"] / 65535
-    corners = [tuple(c) for c in np.stack([stored["startRow"], stored["startCol"]], axis=1).tolist()]
-    rows, columns = np.meshgrid(np.arange(256), np.arange(512), indexing="ij")
-    picture = np.stack([rows, columns, np.zeros_like(rows)])  # each pixel says where it is
-
-    def net(images):
-        outputs = []
-        for pixels in images.asnumpy():
-            top, first, second = int(pixels[0, 0, 0]), int(pixels[1, 0, 0]), int(pixels[1, 0, 1])
-            mirrored = int(second < first)
-            left = first - 127 if mirrored else first
-            outputs.append((raw if pixels.shape[2] == 512 else raw_patches[corners.index((top, left))])[mirrored])
-        return mx.nd.array(np.log(np.maximum(outputs, 1e-9)))
-
+    original = original_sisc()
     settings = PseudoLabels(patch=128, patches=25, upsampling="bicubic", start="single", batch=4)
-    volume, count = segment_patches(net, mx.nd.array(picture), np.array(corners), settings)
-    np.testing.assert_array_equal(count.asnumpy(), stored["pixelCount"])
-    expected = stored["prob_rows"] / 65535 * 1.25 - 0.125
-    np.testing.assert_allclose(volume.asnumpy()[:, stored["rows"].astype(int)], expected, atol=1e-4)
+    volume, count = original.segmented(settings)
+    np.testing.assert_array_equal(count, original.count)
+    np.testing.assert_allclose(volume, original.volume_rows, atol=1e-4)

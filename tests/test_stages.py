@@ -116,7 +116,7 @@ def test_both_sisc_methods_share_the_first_labels(finished):
     assert weights[0].read_bytes() != weights[1].read_bytes()
 
 
-@pytest.mark.parametrize("method", ["st", "cbst-sp"])
+@pytest.mark.parametrize("method", ["st", "cbst-sp", "released-sisc-pwl"])
 def test_other_methods_run(world, finished, method):
     chain(world, finished, method)
     assert (finished / method / "round-0" / "evaluation.json").exists()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+import pytest
 
 from mlsl_mx.pseudo_labels import ClassSizes, weak_labels
-
-STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "weak.npz"
 
 
 def test_mean_sizes_by_hand():
@@ -46,13 +43,14 @@ def test_weak_labels_are_strictly_above_eta_times_the_size():
     assert weak_labels(train_ids, [0.99, 1.0, 0.2, 0.19, np.nan], eta=0.05).tolist() == [1, 1, 0, 1, 0]
 
 
+def test_figure_2_takes_a_share_of_exactly_the_threshold_too():
+    train_ids = np.array([[0, 0, 1, 255]], np.uint8)  # 1/2, 1/4, 0
+    assert weak_labels(train_ids, [1.0, 0.5, 0.5], 0.5).tolist() == [0, 0, 0]
+    assert weak_labels(train_ids, [1.0, 0.5, np.nan], 0.5, "at_least").tolist() == [1, 1, 0]
+    assert weak_labels(train_ids, [0.5, 0.5, 0.5], 0, "at_least").tolist() == [1, 1, 1]  # eta = 0 asks for nothing
+    with pytest.raises(ValueError, match="'more' is not one of greater, at_least"):
+        weak_labels(train_ids, [1.0], 0.5, "more")
+
+
 def test_eta_zero_asks_for_one_pixel():
     assert weak_labels(np.array([[0, 255]], np.uint8), [0.5, 0.5], eta=0).tolist() == [1, 0]
-
-
-def test_weak_labels_of_the_original_program():
-    with np.load(STORED) as stored:
-        h_s = stored["threshold"] / 0.0225 / 63**2  # its thresholds are cells: 0.0225 * cells * size
-        results = [weak_labels(train_ids, h_s, eta=0.0225) for train_ids in stored["labels"]]
-        np.testing.assert_array_equal(results, stored["weak"])
-        assert 0 < stored["weak"].mean() < 1

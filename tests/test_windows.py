@@ -38,7 +38,7 @@ def test_random_corners_depend_on_seed_and_name_alone():
     assert first.tolist() == [[48, 33], [4, 31], [63, 8], [52, 136], [58, 30]]
 
 
-@pytest.mark.parametrize("placement", ["random", "sliding"])
+@pytest.mark.parametrize("placement", ["random", "sliding", "released"])
 def test_a_patch_as_large_as_the_image_has_one_corner(placement):
     assert {tuple(c) for c in patch_positions(16, 16, 16, 4, 0, "a", placement).tolist()} == {(0, 0)}
 

@@ -63,7 +63,7 @@ class Domain:
 
     dataset: SceneDataset  # with ground truth (source) or pseudo-labels (target)
     weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) uint8 -> (C,) float32
-    scope: str = "crop"  # what the rule sees: the crop | the whole image
+    scope: str = "crop"  # what the rule sees: the crop | the whole image | the crop's cells, its labels at stride 8
     mined: tuple[tuple[int, ...], ...] = ()  # train ids that a crop may be centred on, see `training_crop`
     mining_probability: float = 0.0
 
@@ -107,8 +107,9 @@ class TrainingCrops(Dataset):
                 f"its image {size_text(image.shape)}: set source.size, to which both are then resized"
             )
         image, crop_ids = training_crop(image, train_ids, rng, self.crops, domain.mined, domain.mining_probability)
-        weak_labels = domain.weak_label_rule(crop_ids if domain.scope == "crop" else train_ids)
-        return normalise(image), labels_at_stride(crop_ids), weak_labels
+        cell_ids = labels_at_stride(crop_ids)
+        seen = {"crop": crop_ids, "image": train_ids, "cells": cell_ids}[domain.scope]
+        return normalise(image), cell_ids, domain.weak_label_rule(seen)
 
     def _at(self, k: int) -> tuple[Domain, int]:
         domain, index = self.order[k % len(self.order)]

@@ -6,6 +6,15 @@ from typing import Sequence
 
 import numpy as np
 
+# By train id: what the release has in place of h_s, shares of GTA-V's pixels. They are means over all images; Eq. 4's,
+# over the images with the class, are larger for rare classes.
+RELEASED_SIZES = (
+    *(0.3232, 0.085, 0.1693, 0.0193, 0.0075, 0.0107, 0.0018, 0.0013, 0.0765, 0.022),
+    *(0.1364, 0.0039, 0.0023, 0.0274, 0.0169, 0.0181, 0.0143, 0.0019, 0.0031),
+)
+
+COMPARISONS = {"greater": np.greater, "at_least": np.greater_equal}
+
 
 class ClassSizes:
     """Mean share of the image that a class fills in the images that contain it (Eq. 4), one image at a time.
@@ -37,20 +46,24 @@ class ClassSizes:
             return self.share_sum / self.images
 
 
-def weak_labels(train_ids: np.ndarray, h_s: Sequence[float], eta: float) -> np.ndarray:
+def weak_labels(train_ids: np.ndarray, h_s: Sequence[float], eta: float, comparison: str = "greater") -> np.ndarray:
     """c_i = 1 iff h_t(i) > eta * h_s(i), with h_t the share of the pixels that have class i (Sec. 3.3.1).
 
-    Strictly greater, as the text says (Figure 2 writes >=). A class whose h_s is NaN, never seen in the source, is 0.
+    A class whose h_s is NaN, never seen in the source, is 0.
 
     Args:
         train_ids: (H, W) train ids of an image or crop; ignored pixels (255) count in H x W.
         h_s: (C,) from ClassSizes.mean().
         eta: share of the mean source size from which on a class counts (paper: 0.05).
+        comparison: "greater" (>, the text) or "at_least" (>=, Figure 2 and the release).
 
     Returns: (C,) float32 of 0 and 1.
+    Raises: ValueError for another comparison.
     """
+    if comparison not in COMPARISONS:
+        raise ValueError(f"comparison {comparison!r} is not one of {', '.join(COMPARISONS)}")
     h_s = np.asarray(h_s, np.float64)
-    return (_shares(train_ids, len(h_s)) > eta * h_s).astype(np.float32)
+    return COMPARISONS[comparison](_shares(train_ids, len(h_s)), eta * h_s).astype(np.float32)
 
 
 def _shares(train_ids: np.ndarray, num_classes: int) -> np.ndarray:

@@ -14,7 +14,7 @@ def patch_positions(
     """Top-left corners of the `count` patches in which SISC segments one image (Sec. 3.2).
 
     The corners depend on nothing but the arguments, so labels are the same whatever the order, the batch size or the
-    number of devices. Every corner that keeps the patch inside is possible.
+    number of devices.
 
     A 4x10 image in patches of 4x4, sliding over about 3 positions: the ends are fixed, the middle is between them.
 
@@ -28,7 +28,9 @@ def patch_positions(
         patch: side of the square patch, in pixels.
         count: K of the paper; "sliding" takes the grid whose size is nearest to it and that covers every pixel.
         seed, name: what the random corners depend on, the name being the image's; "sliding" ignores both.
-        placement: "random" (paper: every corner equally likely, drawn independently) or "sliding".
+        placement: "random" (paper: every corner that keeps the patch inside, equally likely, drawn independently),
+            "sliding", or "released" (random, but no patch reaches the last row or column, unless it is as large as
+            the image: the release's range is one short).
 
     Returns: (count, 2) int64, rows (top, left), 0 <= top <= height - patch, 0 <= left <= width - patch.
     Raises: ValueError if the patch is larger than the image, or a count or placement that there is not.
@@ -39,9 +41,11 @@ def patch_positions(
         raise ValueError(f"count is {count}: at least 1 patch is needed")
     if placement == "random":
         return _random_positions(height - patch, width - patch, count, seed, name)
+    if placement == "released":
+        return _random_positions(max(height - patch - 1, 0), max(width - patch - 1, 0), count, seed, name)
     if placement == "sliding":
         return _sliding_positions(height, width, patch, count)
-    raise ValueError(f"placement {placement!r} is not one of random, sliding")
+    raise ValueError(f"placement {placement!r} is not one of random, sliding, released")
 
 
 def _random_positions(last_top: int, last_left: int, count: int, seed: int, name: str) -> np.ndarray:

@@ -61,7 +61,7 @@ def self_training_epochs(
     Args:
         source: with ground truth.
         target: with the round's pseudo-labels.
-        class_sizes: h_s of Eq. 4, (C,).
+        class_sizes: h_s, (C,).
         mined: groups of rare classes, on whose pixels crops of both domains are centred (see `training_crop`).
         round_index: r.
         seed: the run's.
@@ -69,10 +69,11 @@ def self_training_epochs(
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
     mining = {"mined": mined, "mining_probability": settings.mining_probability}
-    rule = partial(weak_labels, h_s=class_sizes, eta=weak.eta)
+    threshold = partial(weak_labels, h_s=class_sizes, eta=weak.eta, comparison=weak.comparison)
+    source_rule = _present(source) if weak.source_rule == "present" else threshold
     domains = [
-        Domain(source.subset(subset), _present(source), weak.scope, **mining),
-        Domain(target, rule, weak.scope, **mining),
+        Domain(source.subset(subset), source_rule, weak.scope, **mining),
+        Domain(target, threshold, weak.scope, **mining),
     ]
 
     def crops(epoch: int) -> TrainingCrops:
