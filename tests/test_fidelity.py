@@ -1,0 +1,130 @@
+"""docs/FIDELITY.md names what exists: functions, files, settings with their values; and its sums are right."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlsl_mx.config import Config, load_config, to_dict
+from mlsl_mx.errors import InputError
+from mlsl_mx.evaluation import published
+
+ROOT = Path(__file__).parents[1]
+GTA2CITY = ROOT / "experiments" / "gta2city.yaml"
+TEXT = (ROOT / "docs" / "FIDELITY.md").read_text(encoding="utf-8")
+QUOTED = sorted(set(re.findall(r"`([^`]+)`", TEXT)))
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    lines = TEXT.split(f"{heading}\n", 1)[1].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def value_of(config: Config, key: str):
+    value = to_dict(config)
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def check_code(path: str, name: str) -> None:
+    assert (ROOT / path).is_file()
+    found = import_module(path[: -len(".py")].replace("/", "."))
+    for part in name.split("."):
+        found = getattr(found, part)
+
+
+def check(quoted: str) -> None:
+    """Raises: an error if what is quoted does not exist. Nothing else may be quoted."""
+    path, colon, name = quoted.partition(":")
+    key, equals, value = quoted.partition("=")
+    if colon:
+        check_code(path, name)
+    elif key == "METHOD":
+        load_config(GTA2CITY, value)
+    elif key == "SET":
+        assert value == "key=value"
+    elif equals:
+        load_config(GTA2CITY, settings=(quoted,))
+    else:
+        assert "/" in quoted and (ROOT / quoted).exists()
+
+
+@pytest.mark.parametrize("quoted", QUOTED)
+def test_what_is_quoted_exists(quoted):
+    check(quoted)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "mlsl_mx/training/losses.py:segmentation_loss_before_it_was_renamed",
+        "mlsl_mx/pseudo_labels/sisc.py:SISCAccumulator.averaged",
+        "mlsl_mx/training/loss.py:segmentation_loss",
+        "docs/FIDELITIES.md",
+        "weak_labels.theta=0.05",
+        "weak_labels.comparison=more",
+        "METHOD=released-st",
+        "weak labels",
+    ],
+)
+def test_what_does_not_exist_is_found(quoted):
+    with pytest.raises((AssertionError, AttributeError, InputError)):
+        check(quoted)
+
+
+def rows_with_settings() -> list[list[tuple[str, str]]]:
+    """(key, value) pairs of the last cell of each row that has a default, by row."""
+    cells = [line.strip("|").split("|")[-1] for line in TEXT.splitlines() if line.startswith("|")]
+    return [pairs for pairs in (re.findall(r"`([\w.]+)=([^`]+)`", cell) for cell in cells) if pairs]
+
+
+def test_first_values_are_our_defaults():
+    for pairs in rows_with_settings():
+        for key, value in dict(reversed(pairs)).items():  # of two values of a key the first stays
+            written = load_config(GTA2CITY, settings=(f"{key}={value}",))
+            assert value_of(written, key) == value_of(Config(), key), key
+
+
+def test_every_switch_of_the_released_presets_is_there_with_its_value():
+    written = {(key, str(yaml.safe_load(value))) for pairs in rows_with_settings() for key, value in pairs}
+    for path in (ROOT / "experiments" / "released").glob("*.yaml"):
+        for group, settings in yaml.safe_load(path.read_text()).items():
+            for key, value in settings.items() if isinstance(settings, dict) else ():
+                assert (f"{group}.{key}", str(value)) in written
+
+
+def test_printed_means_are_all_listed():
+    rows = table("### Printed means that are not those of the printed classes")
+    listed = {(int(number), method, int(classes)): (float(p), float(r)) for number, method, classes, p, r in rows}
+    assert listed == published.DISAGREEMENTS
+
+
+def test_table_3_is_listed():
+    rows = table("### Table 3 against Tables 1 and 2")
+    listed = {(source, method): (float(third), float(other)) for source, method, third, other in rows}
+    assert listed == published.TABLE_3_DISAGREEMENTS
+
+
+def test_percentages_are_recomputed():
+    numbers = {mean for row in (*published.TABLE_1, *published.TABLE_2) for mean in row.means.values()}
+    numbers |= {gain.gain for side in published.TABLE_3.values() for gain in side.values()}
+    rows = table("### Percentages")
+    assert len(rows) == 13
+    for claim, *cells in rows:
+        printed, old, new, points, of_new, of_old = map(float, cells)
+        assert {old, new} <= numbers, claim
+        assert [points, of_new, of_old] == [
+            pytest.approx(exact, abs=0.0501) for exact in (new - old, 100 * (new - old) / new, 100 * (new - old) / old)
+        ], claim
