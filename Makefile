@@ -55,8 +55,9 @@ ROOTS := --data $(MINIATURE)
 IMAGENET := experiments/miniature/pretrained.params
 DATA_READY := $(MINIATURE)/miniature.json
 else
-KIND := full
-EXPERIMENTS := experiments
+# What was released differs in its data lists, too, so it has experiments and run directories of its own.
+KIND := $(if $(filter released-%,$(METHOD)),released,full)
+EXPERIMENTS := $(if $(filter released-%,$(METHOD)),experiments/released,experiments)
 ROOTS := $(if $(DATA),--data "$(DATA)") $(if $(GTA5),--gta5 "$(GTA5)") $(if $(SYNTHIA),--synthia "$(SYNTHIA)") \
          $(if $(CITYSCAPES),--cityscapes "$(CITYSCAPES)")
 DATA_READY :=
@@ -152,7 +153,8 @@ help:
 	@echo "make clean             remove .venv and the miniature's data and runs"
 	@echo
 	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
-	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | cbst-pwl | sisc | sisc-pwl | a file of experiments/ablations"
+	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | cbst-pwl | sisc | sisc-pwl | released-sisc, ... |"
+	@echo "                lambda-0.1, ...: the files of experiments/methods, released and ablations"
 	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo

@@ -64,6 +64,21 @@ def test_weights_replace_source_training(tmp_path):
     assert stages(run.stdout) == ["begin", "import-weights", "evaluate", "report"]
 
 
+def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
+    full = plan("gta2city", f"DATA={tmp_path}", "METHOD=released-sisc").stdout
+    assert "--experiment experiments/released/gta2city.yaml --method released-sisc --run \"runs/released/" in full
+    miniature = plan("gta2city", "METHOD=released-sisc").stdout
+    assert "--experiment experiments/miniature/gta2city.yaml --method released-sisc" in miniature
+
+
+def test_tables_run_every_method_for_every_seed(tmp_path):
+    lines = plan("table4", "SEEDS=0 7", f"MINIATURE={tmp_path}/data").stdout.splitlines()
+    chains = [line for line in lines if "xargs" in line]
+    assert "source-only" in chains[0] and chains[0].startswith("printf '%s\\n' 0 7 |")
+    assert '"sisc-pwl 0" "sisc-pwl 7" "lambda-0.1 0"' in chains[1]
+    assert "--compare runs/miniature/gta2city-seed0 runs/miniature/gta2city-seed7 --table table4" in lines[-1]
+
+
 def test_a_wrong_path_is_an_error_and_never_the_miniature(tmp_path):
     run = plan("gta2city", f"DATA={tmp_path}/none")
     assert run.returncode == 2
