@@ -11,7 +11,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mlsl_mx" / "__init__.py").read_text()).group(1)
-REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy==1.23.5", "opencv-python<4.12", "pillow", "pyyaml", "tqdm"]
+REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy==1.23.5", "opencv-python<4.12"]
+REQUIRED += ["pillow", "pyyaml", "scipy", "tqdm"]
 
 setup(
     name="mlsl-mx",

@@ -90,6 +90,9 @@ def _add_training_commands(commands) -> None:
     )
     command.add_argument("--weights", type=Path, required=True, help=".params in the naming of the original release")
 
+    text = "compute the spatial prior from the source labels, or import selection.prior_file, and plot it (CBST-SP)"
+    _add_stage(commands, "spatial-prior", _spatial_prior, text)
+
     for name, call, text in (
         (
             "pseudo-label",
@@ -215,6 +218,12 @@ def _import_weights(options):
     from mlsl_mx import stages
 
     return stages.import_weights(_job(options), options.weights)
+
+
+def _spatial_prior(options):
+    from mlsl_mx import stages
+
+    return stages.spatial_prior(_job(options))
 
 
 def _pseudo_label(options):

@@ -113,6 +113,7 @@ class Selection:
     mining_share: float = 0.001  # classes below this share of all predictions are mined first, where an image has one
     mining_rarest: int = 3  # else this many rarest classes are
     spatial_prior: bool = False  # multiply by the source's class frequency at each position (CBST-SP)
+    prior_file: str = ""  # .mat of the original or .npz to take that from; empty: computed from the source labels
 
 
 @dataclass(frozen=True)

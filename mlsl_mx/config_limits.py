@@ -79,6 +79,9 @@ def check_values(config) -> None:
     for name in ("source_training.crops.scale", "self_training.crops.scale"):
         if flat[name][0] > flat[name][1]:
             raise InputError(f"{name} is {flat[name]}: the first must not exceed the second")
+    prior_file = config.selection.prior_file
+    if prior_file and not prior_file.endswith((".mat", ".npz")):
+        raise InputError(f"selection.prior_file is {prior_file!r}: it must be a .mat or an .npz file")
     height, width = config.target.size
     if config.pseudo_labels.patch > min(height, width):
         raise InputError(

@@ -1,6 +1,7 @@
 """The run directory: whole files or none, the resolved settings, the environment, and a JSON-lines log.
 
 RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
+RUN/source/spatial_prior-KEY.npz, .png    for the methods that use it
 RUN/METHOD/             config.yaml
 RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, label_quality.json, ...
 RUN/METHOD/round-1/     ...
@@ -176,6 +177,15 @@ def _revision() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def prior_path(run: Path, key: str) -> Path:
+    """Where a run keeps a spatial prior.
+
+    Args:
+        key: hash of the file that it was imported from, or the fingerprint of the source images whose labels gave it.
+    """
+    return run / "source" / f"spatial_prior-{key}.npz"
 
 
 class RunLog:

@@ -16,17 +16,20 @@ from mlsl_mx.config import load_config, to_dict
 from mlsl_mx.data import miniature
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
-from mlsl_mx.data.statistics import label_maps, source_class_sizes
+from mlsl_mx.data.statistics import source_class_sizes
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.report import write_report
+from mlsl_mx.given_files import described, selection_settings
 from mlsl_mx.job import Job, find_list
 from mlsl_mx.network import load_original, save_original
+from mlsl_mx.network.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels import ClassSizes
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
 from mlsl_mx.pseudo_labels.inference import patch_seed
+from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
@@ -42,6 +45,7 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
     Args:
         imagenet, weights: what `train_source` or `import_weights` starts from.
     """
+    given = described(job.config, imagenet, weights)
     _keep_source_settings(job, imagenet, weights)
     rounds = job.config.self_training.rounds
     if rounds:
@@ -50,7 +54,7 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
     if rounds:
         lists.append(_disk_line(job, len(job.target())))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {job.ctx}, in {job.run}"
-    return "\n".join([what, *lists])
+    return "\n".join([what, *given, *lists])
 
 
 def _disk_line(job: Job, images: int) -> str:
@@ -100,6 +104,8 @@ def train_source(job: Job, imagenet: Path | None) -> str:
             "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, or "
             "start from a published source model (make WEIGHTS=)"
         )
+    if imagenet:
+        check_trunk(imagenet, job.config.network.width)
     _keep_source_settings(job, imagenet=imagenet)
     if (job.source_folder / "weights.params").exists():
         return _already(job.source_folder / "weights.params")
@@ -118,6 +124,7 @@ def train_source(job: Job, imagenet: Path | None) -> str:
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
+    check_source_model(weights, job.config.classes, job.config.network.width)
     _keep_source_settings(job, weights=weights)
     if (job.source_folder / "weights.params").exists():
         return _already(job.source_folder / "weights.params")
@@ -126,6 +133,12 @@ def import_weights(job: Job, weights: Path) -> str:
     save_original(net, job.source_folder / "weights.params")
     job.log("import-weights").write("imported", file=str(weights), report=str(report))
     return f"{weights}: {report}"
+
+
+def spatial_prior(job: Job) -> str:
+    """Compute or import the run's spatial prior and plot it, whether or not the method uses it."""
+    path = keep_prior(job.run, job.source(), job.config.selection.prior_file)
+    return f"spatial prior: {path}, plotted in {path.with_suffix('.png')}"
 
 
 def pseudo_label(job: Job, round_index: int) -> str:
@@ -138,7 +151,8 @@ def pseudo_label(job: Job, round_index: int) -> str:
         "list": target.fingerprint,
         "round": round_index,
         "seed": job.seed,
-        **{key: to_dict(job.config)[key] for key in ("pseudo_labels", "selection")},
+        "pseudo_labels": to_dict(job.config)["pseudo_labels"],
+        "selection": selection_settings(job.config.selection),
     }
     record = folder.parent / "pseudo_labels.inputs.json"
     begin_stage(record, inputs, [folder])
@@ -272,6 +286,7 @@ def _keep_method_settings(job: Job) -> None:
     """Note what the method's rounds come from. Raises: InputError if there are some that came from something else."""
     values, folder = to_dict(job.config), job.method_folder
     del values["self_training"]["rounds"]  # more rounds may follow
+    values["selection"] = selection_settings(job.config.selection)
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
     _keep(folder, {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
@@ -296,14 +311,10 @@ def _round(job: Job, round_index: int) -> Path:
 
 
 def _prior(job: Job) -> SpatialPrior | None:
-    """The spatial prior of the source labels, computed once a run; None where the method has none."""
+    """The run's spatial prior, made once a run; None where the method has none."""
     if not job.config.selection.spatial_prior:
         return None
-    source = job.source()
-    path = job.source_folder / f"spatial_prior-{source.fingerprint}.npz"
-    if not path.exists():
-        SpatialPrior.from_labels(label_maps(source), job.config.classes).save(path)
-    return SpatialPrior.load(path, job.config.classes)
+    return SpatialPrior.load(keep_prior(job.run, job.source(), job.config.selection.prior_file), job.config.classes)
 
 
 def _class_sizes(job: Job, source: SceneDataset) -> np.ndarray:

@@ -16,6 +16,7 @@ from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.runs import write_bytes, write_json
 
 PAPER = Config()
+SOURCE_LIST = "fedcba9876543210"  # fingerprint of the source images
 ABSENT = "train"  # in neither truth nor prediction of a made-up evaluation
 
 
@@ -25,7 +26,7 @@ def write_run(run: Path, mious: dict, config: Config = PAPER, seed: int = 1, nam
     write_json(run / "source" / "environment.json", {"mxnet": "1.9.1", "revision": "abc1234"})
     for method, rounds in mious.items():
         folder = run / ("source" if method == "source-only" else method)
-        settings = {"seed": seed, **to_dict(config), "method": method}
+        settings = {"seed": seed, "lists": {"source": SOURCE_LIST}, **to_dict(config), "method": method}
         write_bytes(folder / "config.yaml", yaml.safe_dump(settings).encode())
         for index, miou in enumerate(rounds):
             stage = folder if method == "source-only" else folder / f"round-{index}"

@@ -74,6 +74,7 @@ def test_source_only_has_no_rounds():
         ("pseudo_labels: {patch: 2048}", "lower it"),
         ("pseudo_labels: {inference: both}", "use one of sisc, single"),
         ("source: {size: [1, 2, 3]}", "list of 2"),
+        ("selection: {prior_file: prior.h5}", "must be a .mat or an .npz file"),
         ("weak_labels: {eta: .nan}", "not a number"),
         ("- a list", "not `key: value` lines"),
         ("a: [", "not a readable YAML"),

@@ -10,16 +10,16 @@ from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
-from run_directory import write_run
+from run_directory import SOURCE_LIST, write_run
 from scene_files import write_cityscapes
 
-from mlsl_mx.config import Config, SourceData
+from mlsl_mx.config import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.charts import line_chart
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.labels import class_set
-from mlsl_mx.runs import read_json, write_json
+from mlsl_mx.runs import prior_path, read_json, write_json
 
 MINIATURE = "miniature: not comparable with the paper"
 GTA = Config()
@@ -173,6 +173,31 @@ def test_page_needs_nothing_else(tmp_path):
     with Image.open(io.BytesIO(truth)) as image:
         assert (image.size, image.convert("RGB").tobytes()) == ((64, 40), class_set(19).palette[ids].tobytes())
     assert parsed.text.count("bicycle") >= 3 and len([t for t, _ in parsed.tags if t == "svg"]) == 4
+
+
+def test_the_spatial_prior_is_shown_once_where_methods_use_it(tmp_path):
+    title = "<h2>Spatial prior</h2>"
+    for used, shown in ((True, 1), (False, 0)):
+        run = tmp_path / str(used)
+        config = Config(selection=Selection(spatial_prior=used))
+        write_run(run, {"source-only": [35.0], "cbst": [40.0], "cbst-sp": [41.0]}, config)
+        assert title not in report(run, config)[2]  # there is no picture
+        Image.new("RGB", (60, 30), (250, 0, 0)).save(prior_path(run, SOURCE_LIST).with_suffix(".png"))
+        page = report(run, config)[2]
+        assert page.count(title) == shown
+        pictures = [attrs for _, attrs in Page(page).tags if attrs.get("alt") == "spatial prior of each class"]
+        assert len(pictures) == shown
+    # An imported one is under the hash of its file.
+    path = tmp_path / "True" / "cbst-sp" / "config.yaml"
+    path.write_text(path.read_text().replace("selection:\n", "selection:\n  prior: 0f0f\n"))
+    Image.new("RGB", (60, 30), (0, 0, 250)).save(prior_path(tmp_path / "True", "0f0f").with_suffix(".png"))
+    page = report(tmp_path / "True", Config())[2]
+    colours = []
+    for _, attrs in Page(page).tags:
+        if attrs.get("alt") == "spatial prior of each class":
+            with Image.open(io.BytesIO(base64.b64decode(attrs["src"].split(",")[1]))) as image:
+                colours.append(image.getpixel((30, 15)))
+    assert [colour[0] > 200 for colour in colours] == [True, False]
 
 
 def test_labels_of_lines_that_end_together_stay_apart_and_inside():

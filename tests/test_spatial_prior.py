@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 
 
@@ -63,3 +64,50 @@ def test_files_that_are_no_prior_are_named(tmp_path):
     (tmp_path / "half.npz").write_bytes((tmp_path / "prior.npz").read_bytes()[:200])
     with pytest.raises(InputError, match="half.npz: not a spatial prior"):
         SpatialPrior.load(tmp_path / "half.npz", 3)
+
+
+def sure_of_few(factor):
+    """(5, 64, 64) float16 products below 1 / factor; class 3 is predicted by 4 pixels, class 4 by none."""
+    random = np.random.RandomState(6)
+    volume = random.uniform(0.01, 0.9, (5, 64, 64))
+    volume[3:] *= 0.01
+    volume[3, 0, :4] = 0.95
+    return (volume.astype(np.float16) * np.float16(factor)).astype(np.float16)
+
+
+def labels(volume, policy, rule):
+    confidences = ClassConfidences(len(volume))
+    confidences.update(volume)
+    thresholds = confidences.thresholds(0.2, policy)
+    assert policy == "global" or list(thresholds[3:]) == [1, 1]  # too few pixels for one of their own
+    return select_pseudo_labels(volume, thresholds, rule)
+
+
+@pytest.mark.parametrize("policy", ["class_balanced", "global"])
+@pytest.mark.parametrize("rule", ["reweighted", "argmax"])
+def test_a_common_factor_changes_no_label_while_products_stay_below_1(policy, rule):
+    plain = labels(sure_of_few(1), policy, rule)
+    assert 0.05 < (plain != 255).mean() < 0.95
+    for factor in (1 / 2, 1 / 64):
+        np.testing.assert_array_equal(labels(sure_of_few(factor), policy, rule), plain)
+
+
+@pytest.mark.parametrize("rule", ["reweighted", "argmax"])
+def test_products_above_1_label_classes_without_a_threshold(rule):
+    assert 3 not in labels(sure_of_few(1), "class_balanced", rule)
+    assert (labels(sure_of_few(8), "class_balanced", rule)[0, :4] == 3).all()
+
+
+def test_very_small_values_are_scaled_by_a_power_of_two_and_others_are_not():
+    values = np.random.RandomState(2).uniform(0.01, 0.45, (3, 4, 4)).astype(np.float32)
+    values[0, 0, 0] = 0.3
+
+    def applied(values):
+        volume = mx.nd.ones((3, 4, 4))
+        SpatialPrior(values).apply(volume)
+        return volume.asnumpy()
+
+    for factor in (1, 4, 2.0**14):
+        np.testing.assert_array_equal(applied(values * np.float32(factor)), values * np.float32(factor))
+    for exponent in (-3, -20, -90):
+        np.testing.assert_array_equal(applied(values * np.float32(2.0**exponent)), values)

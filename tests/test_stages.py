@@ -4,10 +4,14 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mxnet import nd
+from scipy.io import savemat
 
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
+from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
@@ -120,6 +124,46 @@ def test_both_sisc_methods_share_the_first_labels(finished):
 def test_other_methods_run(world, finished, method):
     chain(world, finished, method)
     assert (finished / method / "round-0" / "evaluation.json").exists()
+    if method == "cbst-sp":
+        assert "<h2>Spatial prior</h2>" in (finished / "report" / "report.html").read_text()
+        assert len(list((finished / "source").glob("spatial_prior-*"))) == 2
+
+
+def test_an_imported_prior_gives_the_same_labels_from_either_kind_of_file(finished, world, tmp_path, capsys):
+    values = np.random.RandomState(0).uniform(0, 2, (19, 8, 16)).astype(np.float32)
+    savemat(str(tmp_path / "prior.mat"), {"prior_array": values})
+    SpatialPrior(values).save(tmp_path / "prior.npz")
+    labels = {}
+    for name in ("", "prior.mat", "prior.npz"):
+        run, settings = tmp_path / f"run-{name}", {"selection.prior_file": tmp_path / name} if name else {}
+        words = (world, run, "import-weights", "--weights", finished / "source" / "weights.params")
+        assert stage(*words, method="cbst-sp", **settings) == 0
+        assert stage(world, run, "pseudo-label", "--round", "0", method="cbst-sp", **settings) == 0
+        labels[name] = {k: v for k, v in files(run / "cbst-sp").items() if k.endswith(".png")}
+    assert len(labels["prior.mat"]) == 4 and labels["prior.mat"] == labels["prior.npz"] != labels[""]
+
+    run = tmp_path / "run-prior.mat"
+    (tmp_path / "moved.mat").write_bytes((tmp_path / "prior.mat").read_bytes())
+    before = files(run)
+    words = (world, run, "pseudo-label", "--round", "0")
+    assert stage(*words, method="cbst-sp", **{"selection.prior_file": tmp_path / "moved.mat"}) == 0
+    assert files(run) == before  # its content counts, not its place
+    savemat(str(tmp_path / "prior.mat"), {"prior_array": values + 1})
+    code = stage(*words, method="cbst-sp", **{"selection.prior_file": tmp_path / "prior.mat"})
+    assert "selection.prior: " in refused(capsys, code)
+
+
+def test_the_prior_alone(world, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert stage(world, run, "spatial-prior") == 0
+    (picture,), (kept,) = (run / "source").glob("spatial_prior-*.png"), (run / "source").glob("spatial_prior-*.npz")
+    assert f"spatial prior: {kept}, plotted in {picture}" in capsys.readouterr().out
+    savemat(str(tmp_path / "prior.mat"), {"prior_array": np.ones((16, 8, 16))})
+    settings = {"selection.prior_file": tmp_path / "prior.mat"}
+    for words in (("spatial-prior",), ("begin",)):
+        line = refused(capsys, stage(world, run, *words, method="cbst-sp", **settings))
+        assert "prior.mat: a prior of shape (16, 8, 16), but the network has 19 classes" in line
+    assert stage(world, run, "begin", method="cbst", **settings) == 0  # it has no use for one
 
 
 def test_the_same_seed_gives_the_same_bytes(finished, world, tmp_path):
@@ -138,6 +182,29 @@ def test_imported_weights_replace_source_training(finished, world, tmp_path, cap
     other = str(finished / "sisc-pwl" / "round-0" / "weights.params")
     line = refused(capsys, stage(world, run, "begin", "--weights", other))
     assert "start.weights" in line and "choose another RUN" in line
+
+
+def test_wrong_weights_are_refused_before_anything_starts(finished, world, tmp_path, capsys):
+    run, weights = tmp_path / "run", finished / "source" / "weights.params"
+    tensors = nd.load(str(weights))
+    for name in ("conv6a_weight", "conv6a_bias", "linear19_weight", "linear19_bias"):
+        del tensors[f"arg:{name}"]
+    channels = tensors["arg:bn7_gamma"].shape[0]
+    tensors.update({"arg:linear1000_weight": nd.zeros((1000, channels)), "arg:linear1000_bias": nd.zeros(1000)})
+    classifier = tmp_path / "classifier.params"
+    nd.save(str(classifier), tensors)
+    for words in (("begin",), ("import-weights",)):
+        assert "IMAGENET=" in refused(capsys, stage(world, run, *words, "--weights", classifier))
+        line = refused(capsys, stage(world, run, *words, "--weights", weights, **{"network.width": 0.05}))
+        assert "expected weights of width 0.05" in line
+    for words in (("begin",), ("train-source",)):
+        line = refused(capsys, stage(world, run, *words, "--imagenet", classifier, **{"network.width": 0.05}))
+        assert "found classifier of 1000 classes" in line
+    line = refused(capsys, stage(world, run, "begin", "--weights", "gta_rna-a1_cls19_s8_ep-0000.params"))
+    assert "no such file: it is the GTA-V source model" in line
+    assert not run.exists()
+    assert stage(world, run, "begin", "--imagenet", classifier) == 0
+    assert "classifier of 1000 classes" in capsys.readouterr().out
 
 
 def test_settings_bind_only_once_there_are_results(world, tmp_path, capsys):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from html import escape
+from pathlib import Path
 from typing import Any, Sequence
 
 import yaml
 
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.evaluation.charts import dot_chart, line_chart
-from mlsl_mx.evaluation.panels import contact_sheet_html, panels_html
+from mlsl_mx.evaluation.panels import contact_sheet_html, panels_html, prior_html
 from mlsl_mx.evaluation.report_tables import (
     class_table,
     label_overview,
@@ -82,6 +83,7 @@ def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset
         _optional(round_table(content)),
         f"<h2>Segmentations</h2>{panels}" if panels else "",
         _pseudo_labels(content, methods),
+        _spatial_prior(Path(content["run"]), methods),
         "<h2>Notes</h2><ul>" + "".join(f"<li>{escape(note)}</li>" for note in content["notes"]) + "</ul>",
         _details("The paper's table", to_html(paper_table(content))),
         _details("Settings", f"<pre>{escape(yaml.safe_dump(to_dict(config), sort_keys=False))}</pre>"),
@@ -135,6 +137,12 @@ def _pseudo_labels(content: dict[str, Any], methods: Sequence[MethodResults]) ->
         if body:
             parts.append(_details(f"{method['title']}: by class, and a sheet of round {last.index}", body))
     return "".join(parts)
+
+
+def _spatial_prior(run: Path, methods: Sequence[MethodResults]) -> str:
+    pictures = prior_html(run, methods)
+    note = "Factor of each class's probability by position: dark is 0, bright the class's largest."
+    return f"<h2>Spatial prior</h2><p class=note>{note}</p>{pictures}" if pictures else ""
 
 
 def _optional(table) -> str:

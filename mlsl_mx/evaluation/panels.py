@@ -14,6 +14,7 @@ from mlsl_mx.data.label_images import encoded, palette_png
 from mlsl_mx.evaluation.results import MethodResults
 from mlsl_mx.labels import ClassSet
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.runs import prior_path
 
 PANEL_WIDTH = 420  # pixels
 SHEET_WIDTH = 1200
@@ -38,7 +39,21 @@ def panels_html(methods: Sequence[MethodResults], classes: ClassSet, dataset, co
 
 def contact_sheet_html(folder: Path) -> str:
     """The pseudo-labels' contact sheet of one round, or nothing where there is none."""
-    path = folder / "pseudo_labels" / "contact_sheet.png"
+    return _sheet_html(folder / "pseudo_labels" / "contact_sheet.png", "pseudo-labels")
+
+
+def prior_html(run: Path, methods: Sequence[MethodResults]) -> str:
+    """The pictures of the spatial priors that the methods use, each once, or nothing where there is none."""
+    pictures = {}
+    for method in methods:
+        selection = method.config.get("selection", {})
+        if selection.get("spatial_prior"):
+            key = selection.get("prior") or method.config.get("lists", {}).get("source")
+            pictures[prior_path(run, key).with_suffix(".png")] = None
+    return "".join(_sheet_html(picture, "spatial prior of each class") for picture in pictures)
+
+
+def _sheet_html(path: Path, description: str) -> str:
     if not path.exists():
         return ""
     try:
@@ -47,7 +62,7 @@ def contact_sheet_html(folder: Path) -> str:
     except DAMAGED:
         return ""
     sheet.thumbnail((SHEET_WIDTH, 10 * SHEET_WIDTH))
-    return f'<img class=sheet alt="pseudo-labels" src="{_address(encoded(sheet, "JPEG", quality=82), "jpeg")}">'
+    return f'<img class=sheet alt="{description}" src="{_address(encoded(sheet, "JPEG", quality=82), "jpeg")}">'
 
 
 def _predicted_names(method: MethodResults) -> list[str]:

@@ -61,8 +61,8 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
     if part not in ("all", "trunk"):
         raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
     parameters = _named_parameters(net)
-    saved = _read(Path(path))
-    report = _compare(parameters, saved, part, Path(path))
+    saved = read_tensors(Path(path))
+    report = compare(net, {name: array.shape for name, array in saved.items()}, part, Path(path))
     for name in report.matched:
         _check_values(saved[name], name, path)
     _fill(parameters, saved, report, ctx)
@@ -86,8 +86,11 @@ def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:
     return {name[len(net.prefix) :]: parameter for name, parameter in net.collect_params().items()}
 
 
-def _read(path: Path) -> dict[str, nd.NDArray]:
-    """Tensors by name without `arg:` or `aux:`."""
+def read_tensors(path: Path) -> dict[str, nd.NDArray]:
+    """Tensors by name without `arg:` or `aux:`.
+
+    Raises: InputError for a file that is missing, damaged, or not in the release's naming.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file: give the path of a .params file")
     try:
@@ -106,9 +109,13 @@ def _read(path: Path) -> dict[str, nd.NDArray]:
     return {name[4:]: array for name, array in saved.items()}
 
 
-def _compare(parameters, saved, part: str, path: Path) -> LoadReport:
-    """Raises: InputError for what is missing, unknown or of a wrong shape and may not be."""
-    present = set(saved)
+def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: Path) -> LoadReport:
+    """How the tensors of the file `path` fit the network, by their names and shapes; `part` as in `load_original`.
+
+    Raises: InputError for what is missing, unknown or of a wrong shape and may not be.
+    """
+    parameters = _named_parameters(net)
+    present = set(shapes)
     weak_label_head = {name for name in set(parameters) | present if WEAK_LABEL_NAME.fullmatch(name)}
     heads = weak_label_head | {name for name in set(parameters) | present if SEGMENTATION_NAME.fullmatch(name)}
     wanted = set(parameters) - (heads if part == "trunk" else set())
@@ -117,9 +124,9 @@ def _compare(parameters, saved, part: str, path: Path) -> LoadReport:
     spare = wanted & weak_label_head if not present & weak_label_head else set()
     unused = present & optional if not wanted & optional else set()
     mis_shaped = [
-        f"{name} {saved[name].shape} instead of {parameters[name].shape}"
+        f"{name} {shapes[name]} instead of {parameters[name].shape}"
         for name in sorted(wanted & present)
-        if saved[name].shape != parameters[name].shape
+        if shapes[name] != parameters[name].shape
     ]
     faults = {
         "missing": sorted(wanted - present - spare),
@@ -127,7 +134,7 @@ def _compare(parameters, saved, part: str, path: Path) -> LoadReport:
         "of a wrong shape": mis_shaped,
     }
     if any(faults.values()):
-        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(saved, faults)}")
+        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(present, faults)}")
     return LoadReport(
         matched=tuple(sorted(wanted & present)),
         missing=tuple(sorted(set(parameters) - wanted | spare)),
@@ -144,8 +151,8 @@ def _listed(faults) -> str:
     )
 
 
-def _remedy(saved, faults) -> str:
-    if CLASSIFIER_NAME in saved:
+def _remedy(present, faults) -> str:
+    if CLASSIFIER_NAME in present:
         return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
     other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
     if other_classes:

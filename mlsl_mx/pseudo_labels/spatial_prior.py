@@ -3,6 +3,13 @@
 The published prior is a ready-made file; how it was made is not said. Ours is computed: per class, the share of source
 images that have it at a position, smoothed, divided by its largest value. A class is thus scaled by how usual the
 position is for it, 1 at its most usual one, and not by how common the class is: products stay within [0, 1].
+
+An imported prior (`prior_files`) keeps its values. Labels follow from p_c / t_c alone, and a common factor of all p_c
+is one of all t_c, but for classes without a threshold of their own, which count as having t_c = 1. So:
+- As long as products stay below 1, those classes are never labelled, and a common factor changes no label. `apply`
+  uses that: it multiplies very small values by a power of two, which costs no digit and which float16 needs.
+- Values above 1 make products that are no probabilities; one of at least 1 makes a label even of a class without a
+  threshold, as in the original program. Such values are never scaled.
 """
 
 from __future__ import annotations
@@ -19,10 +26,15 @@ from mlsl_mx.runs import whole_file
 
 GRID = (128, 256)  # height, width: the target image at the network's stride
 SMOOTHING = 1 / 32  # sigma of the Gaussian, as a share of the grid's width
+LARGEST = 2.0**15  # products are kept as float16, which ends at 65504
+SMALLEST = 2.0**-100  # of the largest value: float32 ends at 2**-126
 
 
 class SpatialPrior:
-    """Factors for the probabilities: `frequency` (C, h, w) float32 in [0, 1], each class with a maximum of 1."""
+    """Factors for the probabilities: `frequency` (C, h, w) float32, at least 0.
+
+    Computed ones are in [0, 1], each class with a maximum of 1; imported ones are what the file holds.
+    """
 
     def __init__(self, frequency: np.ndarray):
         self.frequency = frequency
@@ -44,6 +56,32 @@ class SpatialPrior:
         smooth = [cv2.GaussianBlur(c, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) for c in counts]
         return cls(np.stack([s / s.max() if s.max() > 0 else np.ones_like(s) for s in smooth]))
 
+    @classmethod
+    def from_values(cls, values: np.ndarray, num_classes: int, path: Path) -> SpatialPrior:
+        """From the (C, h, w) array of a file, real numbers of any type, as they are but for the precision of float32.
+
+        Raises: InputError naming `path` for another type, number of axes or of classes, values that are negative or not
+            finite, or a largest value outside [2**-100, 2**15].
+        """
+        if values.dtype.kind not in "fiu":
+            raise InputError(f"{path}: a prior of type {values.dtype}: give an array of real numbers")
+        if values.ndim != 3 or len(values) != num_classes or not values.size:
+            raise InputError(
+                f"{path}: a prior of shape {values.shape}, but the network has {num_classes} classes: give an array "
+                f"of {num_classes} x height x width"
+            )
+        low, high = float(values.min()), float(values.max())  # both NaN if any value is
+        if not np.isfinite([low, high]).all():
+            raise InputError(f"{path}: a prior with values that are not finite numbers: use a sound file")
+        if low < 0:
+            raise InputError(f"{path}: a prior with negative values, down to {low:g}: factors must be at least 0")
+        if not SMALLEST <= high <= LARGEST:
+            raise InputError(
+                f"{path}: a prior with a largest value of {high:g}: it must be between {SMALLEST:g} and {LARGEST:g}: "
+                f"multiply the whole array by one number"
+            )
+        return cls(np.ascontiguousarray(values, np.float32))
+
     def save(self, path: Path) -> None:
         """Write an .npz file whole."""
         with whole_file(path) as temporary, open(temporary, "wb") as content:
@@ -53,7 +91,7 @@ class SpatialPrior:
     def load(cls, path: Path, num_classes: int) -> SpatialPrior:
         """Read an .npz file written by `save`.
 
-        Raises: InputError if it is missing, damaged, not a prior, or for another number of classes.
+        Raises: InputError if it is missing, damaged, not a prior, or as `from_values`.
         """
         try:
             with np.load(path, allow_pickle=False) as content:
@@ -62,14 +100,20 @@ class SpatialPrior:
             raise InputError(f"{path}: no such spatial prior: compute it from the source labels first") from None
         except Exception as problem:  # numpy and zipfile raise many kinds for a damaged file
             raise InputError(f"{path}: not a spatial prior ({problem}): delete it and compute it again") from None
-        if frequency.ndim != 3 or len(frequency) != num_classes:
-            raise InputError(f"{path}: a prior of shape {frequency.shape}, but the network has {num_classes} classes")
-        return cls(frequency.astype(np.float32))
+        return cls.from_values(frequency, num_classes, path)
 
     def apply(self, volume: mx.nd.NDArray) -> None:
-        """Multiply a (C, H, W) volume in place, on its device; the prior is resized bilinearly."""
+        """Multiply a (C, H, W) volume in place, on its device; the prior is resized bilinearly.
+
+        Values that are all below 1/4 are first multiplied by the power of two that takes the largest to [1/4, 1/2).
+        """
         key = (volume.shape, volume.context)
         if key not in self._full_size:
-            full_size = [cv2.resize(c, volume.shape[:0:-1]) for c in self.frequency]  # (H, W) each
+            scale = self._scale()
+            full_size = [cv2.resize(c, volume.shape[:0:-1]) * scale for c in self.frequency]  # (H, W) each
             self._full_size = {key: mx.nd.array(np.stack(full_size), ctx=volume.context)}
         mx.nd.elemwise_mul(volume, self._full_size[key], out=volume)
+
+    def _scale(self) -> np.float32:
+        _, exponent = np.frexp(self.frequency.max())  # the largest value is in [2**(exponent - 1), 2**exponent)
+        return np.float32(2.0 ** max(0, -1 - int(exponent)))

@@ -1,0 +1,40 @@
+"""What a user gives a run besides the data sets: weights to start from, and a spatial prior."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlsl_mx.config import Config, Selection
+from mlsl_mx.network.published_weights import check_source_model, check_trunk
+from mlsl_mx.pseudo_labels.prior_files import read_prior
+from mlsl_mx.runs import file_hash
+
+
+def described(config: Config, imagenet: Path | None, weights: Path | None) -> list[str]:
+    """A line about what each given file holds.
+
+    Args:
+        imagenet, weights: the start of the source model, as for `stages.begin`.
+
+    Raises: InputError for a file that does not fit the experiment.
+    """
+    lines, selection = [], config.selection
+    if imagenet:
+        lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, config.network.width)}")
+    if weights:
+        lines.append(f"  source model: {weights}, {check_source_model(weights, config.classes, config.network.width)}")
+    if selection.spatial_prior and selection.prior_file:
+        shape = read_prior(Path(selection.prior_file), config.classes).frequency.shape
+        lines.append(f"  spatial prior: {selection.prior_file}, {'x'.join(map(str, shape))}")
+    return lines
+
+
+def selection_settings(selection: Selection) -> dict[str, Any]:
+    """The settings that labels depend on. An imported prior counts by its content (`prior`), wherever its file lies."""
+    values = asdict(selection)
+    prior_file = values.pop("prior_file")
+    if selection.spatial_prior and prior_file:
+        values["prior"] = file_hash(Path(prior_file))
+    return values

@@ -1,0 +1,145 @@
+"""The three published weights files that a run can start from, and whether a file is what the run needs.
+
+Only names and shapes are looked at, so that a wrong file is refused before anything starts; `load_original` looks at
+the values. What counts is what a file holds: a right one may have any name, such as `...params?dl=0`. But a file that
+is named like a published one and holds something else is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.network.mlsl_net import MLSLNet
+from mlsl_mx.network.original_weights import CLASSIFIER_NAME, LAST_LAYER, WEAK_LABEL_NAME, compare, read_tensors
+from mlsl_mx.network.resnet38 import CHANNELS, scaled
+
+CLASSIFIER = "classifier"
+SOURCE_MODEL = "source model"
+ADAPTED_MODEL = "adapted model"  # with a weak-label head
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file of the projects that the paper builds on."""
+
+    name: str
+    kind: str
+    classes: int
+    dataset: str  # whose labels trained it
+    tensors: int  # learnable ones and running statistics
+    project: str  # that published it
+    experiment: str  # that starts from it
+
+    def __str__(self) -> str:
+        size = f"{self.classes} classes, {self.tensors} tensors"
+        return f"the {self.dataset} {self.kind} ({size}) of the project {self.project}"
+
+
+CBST = "CBST (Zou et al., ECCV 2018)"
+RESNET38 = "ResNet-38 (Wu et al., 2016)"
+PUBLISHED = (
+    PublishedFile("gta_rna-a1_cls19_s8_ep-0000.params", SOURCE_MODEL, 19, "GTA-V", 195, CBST, "gta2city"),
+    PublishedFile("synthia_rna-a1_cls16_s8_ep-0000.params", SOURCE_MODEL, 16, "SYNTHIA", 195, CBST, "synthia2city"),
+    PublishedFile("ilsvrc-cls_rna-a1_cls1000_ep-0001.params", CLASSIFIER, 1000, "ImageNet", 193, RESNET38, "either"),
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a weights file holds: name -> shape of its tensors, and what follows from that."""
+
+    shapes: dict[str, tuple[int, ...]]
+    kind: str
+    classes: int
+    channels: int  # of the last feature map
+
+    def __str__(self) -> str:
+        width = f"width {self.channels / CHANNELS:.3g}"
+        return f"{self.kind} of {self.classes} classes ({width}, {len(self.shapes)} tensors)"
+
+
+def describe(path: Path) -> Contents:
+    """What a weights file in the release's naming holds.
+
+    Raises: InputError if it is missing, damaged, or not of a ResNet-38 with its last layer.
+    """
+    shapes = {name: array.shape for name, array in read_tensors(Path(path)).items()}
+    last = [match.group(1) for match in map(LAST_LAYER.fullmatch, shapes) if match]
+    if "bn7_gamma" not in shapes or len(last) != 1:
+        some = ", ".join(sorted(shapes)[:3])
+        raise InputError(f"{path}: {len(shapes)} tensors ({some}, ...), not a whole ResNet-38: use another file")
+    if CLASSIFIER_NAME in shapes:
+        kind = CLASSIFIER
+    else:
+        kind = ADAPTED_MODEL if any(map(WEAK_LABEL_NAME.fullmatch, shapes)) else SOURCE_MODEL
+    return Contents(shapes, kind, int(last[0]), shapes["bn7_gamma"][0])
+
+
+def check_source_model(path: Path, classes: int, width: float) -> Contents:
+    """See that a file fits an experiment as its source model (WEIGHTS). Adapted models do, too.
+
+    Args:
+        classes, width: of the experiment's network.
+
+    Raises: InputError saying what was expected, what was found, and the remedy.
+    """
+    found = _described_by_name(Path(path))
+    expected = f"{path}: expected a source model of {classes} classes, found {found}"
+    if found.kind == CLASSIFIER:
+        raise InputError(f"{expected}: give it as IMAGENET= (--imagenet), which trains the source model from it")
+    if found.classes != classes:
+        raise InputError(f"{expected}: {_remedy(classes, found.classes)}")
+    _check_width(path, found, width)
+    compare(MLSLNet(classes, width, weak_label_head=False), found.shapes, "all", Path(path))
+    return found
+
+
+def check_trunk(path: Path, width: float) -> Contents:
+    """See that a file has the trunk from which an experiment trains its source model (IMAGENET).
+
+    The trunk of any model will do, as the miniature starts from that of a model of other scenes.
+
+    Raises: InputError as `check_source_model`.
+    """
+    found = _described_by_name(Path(path))
+    _check_width(path, found, width)
+    compare(MLSLNet(width=width, weak_label_head=False), found.shapes, "trunk", Path(path))
+    return found
+
+
+def _described_by_name(path: Path) -> Contents:
+    """What the file holds, which must be what its name promises if that is a published one."""
+    by_name = {published.name: published for published in PUBLISHED}
+    published = by_name.get(path.name.split("?")[0])  # some downloads append `?dl=0`
+    if published is None:
+        return describe(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file: it is {published}: download it there, and put it here or give its path"
+        )
+    try:
+        found = describe(path)
+    except InputError as problem:
+        raise InputError(f"{problem}; expected {published}") from None
+    promised = (published.kind, published.classes, published.tensors)
+    if (found.kind, found.classes, len(found.shapes)) != promised:
+        raise InputError(f"{path}: expected {published}, found {found}: download it again, or rename it")
+    return found
+
+
+def _check_width(path: Path, found: Contents, width: float) -> None:
+    if found.channels != scaled(CHANNELS, width):
+        raise InputError(
+            f"{path}: expected weights of width {width:g} (network.width), found {found}: use an experiment of that "
+            f"width (the published files have 1, the miniature 0.125), or another file"
+        )
+
+
+def _remedy(wanted: int, found: int) -> str:
+    """Which published file has the wanted number of classes, and which experiment has the found one."""
+    by_classes = {published.classes: published for published in PUBLISHED if published.kind == SOURCE_MODEL}
+    remedies = [f"use {by_classes[wanted].name}"] if wanted in by_classes else []
+    remedies += [f"run {by_classes[found].experiment} with this one"] if found in by_classes else []
+    return ", or ".join(remedies or ["use another file"])
