@@ -46,7 +46,7 @@ $(DEVELOPER): $(INSTALLED)
 # Without data the embedded miniature is used, and every output says so.
 REAL := $(strip $(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
 MINIATURE := runs/miniature/data
-WRONG := $(strip $(foreach v,DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v)))))
+WRONG := $(strip $(foreach v,DATA GTA5 SYNTHIA CITYSCAPES,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v)))))
 $(if $(WRONG),$(error $(WRONG): no such file or folder. Correct the path; the miniature is never used in its place))
 ifeq ($(REAL),)
 KIND := miniature
@@ -66,7 +66,11 @@ endif
 $(MINIATURE)/miniature.json: | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
-# The source model is trained, or imported where WEIGHTS gives a published one.
+# The source model is trained, or imported where WEIGHTS gives a published one; the classifier's file says so by its name.
+ifneq ($(filter ilsvrc%,$(notdir $(WEIGHTS))),)
+override IMAGENET := $(WEIGHTS)
+override WEIGHTS :=
+endif
 SOURCE = $(if $(WEIGHTS),import-weights,train-source) $(START)
 START = $(if $(WEIGHTS),--weights "$(WEIGHTS)",$(if $(IMAGENET),--imagenet "$(IMAGENET)"))
 

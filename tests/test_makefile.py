@@ -64,6 +64,13 @@ def test_weights_replace_source_training(tmp_path):
     assert stages(run.stdout) == ["begin", "import-weights", "evaluate", "report"]
 
 
+def test_the_published_classifier_is_known_by_its_name(tmp_path):
+    weights = f"{tmp_path}/ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
+    run = plan("gta2city", f"DATA={tmp_path}", f"WEIGHTS={weights}", "METHOD=source-only", f"RUN={tmp_path}/r")
+    assert stages(run.stdout) == ["begin", "train-source", "evaluate", "report"]
+    assert run.stdout.count(f'--imagenet "{weights}"') == 2 and "--weights" not in run.stdout
+
+
 def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
     full = plan("gta2city", f"DATA={tmp_path}", "METHOD=released-sisc").stdout
     assert "--experiment experiments/released/gta2city.yaml --method released-sisc --run \"runs/released/" in full
