@@ -16,12 +16,16 @@ from mxnet import gluon, nd
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
+from mlsl_mx.network.resnet38 import LEVELS
 from mlsl_mx.runs import whole_file
 
 SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
 WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
 LAST_LAYER = re.compile(r"linear(\d+)_weight")
 CLASSIFIER_NAME = "linear1000_weight"
+
+# Tensors of the trunk whose first axis, at width 1, is each channel count that there is.
+CHANNELS_OF = {"conv1a_weight": 64, **{f"res{level.number}a_branch1_weight": level.channels[-1] for level in LEVELS}}
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,29 @@ def save_original(net: MLSLNet, path) -> None:
     }
     with whole_file(Path(path)) as temporary:
         nd.save(str(temporary), named)
+
+
+def architecture(path) -> tuple[int, float]:
+    """Number of classes and width of the network that a file is for, from its tensors' names and shapes.
+
+    Every width that gives these channel counts is as good; the middle of them is returned.
+
+    Raises: InputError if it is not a parameter file, or one without a segmentation head.
+    """
+    saved = _read(Path(path))
+    if CLASSIFIER_NAME in saved:
+        raise InputError(f"{path}: an ImageNet classifier, without a segmentation head: give a source or adapted model")
+    heads = [match for match in map(LAST_LAYER.fullmatch, saved) if match]
+    absent = [name for name in CHANNELS_OF if name not in saved]
+    if not heads or absent:
+        what = absent[0] if absent else "linear19_weight or linear16_weight"
+        raise InputError(
+            f"{path}: not a segmentation network of this architecture, {what} is missing: use another file"
+        )
+    counts = [(len(saved[name]), at_full_width) for name, at_full_width in CHANNELS_OF.items()]
+    narrowest = max((count - 0.5) / at_full_width for count, at_full_width in counts)
+    widest = min((count + 0.5) / at_full_width for count, at_full_width in counts)
+    return int(heads[0].group(1)), (narrowest + widest) / 2
 
 
 def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:
