@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mlsl_mx" / "__init__.py").read_text()).group(1)
 REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy==1.23.5", "opencv-python<4.12"]
 REQUIRED += ["pillow", "pyyaml", "scipy", "tqdm"]
+# Pinned: MXNet's exporter needs onnx.mapping, and both must have wheels for Python 3.8 and NumPy 1.23.
+ONNX = ["onnx==1.17.0", "onnxruntime==1.19.2"]
 
 setup(
     name="mlsl-mx",
@@ -27,7 +29,8 @@ setup(
     extras_require={
         # The same import as mxnet, which must be uninstalled: `make CTX=gpu(0)` does that.
         "cu112": ["mxnet-cu112==1.9.1"],
-        "dev": ["cityscapesScripts==2.2.4", "pytest", "ruff==0.17.6"],
+        "onnx": ONNX,
+        "dev": ["cityscapesScripts==2.2.4", "pytest", "ruff==0.17.6", *ONNX],
     },
     entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},
 )

@@ -17,8 +17,17 @@ The stages in order, as `make gta2city` calls them:
   mlsl train-source   --experiment experiments/miniature/gta2city.yaml --run runs/a --data runs/miniature/data
   mlsl pseudo-label   --round 0 ... ; mlsl self-train --round 0 ... ; mlsl evaluate --round 0 ...
   mlsl report ...
+An adapted network leaves MXNet with `mlsl export-onnx --weights RUN/METHOD/round-R/weights.params --out FILE.onnx`.
 Every stage can be started again: a finished one is a no-op, an interrupted one goes on.
 Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 interrupted."""
+
+EXPORT_EPILOG = """\
+Number of classes and width are found in the weights file; the weak-label head is left out.
+  input   images (B, 3, H, W) float32: RGB / 255, minus mean, over std, any B, H and W
+  output  logits (B, C, H, W) float32, up-sampled bilinearly; softmax over C gives probabilities
+Class names, Cityscapes label ids, mean and std are in the file's metadata. The file is written only if onnxruntime's
+logits of random images are those of MXNet. Needs pip install -c constraints.txt -e ".[onnx]".
+How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -131,6 +140,13 @@ def _add_result_commands(commands) -> None:
     )
     command.add_argument("--table", choices=sorted(PAPER_TABLES), help="compare the methods of that table of the paper")
     command.add_argument("--out", type=Path, help="folder for comparison.md and comparison.json")
+
+    command = _add(commands, "export-onnx", _export_onnx, "write a trained network as ONNX, for use without MXNet")
+    command.formatter_class, command.epilog = argparse.RawDescriptionHelpFormatter, EXPORT_EPILOG
+    command.add_argument(
+        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
 
 
 def _add(commands, name: str, call, text: str) -> argparse.ArgumentParser:
@@ -264,3 +280,9 @@ def _report(options):
     from mlsl_mx import stages
 
     return stages.report(_job(options))
+
+
+def _export_onnx(options):
+    from mlsl_mx.network.onnx_export import export_onnx
+
+    return export_onnx(options.weights, options.out)

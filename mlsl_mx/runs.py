@@ -42,7 +42,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
     except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another RUN") from None
+        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another folder") from None
     temporary = Path(name)
     try:
         yield temporary
@@ -51,7 +51,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as problem:
-        remedy = "free some space, or choose another RUN"
+        remedy = "free some space, or choose another folder"
         raise InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}") from None
     finally:
         temporary.unlink(missing_ok=True)

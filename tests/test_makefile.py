@@ -73,7 +73,7 @@ def test_the_published_classifier_is_known_by_its_name(tmp_path):
 
 def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
     full = plan("gta2city", f"DATA={tmp_path}", "METHOD=released-sisc").stdout
-    assert "--experiment experiments/released/gta2city.yaml --method released-sisc --run \"runs/released/" in full
+    assert '--experiment experiments/released/gta2city.yaml --method released-sisc --run "runs/released/' in full
     miniature = plan("gta2city", "METHOD=released-sisc").stdout
     assert "--experiment experiments/miniature/gta2city.yaml --method released-sisc" in miniature
 

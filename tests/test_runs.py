@@ -31,7 +31,7 @@ def test_a_failed_rewrite_keeps_the_old_file(tmp_path):
 
 def test_unwritable_and_unreadable_files_are_named(tmp_path):
     (tmp_path / "file").write_text("{")
-    with pytest.raises(InputError, match="choose another RUN"):
+    with pytest.raises(InputError, match="choose another folder"):
         write_json(tmp_path / "file" / "below", 1)
     with pytest.raises(InputError, match="not a readable JSON"):
         read_json(tmp_path / "file")

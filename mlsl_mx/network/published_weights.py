@@ -13,11 +13,18 @@ from pathlib import Path
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.original_weights import CLASSIFIER_NAME, LAST_LAYER, WEAK_LABEL_NAME, compare, read_tensors
-from mlsl_mx.network.resnet38 import CHANNELS, scaled
+from mlsl_mx.network.resnet38 import CHANNELS, LEVELS, scaled
 
 CLASSIFIER = "classifier"
 SOURCE_MODEL = "source model"
 ADAPTED_MODEL = "adapted model"  # with a weak-label head
+
+# Tensors of the trunk whose first axis, at width 1, is each channel count that there is.
+CHANNELS_OF = {
+    "conv1a_weight": 64,
+    "bn7_gamma": CHANNELS,
+    **{f"res{level.number}a_branch1_weight": level.channels[-1] for level in LEVELS},
+}
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,16 @@ class Contents:
     classes: int
     channels: int  # of the last feature map
 
+    @property
+    def width(self) -> float:
+        """The network's width. All that give these channel counts are as good; this is the middle of them."""
+        counts = [(self.shapes[name][0], full) for name, full in CHANNELS_OF.items() if name in self.shapes]
+        narrowest = max((count - 0.5) / full for count, full in counts)
+        widest = min((count + 0.5) / full for count, full in counts)
+        return (narrowest + widest) / 2
+
     def __str__(self) -> str:
-        width = f"width {self.channels / CHANNELS:.3g}"
-        return f"{self.kind} of {self.classes} classes ({width}, {len(self.shapes)} tensors)"
+        return f"{self.kind} of {self.classes} classes (width {self.width:.3g}, {len(self.shapes)} tensors)"
 
 
 def describe(path: Path) -> Contents:
