@@ -12,6 +12,7 @@ from scipy.io import savemat
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.runs import read_log
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
@@ -98,11 +99,14 @@ def test_adapting_opens_no_target_training_label(finished, world):
 
 
 def test_a_finished_stage_is_a_no_op(finished, world):
-    before, log = files(finished / "sisc-pwl"), (finished / "log.jsonl").read_text()
-    for name in ("pseudo-label", "diagnose", "self-train", "evaluate"):
+    before, log = files(finished / "sisc-pwl"), read_log(finished / "log.jsonl")
+    names = ("pseudo-label", "diagnose", "self-train", "evaluate")
+    for name in names:
         assert stage(world, finished, name, "--round", "1") == 0
     assert files(finished / "sisc-pwl") == before
-    assert (finished / "log.jsonl").read_text() == log  # nothing was trained, labelled or evaluated again
+    new = read_log(finished / "log.jsonl")[len(log) :]  # nothing was trained, labelled or evaluated again
+    assert [(e["stage"], e["event"]) for e in new] == [(name, event) for name in names for event in ("begin", "end")]
+    assert {e["outcome"] for e in new[1::2]} == {"no-op"}
 
 
 def test_saved_predictions_give_the_same_means(finished, world, capsys):
@@ -144,10 +148,11 @@ def test_an_imported_prior_gives_the_same_labels_from_either_kind_of_file(finish
 
     run = tmp_path / "run-prior.mat"
     (tmp_path / "moved.mat").write_bytes((tmp_path / "prior.mat").read_bytes())
-    before = files(run)
+    before = files(run / "cbst-sp")
     words = (world, run, "pseudo-label", "--round", "0")
     assert stage(*words, method="cbst-sp", **{"selection.prior_file": tmp_path / "moved.mat"}) == 0
-    assert files(run) == before  # its content counts, not its place
+    assert files(run / "cbst-sp") == before  # its content counts, not its place
+    assert read_log(run / "log.jsonl")[-1]["outcome"] == "no-op"
     savemat(str(tmp_path / "prior.mat"), {"prior_array": values + 1})
     code = stage(*words, method="cbst-sp", **{"selection.prior_file": tmp_path / "prior.mat"})
     assert "selection.prior: " in refused(capsys, code)
@@ -249,7 +254,8 @@ def test_validation_images_are_refused_for_adapting(world, tmp_path, finished, c
 
 def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capsys):
     assert "has 2" in refused(capsys, stage(world, tmp_path / "run", "pseudo-label", "--round", "2"))
-    assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "run", "evaluate", "--source"))
+    assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "none", "evaluate", "--source"))
+    assert not (tmp_path / "none").exists()
     assert "it must be 0 or more" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--seed", "-1"))
     missing = str(tmp_path / "none.params")
     assert "none.params" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--imagenet", missing))
