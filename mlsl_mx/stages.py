@@ -19,6 +19,7 @@ from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.statistics import source_class_sizes
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
+from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.given_files import described, selection_settings
 from mlsl_mx.job import Job, find_list
@@ -271,9 +272,10 @@ def _means(title: str, result: dict[str, Any]) -> str:
 
 
 def report(job: Job) -> str:
-    """The run's tables, charts and panels; the text goes to `report/METHOD.txt` too."""
+    """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
+    write_model_cards(job.run, find_list)
     return text
 
 

@@ -1,5 +1,6 @@
 """The whole method end to end on a few miniature scenes, through the command line."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -185,6 +186,10 @@ def test_imported_weights_replace_source_training(finished, world, tmp_path, cap
     assert stage(world, run, "import-weights", "--weights", str(finished / "source" / "weights.params")) == 0
     assert (run / "source" / "weights.params").read_bytes() == (finished / "source" / "weights.params").read_bytes()
     other = str(finished / "sisc-pwl" / "round-0" / "weights.params")
+    assert stage(world, run, "evaluate", "--source") == 0 and stage(world, run, "report") == 0
+    start = card(run, "source")["start_weights"]
+    weights = finished / "source" / "weights.params"
+    assert start == {"kind": "imported", "file": str(weights), "sha256_first_16": sha256(weights)[:16]}
     line = refused(capsys, stage(world, run, "begin", "--weights", other))
     assert "start.weights" in line and "choose another RUN" in line
 
@@ -229,6 +234,49 @@ def test_other_weights_before_a_round_make_it_anew(finished, world, tmp_path):
     (run / "source" / "weights.params").write_bytes(other.read_bytes())
     assert stage(world, run, "pseudo-label", "--round", "0") == 0
     assert files(labels) != old
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def card(run: Path, method: str) -> dict:
+    return json.loads((run / method / "model_card.json").read_text())
+
+
+def test_model_cards_hold_the_hashes_of_the_files(finished, world):
+    source, pwl, sisc = (card(finished, method) for method in ("source", "sisc-pwl", "sisc"))
+    assert source["weights"]["source"]["sha256"] == sha256(finished / "source" / "weights.params")
+    rounds = {one["round"]: one["sha256"] for one in pwl["weights"]["rounds"]}
+    assert rounds == {r: sha256(finished / "sisc-pwl" / f"round-{r}" / "weights.params") for r in (0, 1)}
+    lists = {"source": "gta5", "target": "cityscapes_train", "validation": "cityscapes_val"}
+    for part, name in lists.items():
+        assert pwl["data"][part]["sha256"] == sha256(world / "lists" / f"{name}.txt")
+        assert pwl["data"][part]["images"] == len(LISTS[name])
+    assert source["data"]["target"] is None
+    assert {one["results"]["of_this_file"] for one in (source, pwl, sisc)} == {True}
+    assert source["start_weights"] == {"kind": "none", "file": None, "sha256_first_16": None}
+    assert (pwl["rounds_done"], sisc["rounds_done"], source["rounds_done"]) == (2, 1, 0)
+    assert {one["experiment"] for one in (source, pwl, sisc)} == {"miniature-gta2city"}
+    evaluation = json.loads((finished / "sisc-pwl" / "round-1" / "evaluation.json").read_text())
+    assert {key: pwl["results"][key] for key in ("per_class", "mious")} == {
+        key: evaluation[key] for key in ("per_class", "mious")
+    }
+
+
+def test_model_cards_hold_the_time_of_the_work_alone(finished, world):
+    made = {(one["method"], one["stage"], one["round"]): one["seconds"] for one in card(finished, "sisc-pwl")["stages"]}
+    rounds = [(name, r) for r in (0, 1) for name in ("pseudo-label", "diagnose", "self-train", "evaluate")]
+    source = [("source-only", name, None) for name in ("train-source", "evaluate")]
+    assert list(made) == [*source, *(("sisc-pwl", *one) for one in rounds)]
+    assert all(seconds > 0 for seconds in made.values())
+    chain(world, finished, "sisc-pwl", rounds=2)  # all of it is there
+    again = {
+        (one["method"], one["stage"], one["round"]): one["seconds"] for one in card(finished, "sisc-pwl")["stages"]
+    }
+    assert again == made
+    taken = {one["stage"]: one["taken_over"] for one in card(finished, "sisc")["stages"] if one["method"] == "sisc"}
+    assert taken["pseudo-label"] == "sisc-pwl/round-0/pseudo_labels" and taken["self-train"] is None
 
 
 def refused(capsys, code: int) -> str:
