@@ -175,8 +175,8 @@ def pseudo_label(job: Job, round_index: int) -> str:
         )
         (folder / "selection.json").touch()  # newer than what it was made from, also where it was there: for Make
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
-        share = f"{100 * result['coverage']:.1f} %"
-        return f"round {round_index}: {share} of the target's pixels labelled{lost}; see {folder}"
+        share = _percent(result["coverage"])
+        return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
 
 
 def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
@@ -253,8 +253,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
     with job.stage("evaluate", round_index) as log:
         validation = _checked(job.validation(), "validation")
-        flip = job.config.evaluation.flip
-        result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash)
+        result = evaluate(net, validation, job.ctx, job.config.evaluation.flip, folder, log, weights_hash)
         (folder / "evaluation.json").touch()  # as in pseudo_label
         return _means("source model" if round_index is None else f"round {round_index}", result)
 
