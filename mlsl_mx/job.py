@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import ContextManager, Sequence
 
 import mxnet as mx
 
@@ -53,9 +53,12 @@ class Job:
         """Reader processes: none where the network itself needs the cores."""
         return 0 if self.ctx.device_type == "cpu" else min(8, os.cpu_count() or 1)
 
-    def log(self, stage: str) -> RunLog:
-        """The run's log."""
-        return RunLog(self.run / "log.jsonl", stage)
+    def stage(self, name: str, round_index: int | None = None) -> ContextManager[RunLog]:
+        """A block that is a stage's work on a round, or (None) on the source model: the run's log gets its begin, its
+        end with the seconds and outcome (see `RunLog.timed`), and what the block itself writes."""
+        method = "source-only" if round_index is None else self.config.method
+        log = RunLog(self.run / "log.jsonl", name, method=method, round=round_index)
+        return log.timed(experiment=self.config.name, ctx=str(self.ctx), gpu=gpu_model(self.ctx))
 
     def source(self) -> SceneDataset:
         """The source images with their labels."""
@@ -142,6 +145,20 @@ def device(name: str) -> mx.Context:
     if number >= found:
         raise InputError(f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make CTX=gpu), or use cpu")
     return mx.gpu(number)
+
+
+def gpu_model(ctx: mx.Context) -> str | None:
+    """Compute capability and memory of a GPU, e.g. "sm_86, 24 GB": MXNet 1.9.1 cannot tell its name.
+
+    None for a CPU, or where MXNet cannot tell.
+    """
+    if ctx.device_type == "cpu":
+        return None
+    try:
+        memory = mx.context.gpu_memory_info(ctx.device_id)[1]
+        return f"sm_{mx.util.get_cuda_compute_capability(ctx)}, {memory / 1e9:.0f} GB"
+    except (OSError, RuntimeError):  # MXNetError is one
+        return None
 
 
 def find_list(path: str) -> Path:

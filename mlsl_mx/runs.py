@@ -2,7 +2,7 @@
 
 RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
 RUN/source/spatial_prior-KEY.npz, .png    for the methods that use it
-RUN/METHOD/             config.yaml
+RUN/METHOD/             config.yaml, model_card.md, ...
 RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, label_quality.json, ...
 RUN/METHOD/round-1/     ...
 RUN/report/             report.html, report.md, report.json
@@ -15,12 +15,15 @@ import hashlib
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
@@ -86,6 +89,14 @@ def file_hash(path: Path) -> str:
 
     Raises: InputError if it cannot be read.
     """
+    return sha256(path)[:16]
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256 as 64 hex digits, as `sha256sum` prints it.
+
+    Raises: InputError if it cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as content:
@@ -93,7 +104,7 @@ def file_hash(path: Path) -> str:
                 digest.update(block)
     except OSError as problem:
         raise InputError(f"{path}: cannot be read ({problem.strerror}): check the path") from None
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
@@ -163,11 +174,22 @@ def environment() -> dict[str, Any]:
         "mxnet": mxnet.__version__,
         "numpy": numpy.__version__,
         "opencv": cv2.__version__,
+        "gluoncv": version("gluoncv"),  # what is installed: 0.10.5.post0 calls itself 0.11.0
         "machine": platform.machine(),
+        "cpu": cpu_model(Path("/proc/cpuinfo")),
         "cpus": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
-        "command": " ".join(sys.argv[1:]),
+        "command": shlex.join(sys.argv[1:]),
     }
+
+
+def cpu_model(cpuinfo: Path) -> str | None:
+    """What Linux, or else Python, calls the processor; None if neither can tell."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, ValueError):
+        found = None
+    return found.group(1).strip() if found else platform.processor() or None
 
 
 def _revision() -> str:
@@ -189,15 +211,55 @@ def prior_path(run: Path, key: str) -> Path:
 
 
 class RunLog:
-    """One JSON object a line, each with the time of day and the stage, appended and flushed at once."""
+    """One JSON object a line, each with the time of day and the stage, appended and flushed at once.
 
-    def __init__(self, path: Path, stage: str):
+    Args:
+        about: what every line of this log says besides, e.g. method and round.
+    """
+
+    def __init__(self, path: Path, stage: str, **about: Any):
         self.path = Path(path)
-        self.stage = stage
+        self.about = {"stage": stage, **about}
+        self.events = 0  # written by this object
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event; values must be JSON."""
-        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "stage": self.stage, "event": event, **values}
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
         with open(self.path, "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+        self.events += 1
+
+    @contextmanager
+    def timed(self, **where: Any) -> Iterator[RunLog]:
+        """Write `begin` with `where` and the command line, and at the end of the block `end` with its seconds.
+
+        The outcome is "worked" if the block wrote any event, as whatever does work does, "no-op" if it wrote none, and
+        "unfinished" if an exception left it.
+        """
+        self.write("begin", **where, threads=os.environ.get("OMP_NUM_THREADS"), command=shlex.join(sys.argv[1:]))
+        begun, started, outcome = self.events, time.monotonic(), "unfinished"
+        try:
+            yield self
+            outcome = "worked" if self.events > begun else "no-op"
+        finally:
+            self.write("end", outcome=outcome, seconds=round(time.monotonic() - started, 3))
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The events of a log in their order, none if there is no log; a line that a crash tore is left out."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem.strerror}): check its permissions") from None
+    return [event for event in map(_event, lines) if event is not None]
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None

@@ -19,6 +19,7 @@ from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.statistics import source_class_sizes
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
+from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.given_files import described, selection_settings
 from mlsl_mx.job import Job, find_list
@@ -32,7 +33,7 @@ from mlsl_mx.pseudo_labels.inference import patch_seed
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
+from mlsl_mx.runs import RunLog, begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 
@@ -107,32 +108,33 @@ def train_source(job: Job, imagenet: Path | None) -> str:
     if imagenet:
         check_trunk(imagenet, job.config.network.width)
     _keep_source_settings(job, imagenet=imagenet)
-    if (job.source_folder / "weights.params").exists():
-        return _already(job.source_folder / "weights.params")
-    source = _checked(job.source(), "source")
-    mx.random.seed(job.seed)
-    net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
-    net.initialize(ctx=job.ctx)
-    log = job.log("train-source")
-    if imagenet:
-        loaded = str(load_original(net, imagenet, part="trunk"))
-        log.write("imagenet", file=str(imagenet), report=loaded)
-        print(f"{imagenet}: {loaded}")
-    train(net, source_epochs(source, settings, job.seed, job.workers), job.ctx, job.source_folder, log, "source")
-    return f"source model: {job.source_folder / 'weights.params'}"
+    with job.stage("train-source") as log:
+        if (job.source_folder / "weights.params").exists():
+            return _already(job.source_folder / "weights.params")
+        source = _checked(job.source(), "source")
+        mx.random.seed(job.seed)
+        net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
+        net.initialize(ctx=job.ctx)
+        if imagenet:
+            loaded = str(load_original(net, imagenet, part="trunk"))
+            log.write("imagenet", file=str(imagenet), report=loaded)
+            print(f"{imagenet}: {loaded}")
+        train(net, source_epochs(source, settings, job.seed, job.workers), job.ctx, job.source_folder, log, "source")
+        return f"source model: {job.source_folder / 'weights.params'}"
 
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
     check_source_model(weights, job.config.classes, job.config.network.width)
     _keep_source_settings(job, weights=weights)
-    if (job.source_folder / "weights.params").exists():
-        return _already(job.source_folder / "weights.params")
-    net = job.network(weak_label_head=False)
-    report = load_original(net, weights, ctx=job.ctx)
-    save_original(net, job.source_folder / "weights.params")
-    job.log("import-weights").write("imported", file=str(weights), report=str(report))
-    return f"{weights}: {report}"
+    with job.stage("import-weights") as log:
+        if (job.source_folder / "weights.params").exists():
+            return _already(job.source_folder / "weights.params")
+        net = job.network(weak_label_head=False)
+        report = load_original(net, weights, ctx=job.ctx)
+        save_original(net, job.source_folder / "weights.params")
+        log.write("imported", file=str(weights), report=str(report))
+        return f"{weights}: {report}"
 
 
 def spatial_prior(job: Job) -> str:
@@ -144,38 +146,40 @@ def spatial_prior(job: Job) -> str:
 def pseudo_label(job: Job, round_index: int) -> str:
     """Label the target's training images with the weights before the round."""
     folder = _round(job, round_index) / "pseudo_labels"
-    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-    target = _checked(job.target(), "target")
-    inputs = {
-        "weights": weights_hash,
-        "list": target.fingerprint,
-        "round": round_index,
-        "seed": job.seed,
-        "pseudo_labels": to_dict(job.config)["pseudo_labels"],
-        "selection": selection_settings(job.config.selection),
-    }
-    record = folder.parent / "pseudo_labels.inputs.json"
-    begin_stage(record, inputs, [folder])
-    if not (folder / "selection.json").exists():
-        _take_over(job.run, record, inputs, folder)
-    result = generate_pseudo_labels(
-        net,
-        target,
-        job.ctx,
-        job.config.pseudo_labels,
-        job.config.selection,
-        round_index,
-        job.seed,
-        folder,
-        prior=_prior(job),
-        log=job.log("pseudo-label"),
-    )
-    (folder / "selection.json").touch()  # newer than what it was made from, also where it was there already: for Make
-    lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
-    return f"round {round_index}: {100 * result['coverage']:.1f} % of the target's pixels labelled{lost}; see {folder}"
+    with job.stage("pseudo-label", round_index) as log:
+        net, weights_hash = job.segmentation_network(job.weights_before(round_index))
+        target = _checked(job.target(), "target")
+        inputs = {
+            "weights": weights_hash,
+            "list": target.fingerprint,
+            "round": round_index,
+            "seed": job.seed,
+            "pseudo_labels": to_dict(job.config)["pseudo_labels"],
+            "selection": selection_settings(job.config.selection),
+        }
+        record = folder.parent / "pseudo_labels.inputs.json"
+        begin_stage(record, inputs, [folder])
+        if not (folder / "selection.json").exists():
+            _take_over(job.run, record, inputs, folder, log)
+        result = generate_pseudo_labels(
+            net,
+            target,
+            job.ctx,
+            job.config.pseudo_labels,
+            job.config.selection,
+            round_index,
+            job.seed,
+            folder,
+            prior=_prior(job),
+            log=log,
+        )
+        (folder / "selection.json").touch()  # newer than what it was made from, also where it was there: for Make
+        lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
+        share = _percent(result["coverage"])
+        return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
 
 
-def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path) -> None:
+def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
     """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's."""
     for other in sorted(run.glob("*/round-*/pseudo_labels.inputs.json")):
         made = other.parent / "pseudo_labels"
@@ -185,6 +189,7 @@ def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path) ->
                 shutil.rmtree(old, ignore_errors=True)
             shutil.copytree(made, copy)
             copy.replace(folder)
+            log.write("taken_over", labels=str(made.relative_to(run)))
             return
 
 
@@ -192,63 +197,65 @@ def diagnose(job: Job, round_index: int) -> str:
     """Measure on validation images how good the round's pseudo-labels are. Nothing of it is fed back."""
     folder, config = _round(job, round_index), job.config
     selection, out = folder / "pseudo_labels" / "selection.json", folder / "label_quality.json"
-    thresholds = read_json(selection)["thresholds"]
-    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-    validation = job.validation()
-    some = validation.subset(evenly_spread(len(validation), config.evaluation.diagnosed_images))
-    inputs = {"weights": weights_hash, "selection": file_hash(selection), "list": some.fingerprint}
-    begin_stage(folder / "label_quality.inputs.json", inputs, [out])
-    if out.exists():
-        return _already(out)
-    result = diagnose_pseudo_labels(
-        net,
-        some,
-        job.ctx,
-        config.pseudo_labels,
-        [thresholds[name] for name in some.classes.names],
-        config.selection.rule,
-        patch_seed(job.seed, round_index),
-        prior=_prior(job),
-    )
-    write_json(out, result)
-    return f"round {round_index}: pseudo-labels {_percent(result['precision'])} % right on validation images"
+    with job.stage("diagnose", round_index) as log:
+        thresholds = read_json(selection)["thresholds"]
+        net, weights_hash = job.segmentation_network(job.weights_before(round_index))
+        validation = job.validation()
+        some = validation.subset(evenly_spread(len(validation), config.evaluation.diagnosed_images))
+        inputs = {"weights": weights_hash, "selection": file_hash(selection), "list": some.fingerprint}
+        begin_stage(folder / "label_quality.inputs.json", inputs, [out])
+        if out.exists():
+            return _already(out)
+        result = diagnose_pseudo_labels(
+            net,
+            some,
+            job.ctx,
+            config.pseudo_labels,
+            [thresholds[name] for name in some.classes.names],
+            config.selection.rule,
+            patch_seed(job.seed, round_index),
+            prior=_prior(job),
+        )
+        write_json(out, result)
+        log.write("diagnosed", **{key: result[key] for key in ("images", "precision", "coverage")})
+        return f"round {round_index}: pseudo-labels {_percent(result['precision'])} % right on validation images"
 
 
 def self_train(job: Job, round_index: int) -> str:
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = _round(job, round_index), job.config
-    selection = read_json(folder / "pseudo_labels" / "selection.json")
-    start = job.weights_before(round_index)
-    inputs = {"weights": file_hash(start), "labels": file_hash(folder / "pseudo_labels" / "selection.json")}
-    outputs = [folder / "weights.params", folder / ".checkpoint"]
-    begin_stage(folder / "self_train.inputs.json", inputs, outputs)
-    if outputs[0].exists():
-        return _already(outputs[0])
-    source = _checked(job.source(), "source")
-    target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
-    h_s = _class_sizes(job, source)
-    mx.random.seed(job.seed)
-    net = job.network(weak_label_head=config.weak_labels.enabled)
-    net.initialize(ctx=job.ctx)
-    log = job.log("self-train")
-    log.write("start", round=round_index, weights=str(start), report=str(load_original(net, start)))
-    mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
-    epochs = self_training_epochs(
-        source, target, config.self_training, config.weak_labels, h_s, mined, round_index, job.seed, job.workers
-    )
-    train(net, epochs, job.ctx, folder, log, f"round {round_index}")
-    return f"round {round_index}: {outputs[0]}"
+    with job.stage("self-train", round_index) as log:
+        selection = read_json(folder / "pseudo_labels" / "selection.json")
+        start = job.weights_before(round_index)
+        inputs = {"weights": file_hash(start), "labels": file_hash(folder / "pseudo_labels" / "selection.json")}
+        outputs = [folder / "weights.params", folder / ".checkpoint"]
+        begin_stage(folder / "self_train.inputs.json", inputs, outputs)
+        if outputs[0].exists():
+            return _already(outputs[0])
+        source = _checked(job.source(), "source")
+        target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
+        h_s = _class_sizes(job, source)
+        mx.random.seed(job.seed)
+        net = job.network(weak_label_head=config.weak_labels.enabled)
+        net.initialize(ctx=job.ctx)
+        log.write("start", weights=str(start), report=str(load_original(net, start)))
+        mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
+        epochs = self_training_epochs(
+            source, target, config.self_training, config.weak_labels, h_s, mined, round_index, job.seed, job.workers
+        )
+        train(net, epochs, job.ctx, folder, log, f"round {round_index}")
+        return f"round {round_index}: {outputs[0]}"
 
 
 def evaluate_weights(job: Job, round_index: int | None) -> str:
     """IoU on the validation images of the weights after a round, or (None) of the source model."""
     folder = job.source_folder if round_index is None else _round(job, round_index)
-    net, weights_hash = job.segmentation_network(folder / "weights.params")
-    validation = _checked(job.validation(), "validation")
-    flip = job.config.evaluation.flip
-    result = evaluate(net, validation, job.ctx, flip, folder, job.log("evaluate"), weights_hash)
-    (folder / "evaluation.json").touch()  # as in pseudo_label
-    return _means("source model" if round_index is None else f"round {round_index}", result)
+    net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
+    with job.stage("evaluate", round_index) as log:
+        validation = _checked(job.validation(), "validation")
+        result = evaluate(net, validation, job.ctx, job.config.evaluation.flip, folder, log, weights_hash)
+        (folder / "evaluation.json").touch()  # as in pseudo_label
+        return _means("source model" if round_index is None else f"round {round_index}", result)
 
 
 def evaluate_saved(job: Job, predictions: Path) -> str:
@@ -264,9 +271,10 @@ def _means(title: str, result: dict[str, Any]) -> str:
 
 
 def report(job: Job) -> str:
-    """The run's tables, charts and panels; the text goes to `report/METHOD.txt` too."""
+    """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
+    write_model_cards(job.run, find_list)
     return text
 
 

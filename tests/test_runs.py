@@ -1,11 +1,25 @@
 """The run directory: whole files, settings that must not change, outputs of other inputs."""
 
 import json
+import platform
+from importlib.metadata import version
 
 import pytest
 
 from mlsl_mx.errors import InputError
-from mlsl_mx.runs import RunLog, begin_stage, environment, file_hash, keep_settings, read_json, whole_file, write_json
+from mlsl_mx.runs import (
+    RunLog,
+    begin_stage,
+    cpu_model,
+    environment,
+    file_hash,
+    keep_settings,
+    read_json,
+    read_log,
+    sha256,
+    whole_file,
+    write_json,
+)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -66,6 +80,7 @@ def test_outputs_of_other_inputs_are_removed(tmp_path):
 def test_hash_is_that_of_the_content(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea"  # SHA-256 of "abc", FIPS 180-2
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_log_is_one_json_object_a_line(tmp_path):
@@ -77,5 +92,38 @@ def test_log_is_one_json_object_a_line(tmp_path):
     assert lines[1]["miou"] == 12.5
 
 
+@pytest.mark.parametrize("outcome", ["worked", "no-op", "unfinished"])
+def test_a_stage_notes_its_begin_and_its_end(tmp_path, outcome):
+    log = RunLog(tmp_path / "log.jsonl", "self-train", method="sisc", round=2)
+    if outcome == "unfinished":
+        with pytest.raises(KeyboardInterrupt), log.timed(ctx="cpu(0)"):
+            raise KeyboardInterrupt
+    else:
+        with log.timed(ctx="cpu(0)") as block:
+            if outcome == "worked":
+                block.write("epoch", loss=1.5)
+    events = read_log(tmp_path / "log.jsonl")
+    assert [event["event"] for event in events] == ["begin", *(["epoch"] if outcome == "worked" else []), "end"]
+    assert {(event["stage"], event["method"], event["round"]) for event in events} == {("self-train", "sisc", 2)}
+    assert events[0]["ctx"] == "cpu(0)" and {"threads", "command"} <= set(events[0])
+    assert events[-1]["outcome"] == outcome and events[-1]["seconds"] >= 0
+
+
+def test_a_torn_line_of_the_log_is_left_out(tmp_path):
+    path = tmp_path / "log.jsonl"
+    assert read_log(path) == []
+    path.write_text('{"event": "begin"}\n{"event": "ep\n3\n{"event": "end"}\n')
+    assert [event["event"] for event in read_log(path)] == ["begin", "end"]
+
+
 def test_environment_names_the_versions():
-    assert {"mxnet", "numpy", "python", "revision"} <= set(environment())
+    found = environment()
+    assert {"mxnet", "numpy", "python", "revision"} <= set(found)
+    assert found["gluoncv"] == version("gluoncv")
+
+
+def test_cpu_model_is_what_linux_calls_it(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Abacus (R) 9 @ 1 Hz\nmodel name\t: Other\n")
+    assert cpu_model(cpuinfo) == "Abacus (R) 9 @ 1 Hz"
+    assert cpu_model(tmp_path / "none") == (platform.processor() or None)

@@ -1,5 +1,6 @@
 """The whole method end to end on a few miniature scenes, through the command line."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from scipy.io import savemat
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.runs import read_log
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
@@ -98,11 +100,14 @@ def test_adapting_opens_no_target_training_label(finished, world):
 
 
 def test_a_finished_stage_is_a_no_op(finished, world):
-    before, log = files(finished / "sisc-pwl"), (finished / "log.jsonl").read_text()
-    for name in ("pseudo-label", "diagnose", "self-train", "evaluate"):
+    before, log = files(finished / "sisc-pwl"), read_log(finished / "log.jsonl")
+    names = ("pseudo-label", "diagnose", "self-train", "evaluate")
+    for name in names:
         assert stage(world, finished, name, "--round", "1") == 0
     assert files(finished / "sisc-pwl") == before
-    assert (finished / "log.jsonl").read_text() == log  # nothing was trained, labelled or evaluated again
+    new = read_log(finished / "log.jsonl")[len(log) :]  # nothing was trained, labelled or evaluated again
+    assert [(e["stage"], e["event"]) for e in new] == [(name, event) for name in names for event in ("begin", "end")]
+    assert {e["outcome"] for e in new[1::2]} == {"no-op"}
 
 
 def test_saved_predictions_give_the_same_means(finished, world, capsys):
@@ -144,10 +149,11 @@ def test_an_imported_prior_gives_the_same_labels_from_either_kind_of_file(finish
 
     run = tmp_path / "run-prior.mat"
     (tmp_path / "moved.mat").write_bytes((tmp_path / "prior.mat").read_bytes())
-    before = files(run)
+    before = files(run / "cbst-sp")
     words = (world, run, "pseudo-label", "--round", "0")
     assert stage(*words, method="cbst-sp", **{"selection.prior_file": tmp_path / "moved.mat"}) == 0
-    assert files(run) == before  # its content counts, not its place
+    assert files(run / "cbst-sp") == before  # its content counts, not its place
+    assert read_log(run / "log.jsonl")[-1]["outcome"] == "no-op"
     savemat(str(tmp_path / "prior.mat"), {"prior_array": values + 1})
     code = stage(*words, method="cbst-sp", **{"selection.prior_file": tmp_path / "prior.mat"})
     assert "selection.prior: " in refused(capsys, code)
@@ -180,6 +186,10 @@ def test_imported_weights_replace_source_training(finished, world, tmp_path, cap
     assert stage(world, run, "import-weights", "--weights", str(finished / "source" / "weights.params")) == 0
     assert (run / "source" / "weights.params").read_bytes() == (finished / "source" / "weights.params").read_bytes()
     other = str(finished / "sisc-pwl" / "round-0" / "weights.params")
+    assert stage(world, run, "evaluate", "--source") == 0 and stage(world, run, "report") == 0
+    start = card(run, "source")["start_weights"]
+    weights = finished / "source" / "weights.params"
+    assert start == {"kind": "imported", "file": str(weights), "sha256_first_16": sha256(weights)[:16]}
     line = refused(capsys, stage(world, run, "begin", "--weights", other))
     assert "start.weights" in line and "choose another RUN" in line
 
@@ -226,6 +236,49 @@ def test_other_weights_before_a_round_make_it_anew(finished, world, tmp_path):
     assert files(labels) != old
 
 
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def card(run: Path, method: str) -> dict:
+    return json.loads((run / method / "model_card.json").read_text())
+
+
+def test_model_cards_hold_the_hashes_of_the_files(finished, world):
+    source, pwl, sisc = (card(finished, method) for method in ("source", "sisc-pwl", "sisc"))
+    assert source["weights"]["source"]["sha256"] == sha256(finished / "source" / "weights.params")
+    rounds = {one["round"]: one["sha256"] for one in pwl["weights"]["rounds"]}
+    assert rounds == {r: sha256(finished / "sisc-pwl" / f"round-{r}" / "weights.params") for r in (0, 1)}
+    lists = {"source": "gta5", "target": "cityscapes_train", "validation": "cityscapes_val"}
+    for part, name in lists.items():
+        assert pwl["data"][part]["sha256"] == sha256(world / "lists" / f"{name}.txt")
+        assert pwl["data"][part]["images"] == len(LISTS[name])
+    assert source["data"]["target"] is None
+    assert {one["results"]["of_this_file"] for one in (source, pwl, sisc)} == {True}
+    assert source["start_weights"] == {"kind": "none", "file": None, "sha256_first_16": None}
+    assert (pwl["rounds_done"], sisc["rounds_done"], source["rounds_done"]) == (2, 1, 0)
+    assert {one["experiment"] for one in (source, pwl, sisc)} == {"miniature-gta2city"}
+    evaluation = json.loads((finished / "sisc-pwl" / "round-1" / "evaluation.json").read_text())
+    assert {key: pwl["results"][key] for key in ("per_class", "mious")} == {
+        key: evaluation[key] for key in ("per_class", "mious")
+    }
+
+
+def test_model_cards_hold_the_time_of_the_work_alone(finished, world):
+    made = {(one["method"], one["stage"], one["round"]): one["seconds"] for one in card(finished, "sisc-pwl")["stages"]}
+    rounds = [(name, r) for r in (0, 1) for name in ("pseudo-label", "diagnose", "self-train", "evaluate")]
+    source = [("source-only", name, None) for name in ("train-source", "evaluate")]
+    assert list(made) == [*source, *(("sisc-pwl", *one) for one in rounds)]
+    assert all(seconds > 0 for seconds in made.values())
+    chain(world, finished, "sisc-pwl", rounds=2)  # all of it is there
+    again = {
+        (one["method"], one["stage"], one["round"]): one["seconds"] for one in card(finished, "sisc-pwl")["stages"]
+    }
+    assert again == made
+    taken = {one["stage"]: one["taken_over"] for one in card(finished, "sisc")["stages"] if one["method"] == "sisc"}
+    assert taken["pseudo-label"] == "sisc-pwl/round-0/pseudo_labels" and taken["self-train"] is None
+
+
 def refused(capsys, code: int) -> str:
     assert code == 2
     lines = capsys.readouterr().err.strip().splitlines()
@@ -249,7 +302,8 @@ def test_validation_images_are_refused_for_adapting(world, tmp_path, finished, c
 
 def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capsys):
     assert "has 2" in refused(capsys, stage(world, tmp_path / "run", "pseudo-label", "--round", "2"))
-    assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "run", "evaluate", "--source"))
+    assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "none", "evaluate", "--source"))
+    assert not (tmp_path / "none").exists()
     assert "it must be 0 or more" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--seed", "-1"))
     missing = str(tmp_path / "none.params")
     assert "none.params" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--imagenet", missing))

@@ -104,9 +104,8 @@ class SceneDataset(SegmentationDataset):
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change with the list, the classes and the size: the key of cached statistics."""
-        parts = (self.kind, *self.entries, *self._classes.names, str(self.size))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        """That of its list, classes and size: the key of cached statistics."""
+        return fingerprint(self.kind, self.entries, self._classes, self.size)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -173,6 +172,12 @@ class SceneDataset(SegmentationDataset):
         if self._labels is None:
             raise RuntimeError(f"{self.root}: these images were opened without labels, which must stay closed")
         return self._labels
+
+
+def fingerprint(kind: str, entries: Sequence[str], classes: ClassSet, size: tuple[int, int] | None) -> str:
+    """16 hex digits that change with the list, the classes and the size, as `open_dataset` takes them."""
+    parts = (kind, *entries, *classes.names, str(size))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def open_dataset(
