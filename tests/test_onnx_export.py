@@ -140,7 +140,9 @@ def test_files_that_cannot_be_exported(weights, tmp_path, capsys):
     named_otherwise = {name.replace("linear19", "linear21"): value for name, value in two.items()}
     said = {
         tmp_path / "none.params": "none.params: no such file",
-        written("imagenet.params", **classifier, arg__linear1000_weight=nd.ones((1000, 512))): "without a segmentation head",
+        written(
+            "imagenet.params", **classifier, arg__linear1000_weight=nd.ones((1000, 512))
+        ): "without a segmentation head",
         written("headless.params", **classifier): "not a whole ResNet-38",
         written("other.params", arg__linear19_weight=nd.ones((19, 64, 3, 3))): "not a whole ResNet-38",
         written("nan.params", **damaged): "bn7_beta has 512 values that are not finite",
