@@ -63,6 +63,14 @@ ROOTS := $(if $(DATA),--data "$(DATA)") $(if $(GTA5),--gta5 "$(GTA5)") $(if $(SY
 DATA_READY :=
 endif
 
+# Whether diagnose reads validation labels to say how right pseudo-labels are: on the miniature yes, else only if asked.
+GROUND_TRUTH ?= $(if $(REAL),,yes)
+$(if $(filter-out yes,$(GROUND_TRUTH)),$(error GROUND_TRUTH=$(GROUND_TRUTH): it is yes, or empty))
+# $(call WITHOUT_TRUTH,diagnosis.json): what makes a diagnosis again that was made before the truth was asked for.
+WITHOUT_TRUTH = $(if $(GROUND_TRUTH),$(if $(shell grep -s '"ground_truth": null' "$(1)"),diagnose-again))
+.PHONY: diagnose-again
+diagnose-again:
+
 $(MINIATURE)/miniature.json: | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
@@ -81,7 +89,7 @@ ROUNDS_DONE = $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL)
 ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 
 # $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
-# Three goals: gta2city, with report; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with label quality.
+# Three goals: gta2city, with report; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with diagnosis.
 define CHAIN
 D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
@@ -106,7 +114,7 @@ $$(foreach r,$$(ROUNDS_LIST),$$(eval $$(call ROUND,$(1),$$(r))))
 
 EVALUATED_$(1) = $$(D_$(1))/source/evaluation.json $$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json)
 DIAGNOSED_$(1) = $$(D_$(1))/source/evaluation.json \
-	$$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json $$(M_$(1))/round-$$(r)/label_quality.json)
+	$$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json $$(M_$(1))/round-$$(r)/diagnosis.json)
 evaluated-$(1): $$(EVALUATED_$(1))
 diagnosed-$(1): $$(DIAGNOSED_$(1))
 
@@ -121,8 +129,9 @@ BEFORE_$(1)_$(2) := $$(if $$(filter 0,$(2)),$$(D_$(1))/source,$$(M_$(1))/round-$
 $$(M_$(1))/round-$(2)/pseudo_labels/selection.json: $$(BEFORE_$(1)_$(2))
 	$$(MLSL) pseudo-label --round $(2) $$(STAGE_$(1))
 
-$$(M_$(1))/round-$(2)/label_quality.json: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
-	$$(MLSL) diagnose --round $(2) $$(STAGE_$(1))
+$$(M_$(1))/round-$(2)/diagnosis.json: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json \
+		$$(call WITHOUT_TRUTH,$$(M_$(1))/round-$(2)/diagnosis.json)
+	$$(MLSL) diagnose --round $(2)$$(if $$(GROUND_TRUTH), --with-ground-truth) $$(STAGE_$(1))
 
 $$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
 	$$(MLSL) self-train --round $(2) $$(STAGE_$(1))
@@ -160,6 +169,7 @@ help:
 	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | cbst-pwl | sisc | sisc-pwl | released-sisc, ... |"
 	@echo "                lambda-0.1, ...: the files of experiments/methods, released and ablations"
 	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
+	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; fed back to nothing"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."

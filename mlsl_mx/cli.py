@@ -102,18 +102,28 @@ def _add_training_commands(commands) -> None:
     text = "compute the spatial prior from the source labels, or import selection.prior_file, and plot it (CBST-SP)"
     _add_stage(commands, "spatial-prior", _spatial_prior, text)
 
-    for name, call, text in (
-        (
+    _add_round(
+        _add_stage(
+            commands,
             "pseudo-label",
             _pseudo_label,
             "label the target's training images with the weights before this round (Sec. 3.2)",
-        ),
-        ("diagnose", _diagnose, "measure on validation images how good such labels are; fed back to nothing"),
-        ("self-train", _self_train, "train on source labels and pseudo-labels (Eq. 3, 7)"),
-    ):
-        _add_stage(commands, name, call, text).add_argument(
-            "--round", type=int, required=True, metavar="R", help="0, 1, ..."
         )
+    )
+
+    command = _add_round(
+        _add_stage(
+            commands,
+            "diagnose",
+            _diagnose,
+            "measure how consistent a round's pseudo-labels are; nothing of it is fed back",
+        )
+    )
+    command.add_argument(
+        "--with-ground-truth", action="store_true", help="also how right such labels are, on validation images alone"
+    )
+
+    _add_round(_add_stage(commands, "self-train", _self_train, "train on source labels and pseudo-labels (Eq. 3, 7)"))
 
 
 def _add_result_commands(commands) -> None:
@@ -164,6 +174,11 @@ def _add_stage(commands, name: str, call, text: str, required: bool = True) -> a
     command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
     command.add_argument("--ctx", default="cpu", help="device: cpu or gpu(0); default cpu")
     command.add_argument("--rounds", type=int, help="number of rounds, instead of the experiment's")
+    return command
+
+
+def _add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("--round", type=int, required=True, metavar="R", help="0, 1, ...")
     return command
 
 
@@ -251,7 +266,7 @@ def _pseudo_label(options):
 def _diagnose(options):
     from mlsl_mx import stages
 
-    return stages.diagnose(_job(options), options.round)
+    return stages.diagnose(_job(options), options.round, options.with_ground_truth)
 
 
 def _self_train(options):

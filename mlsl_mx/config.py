@@ -152,7 +152,7 @@ class Evaluation:
     """Cityscapes val."""
 
     flip: bool = True
-    diagnosed_images: int = 8  # validation images on which the quality of a round's pseudo-labels is measured
+    diagnosed_images: int = 8  # target images whose patches are compared; validation images, if the truth is asked for
     panels: int = 4  # validation images shown in the report
 
 

@@ -26,14 +26,15 @@ from mlsl_mx.job import Job, find_list
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels import ClassSizes
+from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
-from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
-from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
+from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diagnosis, in_words
+from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, take_over_labels
 from mlsl_mx.pseudo_labels.inference import patch_seed
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import RunLog, begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
+from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 
@@ -160,7 +161,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
         record = folder.parent / "pseudo_labels.inputs.json"
         begin_stage(record, inputs, [folder])
         if not (folder / "selection.json").exists():
-            _take_over(job.run, record, inputs, folder, log)
+            take_over_labels(job.run, record, inputs, folder, log)
         result = generate_pseudo_labels(
             net,
             target,
@@ -179,46 +180,41 @@ def pseudo_label(job: Job, round_index: int) -> str:
         return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
 
 
-def _take_over(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
-    """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's."""
-    for other in sorted(run.glob("*/round-*/pseudo_labels.inputs.json")):
-        made = other.parent / "pseudo_labels"
-        if other != record and read_json(other) == inputs and (made / "selection.json").exists():
-            copy = folder.with_name(".pseudo_labels.copy")  # takes its name when it is whole
-            for old in (copy, folder):
-                shutil.rmtree(old, ignore_errors=True)
-            shutil.copytree(made, copy)
-            copy.replace(folder)
-            log.write("taken_over", labels=str(made.relative_to(run)))
-            return
+def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
+    """Measure how consistent the round's pseudo-labels are and, only if asked, how right. Nothing of it is fed back.
 
-
-def diagnose(job: Job, round_index: int) -> str:
-    """Measure on validation images how good the round's pseudo-labels are. Nothing of it is fed back."""
+    Args:
+        with_ground_truth: read the labels of some validation images; the target's training labels are never opened.
+    """
     folder, config = _round(job, round_index), job.config
-    selection, out = folder / "pseudo_labels" / "selection.json", folder / "label_quality.json"
+    labels, out = folder / "pseudo_labels", folder / "diagnosis.json"
+    before = job.round_folder(round_index - 1) / "pseudo_labels" if round_index else None
     with job.stage("diagnose", round_index) as log:
-        thresholds = read_json(selection)["thresholds"]
+        selection = read_json(labels / "selection.json")
         net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-        validation = job.validation()
-        some = validation.subset(evenly_spread(len(validation), config.evaluation.diagnosed_images))
-        inputs = {"weights": weights_hash, "selection": file_hash(selection), "list": some.fingerprint}
-        begin_stage(folder / "label_quality.inputs.json", inputs, [out])
+        now, validation = with_pseudo_labels(job.target(), labels), job.validation()
+        sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
+        inputs = {
+            "weights": weights_hash,
+            "selection": file_hash(labels / "selection.json"),
+            "selection_before": file_hash(before / "selection.json") if before else None,
+            "target": now.fingerprint,
+            "sample": sample.fingerprint,
+            "ground_truth": truth.fingerprint if with_ground_truth else None,
+        }
+        begin_stage(folder / "diagnosis.inputs.json", inputs, [out])
         if out.exists():
             return _already(out)
-        result = diagnose_pseudo_labels(
-            net,
-            some,
-            job.ctx,
-            config.pseudo_labels,
-            [thresholds[name] for name in some.classes.names],
-            config.selection.rule,
-            patch_seed(job.seed, round_index),
-            prior=_prior(job),
+        common = (job.ctx, config.pseudo_labels, patch_seed(job.seed, round_index))
+        result = diagnosis(
+            selection,
+            agreement(with_pseudo_labels(now, before), now) if before else None,
+            patch_disagreement(net, sample, *common) if config.pseudo_labels.inference == "sisc" else None,
+            compare_with_truth(net, truth, *common, selection, _prior(job)) if with_ground_truth else None,
         )
         write_json(out, result)
-        log.write("diagnosed", **{key: result[key] for key in ("images", "precision", "coverage")})
-        return f"round {round_index}: pseudo-labels {_percent(result['precision'])} % right on validation images"
+        log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
+        return f"round {round_index}: {in_words(result)}"
 
 
 def self_train(job: Job, round_index: int) -> str:

@@ -34,7 +34,7 @@ def write_run(run: Path, mious: dict, config: Config = PAPER, seed: int = 1, nam
             write_predictions(stage, classes, names, seed=index)
             if method != "source-only":
                 write_json(stage / "pseudo_labels" / "selection.json", selection(classes, index))
-                write_json(stage / "label_quality.json", label_quality(classes, index))
+                write_json(stage / "diagnosis.json", diagnosis(classes, index))
     return run
 
 
@@ -66,6 +66,8 @@ def selection(classes: ClassSet, index: int) -> dict:
     per_class = {name: coverage / classes.num_classes for name in classes.names}
     return {
         "round": index,
+        "portion": coverage,
+        "thresholds": {name: 0.99 - 0.05 * index for name in classes.names},
         "coverage": coverage,
         "coverage_per_class": per_class,
         "predicted_share": {name: 1 / classes.num_classes for name in classes.names},
@@ -74,9 +76,28 @@ def selection(classes: ClassSet, index: int) -> dict:
     }
 
 
-def label_quality(classes: ClassSet, index: int) -> dict:
+def diagnosis(classes: ClassSet, index: int) -> dict:
+    """From round to round labels agree more and patches disagree less; round 0 has none before it to agree with."""
+    made = selection(classes, index)
+    agreement = 0.8 + 0.03 * index if index else None
+    known = {"agreement": agreement, "kept": 0.7 if index else None, "patch_disagreement": 0.06 - 0.01 * index}
+    per_class = {
+        name: {"threshold": made["thresholds"][name], "coverage": made["coverage_per_class"][name], **known}
+        for name in classes.names
+    }
+    return {
+        "portion": made["portion"],
+        "coverage": made["coverage"],
+        **known,
+        "patch_images": 6,
+        "per_class": per_class,
+        "ground_truth": ground_truth(classes, index),
+    }
+
+
+def ground_truth(classes: ClassSet, index: int) -> dict:
     """Precision falls and recall rises with the rounds; one class has no label at all."""
-    one = {"precision": 0.9 - 0.02 * index, "recall": 0.1 + 0.05 * index, "labelled": 1000}
+    one = {"precision": 0.9 - 0.02 * index, "recall": 0.1 + 0.05 * index, "labelled": 0.01}
     per_class = {name: dict(one) for name in classes.names}
     per_class[classes.names[-1]] = {"precision": None, "recall": 0.0, "labelled": 0}
     return {"images": 8, "precision": one["precision"], "coverage": 0.2, "per_class": per_class}

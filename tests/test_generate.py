@@ -14,7 +14,7 @@ from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, generate, select_pseudo_labels
-from mlsl_mx.pseudo_labels.diagnose import diagnose_pseudo_labels
+from mlsl_mx.pseudo_labels.diagnose import compare_with_truth
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
 from mlsl_mx.pseudo_labels.inference import patch_seed, probability_volume
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
@@ -272,10 +272,7 @@ def test_label_quality_is_measured_on_the_truth(tmp_path):
     truth = [np.where(np.arange(48) < 24, found, (found + 1) % 19).astype(np.uint8) for found in labels]
     for train_ids in truth:
         train_ids[0] = 255
-    thresholds = list(summary["thresholds"].values())
-    quality = diagnose_pseudo_labels(
-        Network(), Scenes(truth), mx.cpu(), SETTINGS, thresholds, SELECTION.rule, patch_seed(3, 1)
-    )
+    quality = compare_with_truth(Network(), Scenes(truth), mx.cpu(), SETTINGS, patch_seed(3, 1), summary)
     found, true = np.stack(labels), np.stack(truth)
     judged = (found != 255) & (true != 255)
     assert quality["images"] == 5

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlsl_mx.config import load_config
+from mlsl_mx.runs import write_json
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,6 +55,36 @@ def test_rounds_are_those_of_the_experiment_files(target, tmp_path):
     run = plan(target, f"DATA={tmp_path}", f"RUN={tmp_path}/full")
     rounds = load_config(ROOT / "experiments" / f"{target}.yaml").self_training.rounds
     assert sum(stage.startswith("self-train") for stage in stages(run.stdout)) == rounds
+
+
+@pytest.mark.parametrize("asked", ["", "GROUND_TRUTH=yes", "GROUND_TRUTH="])
+@pytest.mark.parametrize("real", [False, True])
+def test_ground_truth_is_used_on_the_miniature_and_where_it_is_asked_for(asked, real, tmp_path):
+    run = plan(
+        "gta2city", "ROUNDS=1", f"RUN={tmp_path}/r", *([f"DATA={tmp_path}"] if real else []), *filter(None, [asked])
+    )
+    line = next(line for line in run.stdout.splitlines() if "mlsl diagnose" in line)
+    assert ("--with-ground-truth" in line) == (asked == "GROUND_TRUTH=yes" or (not asked and not real))
+
+
+def test_a_diagnosis_without_the_truth_is_made_again_when_it_is_asked_for(tmp_path):
+    (tmp_path / "gta.params").touch()
+    files = ["source/weights.params", "source/evaluation.json"]
+    files += [f"sisc/round-0/{name}" for name in ("pseudo_labels/selection.json", "weights.params", "evaluation.json")]
+    for name in (*files, "sisc/round-0/diagnosis.json", "report/sisc.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_json(tmp_path / name, {"ground_truth": None})
+    words = ["gta2city", "ROUNDS=1", "METHOD=sisc", f"RUN={tmp_path}", f"DATA={tmp_path}"]
+    assert stages(plan(*words).stdout) == ["begin"]
+    assert stages(plan(*words, "GROUND_TRUTH=yes").stdout) == ["begin", "diagnose 0", "report"]
+    write_json(tmp_path / "sisc/round-0/diagnosis.json", {"ground_truth": {"images": 8}})
+    (tmp_path / "report/sisc.txt").touch()
+    assert stages(plan(*words, "GROUND_TRUTH=yes").stdout) == ["begin"]
+
+
+def test_another_value_of_ground_truth_is_an_error():
+    run = plan("gta2city", "GROUND_TRUTH=no")
+    assert run.returncode == 2 and "GROUND_TRUTH=no: it is yes, or empty" in run.stderr
 
 
 def test_weights_replace_source_training(tmp_path):

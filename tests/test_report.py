@@ -121,9 +121,62 @@ def test_pseudo_labels_by_round_and_class(tmp_path):
     text, markdown, page, content = report(write_run(tmp_path, ROUNDS))
     assert row(text, "Pseudo-labels by round", "SISC coverage") == ["15.0", "20.0", "25.0", "30.0", "35.0", "40.0"]
     assert row(text, "Pseudo-labels by round", "SISC+PWL precision") == ["90.0", "88.0", "-", "-", "-", "-"]
-    assert "| bicycle | 0.79 | - | 0.0 | 1.05 | - | 0.0 |" in markdown  # 15 % / 19, 20 % / 19; no label: no precision
-    assert "measured on 8 validation images" in page
-    assert content["methods"][2]["rounds"][1]["quality_per_class"]["road"]["recall"] == pytest.approx(0.15)
+    assert row(text, "Pseudo-labels by round", "SISC portion") == ["15.0", "20.0", "25.0", "30.0", "35.0", "40.0"]
+    assert row(text, "Pseudo-labels by round", "SISC agreement") == ["-", "83.0", "86.0", "89.0", "92.0", "95.0"]
+    assert row(text, "Pseudo-labels by round", "SISC kept") == ["-", *["70.0"] * 5]
+    assert row(text, "Pseudo-labels by round", "SISC patch disagreement") == ["6.0", "5.0", "4.0", "3.0", "2.0", "1.0"]
+    assert "| SISC agreement | - | 83.0 |" in markdown and "<th scope=row>SISC agreement</th><td>-</td>" in page
+    road = content["methods"][2]["rounds"][1]["labels_per_class"]["road"]
+    assert road == {
+        "threshold": pytest.approx(0.94),
+        "coverage": pytest.approx(0.2 / 19),
+        "agreement": pytest.approx(0.83),
+        "kept": 0.7,
+        "patch_disagreement": pytest.approx(0.05),
+        "precision": pytest.approx(0.88),
+        "recall": pytest.approx(0.15),
+    }
+
+
+def test_pseudo_labels_by_class_in_the_last_two_rounds(tmp_path):
+    _, markdown, page, _ = report(write_run(tmp_path, ROUNDS))
+    sisc = markdown[markdown.index("## Pseudo-labels of SISC (percent)") :].split("\n## ")[0]
+    header = [f"{what} {r}" for r in (4, 5) for what in ("thr", "cov", "agree", "disagree", "prec", "rec")]
+    assert f"| class | {' | '.join(header)} |" in sisc
+    assert "| road | 79.00 | 1.84 | 92.0 | 2.0 | 82.0 | 30.0 | 74.00 | 2.11 | 95.0 | 1.0 | 80.0 | 35.0 |" in sisc
+    assert "| bicycle | 79.00 | 1.84 | 92.0 | 2.0 | - | 0.0 |" in sisc  # 35 % / 19; no label: no precision
+    assert "| all | - | 35.00 | 92.0 | 2.0 | 82.0 | - |" in sisc
+    # Two rounds in all: in round 0 there is nothing to agree with.
+    assert "| class | thr 0 | cov 0 | disagree 0 | prec 0 | rec 0 | thr 1 | cov 1 | agree 1 |" in markdown
+    assert "measured on 8 validation images" in page and "measured on 6 target images" in page
+
+
+def test_what_nobody_measured_is_not_shown(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0], "cbst": [38.0, 40.0]})
+    for path in run.glob("cbst/round-*/diagnosis.json"):
+        found = read_json(path)
+        for values in (found, *found["per_class"].values()):
+            values["patch_disagreement"] = None  # no patches
+        write_json(path, {**found, "patch_images": None, "ground_truth": None})
+    text, markdown, page, content = report(run)
+    assert row(text, "Pseudo-labels by round", "CBST agreement") == ["-", "83.0"]
+    for output in (text, markdown, page):
+        assert "recision" not in output and "isagree" not in output and "validation images, which" not in output
+    assert content["methods"][1]["rounds"][1]["precision"] is None
+    (run / "cbst/round-1/diagnosis.json").unlink()
+    assert row(report(run)[0], "Pseudo-labels by round", "CBST coverage") == ["15.0", "20.0"]
+    assert "| class | thr 0 | cov 0 | thr 1 | cov 1 |" in report(run)[1]
+
+
+def test_charts_of_the_diagnosis(tmp_path):
+    page = report(write_run(tmp_path, ROUNDS))[2]
+    for title, said in (
+        ("Agreement with the labels of the round before (%)", "SISC: 95.0 %"),
+        ("Patch votes against the label by round (%)", "SISC: 1.0 %"),
+        ("Threshold of each class in the last round (%)", "road, SISC: 74.0 %"),
+    ):
+        chart = page[page.index(f"<figcaption>{title}") :].split("</figure>")[0]
+        assert said in chart
 
 
 def test_collapsed_classes_are_noted(tmp_path):
@@ -172,7 +225,7 @@ def test_page_needs_nothing_else(tmp_path):
     ids = dataset.label(0)
     with Image.open(io.BytesIO(truth)) as image:
         assert (image.size, image.convert("RGB").tobytes()) == ((64, 40), class_set(19).palette[ids].tobytes())
-    assert parsed.text.count("bicycle") >= 3 and len([t for t, _ in parsed.tags if t == "svg"]) == 4
+    assert parsed.text.count("bicycle") >= 3 and len([t for t, _ in parsed.tags if t == "svg"]) == 7
 
 
 def test_the_spatial_prior_is_shown_once_where_methods_use_it(tmp_path):

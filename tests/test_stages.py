@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.io import savemat
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.runs import read_log
+from mlsl_mx.runs import read_json, read_log, write_json
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
@@ -85,7 +86,10 @@ def test_every_stage_leaves_its_files(finished):
         evaluation = json.loads((folder / "evaluation.json").read_text())
         assert set(evaluation) >= {"miou", "per_class", "classes", "images", "confusion"}
         assert evaluation["images"] == 2
-        assert json.loads((folder / "label_quality.json").read_text())["images"] == 1
+        diagnosis = json.loads((folder / "diagnosis.json").read_text())
+        assert diagnosis["coverage"] == selection["coverage"] and diagnosis["ground_truth"] is None
+        assert 0 <= diagnosis["patch_disagreement"] <= 1 and diagnosis["patch_images"] == 1
+        assert (diagnosis["agreement"] is None) == (diagnosis["kept"] is None) == (r == 0)
     report = (finished / "report" / "sisc-pwl.txt").read_text().strip().splitlines()
     assert "miniature: not comparable with the paper" in report[0]
     assert "miniature: not comparable with the paper" in report[-1]
@@ -108,6 +112,56 @@ def test_a_finished_stage_is_a_no_op(finished, world):
     new = read_log(finished / "log.jsonl")[len(log) :]  # nothing was trained, labelled or evaluated again
     assert [(e["stage"], e["event"]) for e in new] == [(name, event) for name in names for event in ("begin", "end")]
     assert {e["outcome"] for e in new[1::2]} == {"no-op"}
+
+
+def diagnosed(world: Path, run: Path, *words: str, **settings) -> dict:
+    assert stage(world, run, "diagnose", "--round", "1", *words, **settings) == 0
+    return json.loads((run / "sisc-pwl" / "round-1" / "diagnosis.json").read_text())
+
+
+def test_the_truth_is_read_only_where_it_is_asked_for(finished, world, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "sisc-pwl" / "round-1" / "diagnosis.json").unlink()
+    labels = world / "data" / "cityscapes" / "gtFine" / "val"
+    labels.rename(tmp_path / "val")  # there is nothing to open
+    try:
+        found = diagnosed(world, run)
+        assert "right on validation images" not in capsys.readouterr().out
+        line = refused(capsys, stage(world, run, "diagnose", "--round", "1", "--with-ground-truth"))
+        assert "gtFine_labelIds.png" in line
+    finally:
+        (tmp_path / "val").rename(labels)
+    truth = diagnosed(world, run, "--with-ground-truth")
+    assert "% of labels right on validation images" in capsys.readouterr().out
+    assert found["ground_truth"] is None and truth["ground_truth"]["images"] == 1
+    assert {**truth, "ground_truth": None} == found
+    assert diagnosed(world, run) == found  # once it is not asked for any more, it is not in the file either
+
+
+def test_a_diagnosis_is_made_anew_when_what_it_depends_on_changes(finished, world, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    path = run / "sisc-pwl" / "round-1" / "diagnosis.json"
+
+    def kept() -> bool:
+        write_json(path, {"made": "before"})
+        return diagnosed(world, run) == {"made": "before"}
+
+    assert kept()
+    for selection in ("round-1", "round-0"):
+        selection = run / "sisc-pwl" / selection / "pseudo_labels" / "selection.json"
+        write_json(selection, {**read_json(selection), "seconds": -1})
+        assert not kept() and kept()
+    assert diagnosed(world, run, **{"evaluation.diagnosed_images": 2})["patch_images"] == 2
+    assert not kept()
+
+
+def test_single_inference_has_no_patches_that_could_disagree(finished, world):
+    chain(world, finished, "cbst", rounds=2)
+    found = [read_json(finished / "cbst" / f"round-{r}" / "diagnosis.json") for r in (0, 1)]
+    assert [one["patch_disagreement"] for one in found] == [one["patch_images"] for one in found] == [None, None]
+    assert found[0]["agreement"] is None and 0 <= found[1]["agreement"] <= 1
 
 
 def test_saved_predictions_give_the_same_means(finished, world, capsys):

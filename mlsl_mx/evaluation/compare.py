@@ -211,7 +211,7 @@ def _rounds(entries: Sequence[MethodResults]) -> list[dict[str, Any]]:
     for same in zip(*(entry.evaluated for entry in entries)):
         values = {
             "coverage": [(one.selection or {}).get("coverage") for one in same],
-            "precision": [(one.quality or {}).get("precision") for one in same],
+            "precision": [one.ground_truth.get("precision") for one in same],
             "miou": [one.evaluation["miou"] for one in same],
         }
         rounds.append({"round": same[0].index, **{key: spread(found) for key, found in values.items()}})

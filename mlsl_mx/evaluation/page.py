@@ -111,13 +111,25 @@ def _charts(content: dict[str, Any]) -> Sequence[str]:
         ("mIoU by round (%)", ["start", *labels], "miou", 1, [start]),
         ("Pseudo-label coverage by round (%)", labels, "coverage", 100, []),
         ("Pseudo-label precision by round (%)", labels, "precision", 100, []),
+        ("Agreement with the labels of the round before (%)", labels, "agreement", 100, []),
+        ("Patch votes against the label by round (%)", labels, "patch_disagreement", 100, []),
     )
     for title, x_labels, what, factor, first in over_rounds:
         lines = {key: (m["title"], [*first, *_by_round(m, what, rounds, factor)]) for key, m in trained.items()}
         lines = {key: line for key, line in lines.items() if any(value is not None for value in line[1])}
         if lines:
             charts.append(line_chart(title, "%", x_labels, lines))
+    thresholds = {
+        key: _thresholds(m, content["classes"]) for key, m in trained.items() if m["rounds"][-1]["labels_per_class"]
+    }
+    if thresholds:
+        charts.append(dot_chart("Threshold of each class in the last round (%)", "%", content["classes"], thresholds))
     return charts
+
+
+def _thresholds(method: dict[str, Any], names: Sequence[str]) -> tuple[str, list]:
+    last = method["rounds"][-1]["labels_per_class"]
+    return method["title"], [100 * last[name]["threshold"] for name in names]
 
 
 def _by_round(method: dict[str, Any], what: str, rounds: Sequence[int], factor: float) -> list:

@@ -82,7 +82,7 @@ def terminal_text(content: dict[str, Any]) -> str:
 
 def markdown_text(content: dict[str, Any]) -> str:
     """All tables in Markdown."""
-    tables = [summary_table(content), class_table(content), round_table(content)]
+    tables = [summary_table(content), class_table(content), round_table(content), label_overview(content)]
     tables += [label_table(content, method) for method in content["methods"]]
     tables.append(paper_table(content))
     parts = [f"# {_headline(content)}", *(to_markdown(table) for table in tables if table)]
@@ -123,19 +123,35 @@ def _method_content(config: Config, method: MethodResults) -> dict[str, Any]:
 
 
 def _round_content(one: Round) -> dict[str, Any]:
-    evaluation, selection, quality = one.evaluation or {}, one.selection or {}, one.quality or {}
+    evaluation, selection, diagnosis = one.evaluation or {}, one.selection or {}, one.diagnosis or {}
     return {
         "round": one.index,
         "miou": evaluation.get("miou"),
         "mious": evaluation.get("mious"),
+        "portion": selection.get("portion"),
         "coverage": selection.get("coverage"),
-        "coverage_per_class": selection.get("coverage_per_class"),
         "predicted_share": selection.get("predicted_share"),
         "mined_first": selection.get("mined_first"),
         "mined": selection.get("mined"),
-        "precision": quality.get("precision"),
-        "quality_per_class": quality.get("per_class"),
-        "quality_images": quality.get("images"),
+        **{key: diagnosis.get(key) for key in ("agreement", "kept", "patch_disagreement", "patch_images")},
+        "precision": one.ground_truth.get("precision"),
+        "ground_truth_images": one.ground_truth.get("images"),
+        "labels_per_class": _labels_per_class(one),
+    }
+
+
+def _labels_per_class(one: Round) -> dict[str, dict[str, Any]]:
+    """name -> threshold, coverage, agreement, kept, patch_disagreement, precision, recall: those that are known."""
+    selection, known = one.selection or {"thresholds": {}}, (one.diagnosis or {}).get("per_class", {})
+    truth = one.ground_truth.get("per_class", {})
+    return {
+        name: {
+            "threshold": threshold,
+            "coverage": selection["coverage_per_class"][name],
+            **known.get(name, {}),
+            **{key: value for key, value in truth.get(name, {}).items() if key in ("precision", "recall")},
+        }
+        for name, threshold in selection["thresholds"].items()
     }
 
 

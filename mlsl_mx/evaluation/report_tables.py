@@ -10,6 +10,25 @@ from mlsl_mx.evaluation.tables import Table, difference, number, share
 
 Content = Dict[str, Any]
 
+# What is known of a round's pseudo-labels -> what it means.
+LABEL_SHARES = {
+    "portion": "Portion: share of pixels that is to pass the threshold, class by class (ST: of all classes together).",
+    "coverage": "Coverage: share of target pixels with a label.",
+    "agreement": "Agreement: of the pixels labelled in the round before and in this one, those with the same label.",
+    "kept": "Kept: of the pixels labelled in the round before, those that are still labelled.",
+    "patch_disagreement": "Patch disagreement: share of patch votes against the label, on some target images.",
+    "precision": "Precision: share of right labels, on validation images.",
+}
+# What is known of each class's -> its column, and what it means.
+LABEL_COLUMNS = {
+    "threshold": ("thr", "threshold"),
+    "coverage": ("cov", "share of all target pixels that carry the class's label"),
+    "agreement": ("agree", "of its labels in the round before, if labelled again, those that are the same"),
+    "patch_disagreement": ("disagree", "share of patch votes against its labels"),
+    "precision": ("prec", "precision"),
+    "recall": ("rec", "recall"),
+}
+
 
 def mean_name(classes: str) -> str:
     """What the paper calls the mean over that many classes: mIoU* is the one over 13."""
@@ -85,45 +104,61 @@ def round_table(content: Content) -> Table | None:
 
 
 def label_overview(content: Content) -> Table | None:
-    """Coverage and precision of the pseudo-labels by round, in percent; None if there are none."""
+    """What is known of the pseudo-labels by round, in percent; None if there are none."""
     methods = [m for m in _trained(content) if any(r["coverage"] is not None for r in m["rounds"])]
     if not methods:
         return None
     rounds = _round_indices(methods)
-    rows = []
+    rows, shown = [], set()
     for method in methods:
-        for what in ("coverage", "precision"):
+        for what in LABEL_SHARES:
             by_round = {r["round"]: r[what] for r in method["rounds"]}
             if any(value is not None for value in by_round.values()):
-                rows.append([f"{method['title']} {what}", *(share(by_round.get(r)) for r in rounds)])
-    notes = ("Coverage: share of target pixels with a label. Precision: share of right labels, on validation images.",)
+                name = f"{method['title']} {what.replace('_', ' ')}"
+                rows.append([name, *(share(by_round.get(r)) for r in rounds)])
+                shown.add(what)
+    notes = tuple(meaning for what, meaning in LABEL_SHARES.items() if what in shown)
     return Table("Pseudo-labels by round (percent)", ["round", *map(str, rounds)], rows, notes)
 
 
 def label_table(content: Content, method: dict[str, Any]) -> Table | None:
-    """Coverage, precision and recall of one method's pseudo-labels by class and round, in percent."""
-    rounds = [r for r in method["rounds"] if r["coverage_per_class"] or r["quality_per_class"]]
+    """One method's pseudo-labels by class in the last two rounds, in percent; columns without a value are left out."""
+    rounds = [r for r in method["rounds"] if r["labels_per_class"]][-2:]
     if not rounds:
         return None
-    header = ["class", *(f"{what} {r['round']}" for r in rounds for what in ("cov", "prec", "rec"))]
-    rows = [[name, *_label_cells(rounds, name)] for name in content["classes"]]
-    rows.append(["all", *(cell for r in rounds for cell in (share(r["coverage"], 2), share(r["precision"]), "-"))])
-    images = max(r["quality_images"] or 0 for r in rounds)
-    notes = (
-        "cov R: share of all target pixels that carry the class's label in round R; prec R, rec R: precision, recall.",
+    columns = [
+        (one, what)
+        for one in rounds
+        for what in LABEL_COLUMNS
+        if any(values.get(what) is not None for values in one["labels_per_class"].values())
+    ]
+    header = ["class", *(f"{LABEL_COLUMNS[what][0]} {one['round']}" for one, what in columns)]
+    rows = [
+        [name, *(_label_cell(one["labels_per_class"].get(name, {}), what) for one, what in columns)]
+        for name in content["classes"]
+    ]
+    rows.append(["all", *(_label_cell(one, what) for one, what in columns)])
+    return Table(
+        f"Pseudo-labels of {method['title']} (percent)",
+        header,
+        rows,
+        _label_notes(rounds, {what for _, what in columns}),
     )
-    if images:
-        notes += (f"Precision and recall were measured on {images} validation images, which are never trained on.",)
-    return Table(f"Pseudo-labels of {method['title']} (percent)", header, rows, notes)
 
 
-def _label_cells(rounds: Sequence[dict[str, Any]], name: str) -> list[str]:
-    cells = []
-    for one in rounds:
-        quality = (one["quality_per_class"] or {}).get(name, {})
-        coverage = (one["coverage_per_class"] or {}).get(name)
-        cells += [share(coverage, 2), share(quality.get("precision")), share(quality.get("recall"))]
-    return cells
+def _label_cell(values: dict[str, Any], what: str) -> str:
+    return share(values.get(what), 2 if what in ("threshold", "coverage") else 1)
+
+
+def _label_notes(rounds: Sequence[dict[str, Any]], shown: set[str]) -> tuple[str, ...]:
+    meanings = (f"{short}: {meaning}" for what, (short, meaning) in LABEL_COLUMNS.items() if what in shown)
+    notes = (f"The number in a column's name is the round. {'; '.join(meanings)}.",)
+    patches, truth = (max(r[key] or 0 for r in rounds) for key in ("patch_images", "ground_truth_images"))
+    if patches:
+        notes += (f"Patch disagreement was measured on {patches} target images.",)
+    if truth:
+        notes += (f"Precision and recall were measured on {truth} validation images, which are never trained on.",)
+    return notes
 
 
 def paper_table(content: Content) -> Table:

@@ -1,4 +1,4 @@
-"""What a run directory holds: every method's rounds with their evaluation, selection and pseudo-label quality."""
+"""What a run directory holds: every method's rounds with their evaluation, selection and diagnosis."""
 
 from __future__ import annotations
 
@@ -43,7 +43,12 @@ class Round:
     folder: Path
     evaluation: dict[str, Any] | None
     selection: dict[str, Any] | None
-    quality: dict[str, Any] | None
+    diagnosis: dict[str, Any] | None
+
+    @property
+    def ground_truth(self) -> dict[str, Any]:
+        """The part of the diagnosis that compares labels with the truth; empty unless it was asked for."""
+        return (self.diagnosis or {}).get("ground_truth") or {}
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,8 @@ def _read_round(folder: Path, index: int) -> Round:
         index,
         folder,
         _read(folder / "evaluation.json", "miou", "per_class"),
-        _read(folder / "pseudo_labels" / "selection.json", "coverage"),
-        _read(folder / "label_quality.json", "precision", "coverage"),
+        _read(folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"),
+        _read(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
     )
 
 

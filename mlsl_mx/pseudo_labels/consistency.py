@@ -1,0 +1,99 @@
+"""How consistent pseudo-labels are: with the round before, and among the patches of an image. No truth is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.config import PseudoLabels
+from mlsl_mx.data.transforms import normalise
+from mlsl_mx.progress import progress
+from mlsl_mx.pseudo_labels.inference import Network, sisc_inference
+
+
+def agreement(before, now) -> dict[str, Any]:
+    """How far a round's labels are those of the round before.
+
+    With b and n a pixel's label before and now, over the pixels of all images:
+
+        agreement = #(b = n, neither is ignore) / #(neither is ignore)
+        kept      = #(neither is ignore) / #(b is not ignore)
+
+    and the same for a class c over the pixels with b = c.
+
+    Args:
+        before, now: SceneDatasets of the same images in the same order, with pseudo-labels.
+
+    Returns: {all: {agreement, kept}, per_class: {name: {agreement, kept}}}, None where there is nothing to divide by.
+    Raises: InputError for a pseudo-label that is missing, damaged or of another size.
+    """
+    pairs = np.zeros((256, 256), np.int64)  # rows: before, columns: now
+    for index in progress(range(len(now)), "agreement", "image"):
+        pairs += joint_counts(before.label(index), now.label(index))
+    classes = now.classes.num_classes
+    labelled = pairs[:classes].sum(axis=1)
+    both = pairs[:classes, :classes].sum(axis=1)
+    same = np.diag(pairs)[:classes]
+    return {
+        "all": _stayed(same.sum(), both.sum(), labelled.sum()),
+        "per_class": {name: _stayed(same[c], both[c], labelled[c]) for c, name in enumerate(now.classes.names)},
+    }
+
+
+def patch_disagreement(net: Network, dataset, ctx: mx.Context, settings: PseudoLabels, seed: int) -> dict[str, Any]:
+    """How far the patches of an image contradict its labels: 0 if each patch on its own says what SISC says (Sec. 3.2).
+
+    With y the label of a pixel, V(y) the patches whose most probable class there is y, and K the patches that cover it:
+
+        disagreement = mean of 1 - V(y) / K
+
+    over the pixels that have a label (of class c) and at least one patch. Patches vote before any spatial prior, and
+    the image in one piece, from which the release starts, has no vote.
+
+    Args:
+        dataset: a SceneDataset with pseudo-labels.
+        settings: those of the labels; inference is "sisc".
+        seed: that of the labels' patch positions (`patch_seed`), so that the patches are the same.
+
+    Returns: {all: {patch_disagreement}, per_class: {name: {patch_disagreement}}, images}, None for a class without a
+        labelled pixel.
+    Raises: InputError as `agreement`; ValueError for an image smaller than the patch.
+    """
+    settings = replace(settings, votes=True, start="empty")
+    against, pixels = np.zeros(256), np.zeros(256, np.int64)  # by label
+    for index in progress(range(len(dataset)), "patch votes", "image"):
+        labels = dataset.label(index)
+        image = mx.nd.array(normalise(dataset.image(index)), ctx=ctx)
+        votes, counts = sisc_inference(net, image, settings, seed, dataset.names[index])
+        # Ignored pixels pick some class; they are counted under 255, which nobody reads.
+        in_favour = mx.nd.pick(votes, mx.nd.array(labels, ctx=ctx), axis=0)  # (H, W)
+        covered = counts.asnumpy() > 0
+        against += np.bincount(labels[covered], weights=1 - in_favour.asnumpy()[covered], minlength=256)
+        pixels += np.bincount(labels[covered], minlength=256)
+    classes = dataset.classes.num_classes
+    return {
+        "all": {"patch_disagreement": share_of(against[:classes].sum(), pixels[:classes].sum())},
+        "per_class": {
+            name: {"patch_disagreement": share_of(against[c], pixels[c])}
+            for c, name in enumerate(dataset.classes.names)
+        },
+        "images": len(dataset),
+    }
+
+
+def joint_counts(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(256, 256) int64: how many pixels have which id in `rows` and which in `columns`, two (H, W) uint8 label maps."""
+    both = rows.astype(np.int64).ravel() * 256 + columns.ravel()
+    return np.bincount(both, minlength=1 << 16).reshape(256, 256)
+
+
+def share_of(part: float, whole: float) -> float | None:
+    """part / whole; None if the whole is 0."""
+    return float(part / whole) if whole else None
+
+
+def _stayed(same: int, both: int, labelled: int) -> dict[str, float | None]:
+    return {"agreement": share_of(same, both), "kept": share_of(both, labelled)}
