@@ -149,7 +149,7 @@ def _add_result_commands(commands) -> None:
         "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
     )
     command.add_argument("--table", choices=sorted(PAPER_TABLES), help="compare the methods of that table of the paper")
-    command.add_argument("--out", type=Path, help="folder for comparison.md and comparison.json")
+    command.add_argument("--out", type=Path, help="folder for comparison.md, .html and .json")
 
     command = _add(commands, "export-onnx", _export_onnx, "write a trained network as ONNX, for use without MXNet")
     command.formatter_class, command.epilog = argparse.RawDescriptionHelpFormatter, EXPORT_EPILOG
@@ -284,16 +284,14 @@ def _evaluate(options):
 
 
 def _report(options):
-    if options.compare:
-        from mlsl_mx.evaluation.compare_tables import write_comparison
-
-        if options.out is None:
-            raise InputError("--compare needs --out FOLDER, for comparison.md and comparison.json")
-        return write_comparison(options.compare, options.out, options.table)
-    if options.experiment is None or options.run is None:
-        raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     from mlsl_mx import stages
 
+    if options.compare:
+        if options.out is None:
+            raise InputError("--compare needs --out FOLDER, for comparison.md, .html and .json")
+        return stages.compare(options.compare, options.out, options.table)
+    if options.experiment is None or options.run is None:
+        raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return stages.report(_job(options))
 
 

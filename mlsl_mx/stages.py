@@ -18,11 +18,13 @@ from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.statistics import source_class_sizes
 from mlsl_mx.errors import InputError
+from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.given_files import described, selection_settings
 from mlsl_mx.job import Job, find_list
+from mlsl_mx.kept_settings import keep_method_settings, keep_source_settings
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels import ClassSizes
@@ -34,7 +36,7 @@ from mlsl_mx.pseudo_labels.inference import patch_seed
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import begin_stage, environment, file_hash, keep_settings, read_json, write_bytes, write_json
+from mlsl_mx.runs import begin_stage, file_hash, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 
@@ -48,10 +50,10 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
         imagenet, weights: what `train_source` or `import_weights` starts from.
     """
     given = described(job.config, imagenet, weights)
-    _keep_source_settings(job, imagenet, weights)
+    keep_source_settings(job, imagenet, weights)
     rounds = job.config.self_training.rounds
     if rounds:
-        _keep_method_settings(job)
+        keep_method_settings(job)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in _datasets(job).items()]
     if rounds:
         lists.append(_disk_line(job, len(job.target())))
@@ -108,7 +110,7 @@ def train_source(job: Job, imagenet: Path | None) -> str:
         )
     if imagenet:
         check_trunk(imagenet, job.config.network.width)
-    _keep_source_settings(job, imagenet=imagenet)
+    keep_source_settings(job, imagenet=imagenet)
     with job.stage("train-source") as log:
         if (job.source_folder / "weights.params").exists():
             return _already(job.source_folder / "weights.params")
@@ -127,7 +129,7 @@ def train_source(job: Job, imagenet: Path | None) -> str:
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
     check_source_model(weights, job.config.classes, job.config.network.width)
-    _keep_source_settings(job, weights=weights)
+    keep_source_settings(job, weights=weights)
     with job.stage("import-weights") as log:
         if (job.source_folder / "weights.params").exists():
             return _already(job.source_folder / "weights.params")
@@ -274,33 +276,12 @@ def report(job: Job) -> str:
     return text
 
 
-def _keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
-    """Note what the source model comes from. Raises: InputError if there is one that came from something else."""
-    values, folder = to_dict(job.config), job.source_folder
-    del values["network"]["head_relu"]  # of the weak-label head, which a source model does not have
-    start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
-    shared = ("miniature", "classes", "source", "target", "network", "source_training")
-    lists = {"source": job.source().fingerprint, "val": job.validation().fingerprint}
-    settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
-    results = [folder / "weights.params", folder / ".checkpoint"]
-    _keep(folder, settings, any(path.exists() for path in results))
-
-
-def _keep_method_settings(job: Job) -> None:
-    """Note what the method's rounds come from. Raises: InputError if there are some that came from something else."""
-    values, folder = to_dict(job.config), job.method_folder
-    del values["self_training"]["rounds"]  # more rounds may follow
-    values["selection"] = selection_settings(job.config.selection)
-    values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
-    lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
-    _keep(folder, {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
-
-
-def _keep(folder: Path, settings: dict[str, Any], results: bool) -> None:
-    """Note the settings and, the first time, the environment. Raises: InputError as `keep_settings`."""
-    keep_settings(folder / "config.yaml", settings, results)
-    if not (folder / "environment.json").exists():
-        write_json(folder / "environment.json", environment())
+def compare(runs: Sequence[Path], out: Path, table: str | None) -> str:
+    """Several runs side by side, in `out`; and their model cards."""
+    text = write_comparison(runs, out, table)
+    for run in runs:
+        write_model_cards(run, find_list)
+    return text
 
 
 def _round(job: Job, round_index: int) -> Path:
@@ -310,7 +291,7 @@ def _round(job: Job, round_index: int) -> Path:
         raise InputError(
             f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS"
         )
-    _keep_method_settings(job)
+    keep_method_settings(job)
     return job.round_folder(round_index)
 
 

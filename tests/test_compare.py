@@ -70,6 +70,8 @@ def test_mean_spread_and_gains(tmp_path):
     assert last["precision"]["mean"] == pytest.approx(0.88)
     assert "| SISC | 1 | 20.0 ± 0.0 | 88.0 ± 0.0 | 44.0 ± 1.4 |" in markdown
     assert "| CBST | 42.0 ± 2.0 |" in markdown and "| train | - | 7.7 | - | - | 41.9 |" in markdown
+    page = (tmp_path / "out/comparison.html").read_text()
+    assert "SISC, seed 2: 45.0 %" in page and "road, SISC: 64.0 %" in page and "http" not in page
     assert "+7.0 ± 1.7" in text and "seed 2" in text
     assert "48.7" in next(line for line in text.splitlines() if line.startswith("SISC"))
 

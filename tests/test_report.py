@@ -16,8 +16,9 @@ from scene_files import write_cityscapes
 from mlsl_mx.config import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.charts import line_chart
+from mlsl_mx.evaluation.charts import Series, dot_chart, line_chart
 from mlsl_mx.evaluation.report import write_report
+from mlsl_mx.evaluation.results import METHODS
 from mlsl_mx.labels import class_set
 from mlsl_mx.runs import prior_path, read_json, write_json
 
@@ -254,13 +255,32 @@ def test_the_spatial_prior_is_shown_once_where_methods_use_it(tmp_path):
 
 
 def test_labels_of_lines_that_end_together_stay_apart_and_inside():
-    series = {f"m{i}": (f"M{i}", [90.0, 80.0 + i / 10, None]) for i in range(4)}
+    series = [Series(f"c{i}", f"M{i}", [90.0, 80.0 + i / 10, None]) for i in range(4)]
     chart = line_chart("Falling", "%", ["0", "1", "2"], series)
-    ends = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:var\(--m\d\)" class=name', chart))
+    ends = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:var\(--c\d\)" class=name', chart))
     height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', chart).group(1))
     assert len(ends) == 4 and 0 < ends[0] and ends[-1] < height
     assert all(below - above >= 14.9 for above, below in zip(ends, ends[1:]))
     assert "M3: 80.3 %" in chart
+
+
+def test_dots_lie_on_the_scale():
+    chart = dot_chart("mIoU", "%", ["a", "b"], [Series("c0", "seed 0", [15.0, 17.5])], span=(15.0, 17.5))
+    ticks = {float(text): float(x) for x, text in re.findall(r'<text x="([\d.]+)" y="14" class=axis>([\d.]+)<', chart)}
+    dots = [float(x) for x in re.findall(r'cx="([\d.]+)"', chart)]
+    assert dots == [pytest.approx(ticks[15.0]), pytest.approx(ticks[17.5])]
+    assert "b, seed 0: 17.5 %" in chart
+
+
+@pytest.mark.parametrize("count", [3, 19])
+def test_every_method_has_a_colour_of_the_page(tmp_path, count):
+    mious = {method: [30.0 + i] for i, method in enumerate([*METHODS, "mine", "also-mine"][:count])}
+    *_, page, _ = report(write_run(tmp_path, mious))
+    used = set(re.findall(r"var\(--([\w.-]+)\)", page))
+    assert used <= set(re.findall(r"--([\w.-]+):#", page))
+    assert (
+        page.count("road, ") == 2 * count - 1
+    )  # a dot of IoU for each method, of a threshold for all but the source's
 
 
 def test_without_a_data_set_the_predictions_are_shown(tmp_path):

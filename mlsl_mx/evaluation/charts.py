@@ -1,22 +1,24 @@
-"""Two plain charts as inline SVG. Colours are the CSS variables `--METHOD` of the page, so both themes fit."""
+"""Two plain charts as inline SVG. Colours are CSS variables of the page, so that both themes fit."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import Optional, Sequence
+from typing import NamedTuple, Sequence
 
 WIDTH = 430  # of the view box: the page scales the picture to the column
 
-Values = Sequence[Optional[float]]
+
+class Series(NamedTuple):
+    """The points of one line, or the dots of one colour."""
+
+    colour: str  # CSS variable, without its dashes
+    label: str
+    values: Sequence[float | None]  # None: no point
 
 
-def line_chart(title: str, unit: str, x_labels: Sequence[str], series: dict[str, tuple[str, Values]]) -> str:
-    """One line a method over the rounds.
-
-    Args:
-        series: key (names the colour variable) -> (label at the line's end, one value or None for each x label).
-    """
-    values = [v for _, line in series.values() for v in line if v is not None]
+def line_chart(title: str, unit: str, x_labels: Sequence[str], series: Sequence[Series]) -> str:
+    """One line a series, with a value for each x label and its name at its end."""
+    values = [value for line in series for value in line.values if value is not None]
     left, right, top, bottom, height = 34, 84, 12, 190, 222
     ticks = _ticks(min(values), max(values))
     step = (WIDTH - left - right) / max(1, len(x_labels) - 1)
@@ -28,36 +30,39 @@ def line_chart(title: str, unit: str, x_labels: Sequence[str], series: dict[str,
     for index, text in enumerate(x_labels):
         parts.append(f'<text x="{left + index * step:.1f}" y="{bottom + 18}" class=axis>{escape(text)}</text>')
     ends = []
-    for key, (label, line) in series.items():
+    for colour, label, line in series:
         points = [(left + i * step, y(v), v) for i, v in enumerate(line) if v is not None]
-        parts.append(_line(key, label, unit, points))
-        ends.append([points[-1][1] + 4, key, label, points[-1][0] + 9])
-    parts += [f'<text x="{x:.1f}" y="{y_:.1f}" style="fill:var(--{key})" class=name>{escape(label)}</text>'
-              for y_, key, label, x in _apart(ends, bottom + 4)]  # fmt: skip
+        parts.append(_line(colour, label, unit, points))
+        ends.append([points[-1][1] + 4, colour, label, points[-1][0] + 9])
+    parts += [f'<text x="{x:.1f}" y="{y_:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
+              for y_, colour, label, x in _apart(ends, bottom + 4)]  # fmt: skip
     return _figure(title, height, parts)
 
 
-def dot_chart(title: str, unit: str, rows: Sequence[str], series: dict[str, tuple[str, Values]]) -> str:
-    """One row a class, one dot a method, on a scale of 0 to 100."""
-    left, right, top, pitch = 98, 14, 26, 20
+def dot_chart(
+    title: str, unit: str, rows: Sequence[str], series: Sequence[Series], span: tuple[float, float] = (0, 100)
+) -> str:
+    """One row a class or method, one dot a series, on a scale that holds `span`."""
+    left, right, top, pitch = max(98, 7 * max(map(len, rows))), 14, 26, 20
     height = top + pitch * len(rows) + 8
+    ticks = _ticks(*span)
 
     def x(value: float) -> float:
-        return left + value / 100 * (WIDTH - left - right)
+        return left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDTH - left - right)
 
     parts = []
-    for tick in range(0, 101, 20):
-        parts.append(f'<line x1="{x(tick)}" x2="{x(tick)}" y1="{top - 6}" y2="{height - 4}" class=grid />')
-        parts.append(f'<text x="{x(tick)}" y="{top - 12}" class=axis>{tick}</text>')
+    for tick in ticks:
+        parts.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top - 6}" y2="{height - 4}" class=grid />')
+        parts.append(f'<text x="{x(tick):.1f}" y="{top - 12}" class=axis>{tick:g}</text>')
     for index, name in enumerate(rows):
         y = top + pitch * (index + 0.5)
         parts.append(f'<text x="{left - 8}" y="{y + 4}" class=row>{escape(name)}</text>')
-        dots = [(key, label, line[index]) for key, (label, line) in series.items() if line[index] is not None]
+        dots = [(colour, label, values[index]) for colour, label, values in series if values[index] is not None]
         if dots:
             ends = [x(value) for _, _, value in dots]
             parts.append(f'<line x1="{min(ends):.1f}" x2="{max(ends):.1f}" y1="{y}" y2="{y}" class=span />')
-        parts += [_dot(x(value), y, key, f"{name}, {label}: {value:.1f} {unit}") for key, label, value in dots]
-    return _figure(title, height, parts, legend={key: label for key, (label, _) in series.items()})
+        parts += [_dot(x(value), y, colour, f"{name}, {label}: {value:.1f} {unit}") for colour, label, value in dots]
+    return _figure(title, height, parts, legend=series)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -86,21 +91,19 @@ def _tick_line(left: float, right: float, y: float, text: str) -> str:
     )
 
 
-def _line(key: str, label: str, unit: str, points: Sequence[tuple[float, float, float]]) -> str:
+def _line(colour: str, label: str, unit: str, points: Sequence[tuple[float, float, float]]) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
-    dots = "".join(_dot(x, y, key, f"{label}: {value:.1f} {unit}") for x, y, value in points)
-    return f'<polyline points="{path}" style="stroke:var(--{key})" class=line />{dots}'
+    dots = "".join(_dot(x, y, colour, f"{label}: {value:.1f} {unit}") for x, y, value in points)
+    return f'<polyline points="{path}" style="stroke:var(--{colour})" class=line />{dots}'
 
 
-def _dot(x: float, y: float, key: str, text: str) -> str:
+def _dot(x: float, y: float, colour: str, text: str) -> str:
     title = f"<title>{escape(text)}</title>"
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" style="fill:var(--{key})" class=dot>{title}</circle>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" style="fill:var(--{colour})" class=dot>{title}</circle>'
 
 
-def _figure(title: str, height: float, parts: Sequence[str], legend: dict[str, str] | None = None) -> str:
-    keys = "".join(
-        f'<span><i style="background:var(--{key})"></i>{escape(label)}</span>' for key, label in (legend or {}).items()
-    )
+def _figure(title: str, height: float, parts: Sequence[str], legend: Sequence[Series] = ()) -> str:
+    keys = "".join(f'<span><i style="background:var(--{one.colour})"></i>{escape(one.label)}</span>' for one in legend)
     return (
         f"<figure class=chart><figcaption>{escape(title)}</figcaption>"
         + (f"<div class=legend>{keys}</div>" if keys else "")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, Sequence
 
 from mlsl_mx.evaluation.compare import GAIN_CLASSES, PAPER_TABLES, comparison
+from mlsl_mx.evaluation.compare_page import comparison_page
 from mlsl_mx.evaluation.published import published_table
 from mlsl_mx.evaluation.report_tables import mean_name
 from mlsl_mx.evaluation.tables import MINIATURE, Table, number, to_markdown, to_text
@@ -15,7 +16,7 @@ Content = Dict[str, Any]
 
 
 def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) -> str:
-    """Write `out/comparison.json` and `out/comparison.md`.
+    """Write `out/comparison.json`, `out/comparison.md` and the self-contained `out/comparison.html`.
 
     Args:
         runs, table: as `comparison`.
@@ -31,6 +32,7 @@ def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) 
     markdown = [*warning, f"# {_headline(content)}", *map(to_markdown, tables), *warning]
     write_json(Path(out) / "comparison.json", content)
     write_bytes(Path(out) / "comparison.md", ("\n\n".join(markdown) + "\n").encode())
+    write_bytes(Path(out) / "comparison.html", comparison_page(content, _headline(content), tables).encode())
     return "\n\n".join([*warning, _headline(content), *map(to_text, tables), *warning])
 
 

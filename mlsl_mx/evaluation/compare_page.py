@@ -1,0 +1,42 @@
+"""A comparison of runs as one self-contained HTML page: charts of every seed and class, then the tables."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, Sequence
+
+from mlsl_mx.evaluation.charts import Series, dot_chart
+from mlsl_mx.evaluation.document import colour, document, method_colour
+from mlsl_mx.evaluation.tables import MINIATURE, Table, to_html
+
+
+def comparison_page(content: dict[str, Any], headline: str, tables: Sequence[Table]) -> str:
+    """The whole document. `content` is that of comparison.json."""
+    banner = f"<p class=banner>{MINIATURE}</p>" if content["miniature"] else ""
+    charts = "".join([_seed_chart(content), _class_chart(content)])
+    return document(
+        headline,
+        [f"{banner}<h1>{escape(headline)}</h1>", f"<div class=charts>{charts}</div>", *map(to_html, tables), banner],
+    )
+
+
+def _seed_chart(content: dict[str, Any]) -> str:
+    """One row a method, one dot a run: how far seeds lie apart shows what a difference of means is worth."""
+    rows = content["rows"]
+    values = [value for row in rows for value in row["miou_by_run"].values() if value is not None]
+    series = [
+        Series(colour(index), run if seed is None else f"seed {seed}", [row["miou_by_run"][run] for row in rows])
+        for index, (run, seed) in enumerate(content["runs"].items())
+    ]
+    title = f"mIoU over all {len(content['classes'])} classes, every run (%)"
+    return dot_chart(title, "%", [row["title"] for row in rows], series, (min(values), max(values)))
+
+
+def _class_chart(content: dict[str, Any]) -> str:
+    """One row a class, one dot a method: its mean over the runs."""
+    names = content["classes"]
+    series = [
+        Series(method_colour(row["method"]), row["title"], [row["per_class"][name]["mean"] for name in names])
+        for row in content["rows"]
+    ]
+    return dot_chart("IoU of each class, mean over the runs (%)", "%", names, series)
