@@ -106,6 +106,7 @@ def test_table_4_has_the_papers_numbers(tmp_path):
         "source-only": 35.4, "sisc-pwl": 49.0, "lambda-0.1": 46.0, "lambda-0.05": 48.1, "lambda-0.001": 48.24,
         "eta-0.0": 45.5, "eta-0.1": 46.0, "eta-0.025": 47.33,
     }  # fmt: skip
+    assert re.search(r"^SISC\+PWL, lambda 0.001 .* 48\.24 ", text, re.M)
     assert "mIoU minus that of SISC+PWL" in text and "(paper only)" not in text
 
 

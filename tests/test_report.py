@@ -278,9 +278,8 @@ def test_every_method_has_a_colour_of_the_page(tmp_path, count):
     *_, page, _ = report(write_run(tmp_path, mious))
     used = set(re.findall(r"var\(--([\w.-]+)\)", page))
     assert used <= set(re.findall(r"--([\w.-]+):#", page))
-    assert (
-        page.count("road, ") == 2 * count - 1
-    )  # a dot of IoU for each method, of a threshold for all but the source's
+    # A dot of IoU for each method, and one of a threshold for all but the source model.
+    assert page.count("<title>road, ") == 2 * count - 1
 
 
 def test_without_a_data_set_the_predictions_are_shown(tmp_path):

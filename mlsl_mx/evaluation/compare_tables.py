@@ -54,7 +54,12 @@ def summary_table(content: Content, table: str | None = None) -> Table:
 
 
 def _cells(ours: str, paper: float | None, with_paper: bool) -> list[str]:
-    return [ours, number(paper)] if with_paper else [ours]
+    return [ours, _printed(paper)] if with_paper else [ours]
+
+
+def _printed(value: float | None) -> str:
+    """With the digits that the paper prints: two in some cells of Tables 2 and 4, else one."""
+    return number(value, 1 if value is None or value == round(value, 1) else 2)
 
 
 def _other_rows(content: Content, table: str | None) -> list[tuple[str, dict[int, float | None]]]:
@@ -103,13 +108,14 @@ def difference_table(content: Content) -> Table | None:
 
 def round_table(content: Content) -> Table:
     """Means over the runs, round by round: the labels that a round was trained on, and what came of it."""
-    rows = []
-    for row in content["rows"]:
-        for one in row["rounds"]:
-            shares = [_cell(_in_percent(one[key])) for key in ("coverage", "precision")]
-            rows.append([row["title"], str(one["round"]), *shares, _cell(one["miou"])])
-    header = ["method", "round", "pixels labelled, %", "labels right on val, %", "mIoU"]
-    return Table("Round by round", header, rows)
+    shown = {"coverage": "pixels labelled, %", "precision": "labels right on val, %"}
+    rounds = [(row["title"], one) for row in content["rows"] for one in row["rounds"]]
+    shown = {key: name for key, name in shown.items() if any(one[key]["n"] for _, one in rounds)}
+    rows = [
+        [title, str(one["round"]), *(_cell(_in_percent(one[key])) for key in shown), _cell(one["miou"])]
+        for title, one in rounds
+    ]
+    return Table("Round by round", ["method", "round", *shown.values(), "mIoU"], rows)
 
 
 def class_table(content: Content) -> Table:
