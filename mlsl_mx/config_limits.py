@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterator
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.runs import flat
 
 CHOICES = {
     "classes": (19, 16),
@@ -63,22 +63,22 @@ LIMITS = {
 
 def check_values(config) -> None:
     """Raises: InputError for a value that no stage can use, naming its key and the limit."""
-    flat = dict(_flatten(dataclasses.asdict(config), ""))
+    settings = dict(flat(dataclasses.asdict(config)))
     for name, choices in CHOICES.items():
-        if flat[name] not in choices:
-            raise InputError(f"{name} is {flat[name]!r}: use one of {', '.join(map(str, choices))}")
+        if settings[name] not in choices:
+            raise InputError(f"{name} is {settings[name]!r}: use one of {', '.join(map(str, choices))}")
     for name, (low, high) in LIMITS.items():
-        values = flat[name] if isinstance(flat[name], tuple) else [flat[name]]
+        values = settings[name] if isinstance(settings[name], tuple) else [settings[name]]
         for value in values:
             if (low is not None and value < low) or (high is not None and value > high):
                 span = f"at least {low}" if high is None else f"between {low} and {high}"
                 raise InputError(f"{name} is {value}: it must be {span}")
     for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
-        if flat[name] % 8:
-            raise InputError(f"{name} is {flat[name]}: it must be a multiple of 8, the network's stride")
+        if settings[name] % 8:
+            raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")
     for name in ("source_training.crops.scale", "self_training.crops.scale"):
-        if flat[name][0] > flat[name][1]:
-            raise InputError(f"{name} is {flat[name]}: the first must not exceed the second")
+        if settings[name][0] > settings[name][1]:
+            raise InputError(f"{name} is {settings[name]}: the first must not exceed the second")
     prior_file = config.selection.prior_file
     if prior_file and not prior_file.endswith((".mat", ".npz")):
         raise InputError(f"selection.prior_file is {prior_file!r}: it must be a .mat or an .npz file")
@@ -93,11 +93,3 @@ def check_values(config) -> None:
             f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.classes}: "
             "use weak_labels.sizes=source"
         )
-
-
-def _flatten(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
