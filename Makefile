@@ -200,7 +200,8 @@ TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
 ABLATIONS := sisc patches-25 patches-100 patch-256 votes
-RESULTS ?= $(if $(REAL),runs/full,experiments/results/miniature)
+# The committed ones were written with RESULTS=experiments/results/miniature.
+RESULTS ?= runs/$(KIND)
 # On CPUs one chain of one thread a core, faster than all threads for one chain; a GPU takes one chain.
 CHAINS := $(if $(filter gpu%,$(CTX)),1,$(shell nproc 2>/dev/null || echo 2))
 THREADS := $(if $(filter gpu%,$(CTX)),,OMP_NUM_THREADS=1)
