@@ -94,7 +94,7 @@ define CHAIN
 D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
 STAGE_$(1) = --experiment $$(EXPERIMENTS)/$(1).yaml --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
-             --ctx "$$(CTX)"$$(if $$(ROUNDS), --rounds $$(ROUNDS))$$(foreach s,$$(SET), --set '$$(s)')
+             --ctx "$$(CTX)"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(foreach s,$$(SET), --set '$$(s)')
 
 .PHONY: $(1) begin-$(1) evaluated-$(1) diagnosed-$(1)
 $(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
@@ -143,7 +143,9 @@ endef
 # Only what is asked for: with RUN both would write to one directory.
 ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diagnosed-%,%,$(MAKECMDGOALS))))
 $(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
-$(if $(and $(RUN),$(filter table% ablations,$(MAKECMDGOALS))),$(error RUN=$(RUN): the tables have a run directory for each seed))
+# The tables run every method, for each seed in a folder of its own in RUN.
+TABLES_ASKED := $(filter table% ablations,$(MAKECMDGOALS))
+$(if $(and $(TABLES_ASKED),$(filter command,$(origin METHOD))),$(error METHOD=$(METHOD): make $(TABLES_ASKED) runs all of its methods))
 $(foreach e,$(or $(ASKED),gta2city synthia2city),$(eval $(call CHAIN,$(e))))
 
 .PHONY: announce
@@ -170,6 +172,7 @@ help:
 	@echo "                lambda-0.1, ...: the files of experiments/methods, released and ablations"
 	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
 	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; fed back to nothing"
+	@echo "CHAINS=$(CHAINS)  chains of stages that the tables run at a time, each with one thread if there are several;  SEEDS=$(SEEDS)"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
@@ -201,36 +204,34 @@ TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
 ABLATIONS := sisc patches-25 patches-100 patch-256 votes
 # The committed ones were written with RESULTS=experiments/results/miniature.
-RESULTS ?= runs/$(KIND)
-# On CPUs one chain of one thread a core, faster than all threads for one chain; a GPU takes one chain.
-CHAINS := $(if $(filter gpu%,$(CTX)),1,$(shell nproc 2>/dev/null || echo 2))
-THREADS := $(if $(filter gpu%,$(CTX)),,OMP_NUM_THREADS=1)
+RESULTS ?= $(RUNS_IN)
+# On CPUs one chain of one thread a core, faster than all threads for one chain; real data and GPUs take one chain.
+CHAINS ?= $(if $(REAL)$(filter gpu%,$(CTX)),1,$(shell nproc 2>/dev/null || echo 2))
+THREADS := $(if $(filter 1,$(CHAINS)),,OMP_NUM_THREADS=1)
+RUNS_IN := $(or $(RUN),runs/$(KIND))
 
-# $(call RUNS,evaluated-gta2city,methods): those chains for every seed. Source models first, then method by method, so that
-# what methods share (source model, labels of round 0) is there when the next one needs it.
-define RUNS
-printf '%s\n' $(SEEDS) | $(THREADS) xargs -P $(CHAINS) -I{} $(MAKE) -s $(1) METHOD=source-only SEED={}
-printf '%s\n' $(foreach m,$(2),$(foreach s,$(SEEDS),"$(m) $(s)")) | $(THREADS) xargs -P $(CHAINS) -L 1 bash -c \
-	'$(MAKE) -s $(1) METHOD=$$0 SEED=$$1 || exit 255'
+# $(call TABLE,table1,evaluated-,gta2city,methods): those chains for every seed, then the table. Method by method, so that
+# the source model and the labels of round 0 that methods share are there, as a rule, when the next method needs them.
+define TABLE
+printf '%s\n' $(foreach m,$(4),$(foreach s,$(SEEDS),"$(m) $(s)")) | $(THREADS) xargs -P $(CHAINS) -L 1 bash -c \
+	'$(MAKE) -s $(2)$(3) METHOD=$$0 SEED=$$1 RUN="$(RUNS_IN)/$(3)-seed$$1" || exit 255'
+$(MLSL) report --compare $(foreach s,$(SEEDS),"$(RUNS_IN)/$(3)-seed$(s)") --table $(1) --out "$(RESULTS)/$(1)"
 endef
-# $(call COMPARED,table1,gta2city)
-COMPARED = $(MLSL) report --compare $(foreach s,$(SEEDS),runs/$(KIND)/$(2)-seed$(s)) --table $(1) --out $(RESULTS)/$(1)
 
 .PHONY: table1 table2 table3 table4 ablations
 table1 table2 table4 ablations: $(DATA_READY) | announce $(INSTALLED)
 table1:
-	$(call RUNS,diagnosed-gta2city,$(TABLE1))
-	$(call COMPARED,table1,gta2city)
+	$(call TABLE,$@,diagnosed-,gta2city,$(TABLE1))
 table2:
-	$(call RUNS,diagnosed-synthia2city,$(TABLE2))
-	$(call COMPARED,table2,synthia2city)
+	$(call TABLE,$@,diagnosed-,synthia2city,$(TABLE2))
 table3: table1 table2
 table4:
-	$(call RUNS,evaluated-gta2city,$(TABLE4))
-	$(call COMPARED,table4,gta2city)
+	$(call TABLE,$@,evaluated-,gta2city,$(TABLE4))
 ablations:
-	$(call RUNS,diagnosed-gta2city,$(ABLATIONS))
-	$(call COMPARED,ablations,gta2city)
+	$(call TABLE,$@,diagnosed-,gta2city,$(ABLATIONS))
+ifneq ($(TABLES_ASKED),)
+.NOTPARALLEL:
+endif
 
 # The miniature's stand-in for ImageNet weights, as committed; half an hour on 2 cores.
 PRETRAINING := runs/miniature/pretraining

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ContextManager, Sequence
+from typing import Iterator, Sequence
 
 import mxnet as mx
 
@@ -16,7 +17,7 @@ from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
-from mlsl_mx.runs import RunLog, file_hash
+from mlsl_mx.runs import RunLog, file_hash, locked
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,17 @@ class Job:
         """Reader processes: none where the network itself needs the cores."""
         return 0 if self.ctx.device_type == "cpu" else min(8, os.cpu_count() or 1)
 
-    def stage(self, name: str, round_index: int | None = None) -> ContextManager[RunLog]:
+    @contextmanager
+    def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:
         """A block that is a stage's work on a round, or (None) on the source model: the run's log gets its begin, its
-        end with the seconds and outcome (see `RunLog.timed`), and what the block itself writes."""
+        end with the seconds and outcome (see `RunLog.timed`), and what the block itself writes. One process at a time
+        works on a round or the source model, which the methods of a run share."""
         method = "source-only" if round_index is None else self.config.method
+        place = method if round_index is None else f"{method}-round-{round_index}"
         log = RunLog(self.run / "log.jsonl", name, method=method, round=round_index)
-        return log.timed(experiment=self.config.name, ctx=str(self.ctx), gpu=gpu_model(self.ctx))
+        where = {"experiment": self.config.name, "ctx": str(self.ctx), "gpu": gpu_model(self.ctx)}
+        with locked(self.run / ".locks" / place), log.timed(**where):
+            yield log
 
     def source(self) -> SceneDataset:
         """The source images with their labels."""

@@ -1,6 +1,7 @@
 """The run directory: whole files or none, the resolved settings, the environment, and a JSON-lines log.
 
 RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
+RUN/source/model_card.json, .md           and those of each method beside its config.yaml
 RUN/source/spatial_prior-KEY.npz, .png    for the methods that use it
 RUN/METHOD/             config.yaml, model_card.md, ...
 RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, diagnosis.json, ...
@@ -11,6 +12,7 @@ RUN/log.jsonl           what every stage did
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -153,6 +155,7 @@ def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -
     """
     if Path(record).exists() and read_json(record) == inputs:
         return
+    Path(record).unlink(missing_ok=True)  # first: it must never stand beside outputs that are half removed
     for output in map(Path, outputs):
         if output.is_dir():
             shutil.rmtree(output)
@@ -210,6 +213,28 @@ def prior_path(run: Path, key: str) -> Path:
     return run / "source" / f"spatial_prior-{key}.npz"
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A block that one process at a time enters; others wait for it. A crash leaves nothing locked.
+
+    Raises: InputError if the lock file cannot be written or locked.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path, "w")
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another RUN") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path}: another process is at this stage: waiting for it", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as problem:
+            raise InputError(f"{path}: cannot be locked ({problem.strerror}): choose a RUN on another disk") from None
+        yield
+
+
 class RunLog:
     """One JSON object a line, each with the time of day and the stage, appended and flushed at once.
 
@@ -232,12 +257,13 @@ class RunLog:
 
     @contextmanager
     def timed(self, **where: Any) -> Iterator[RunLog]:
-        """Write `begin` with `where` and the command line, and at the end of the block `end` with its seconds.
+        """Write `begin` with `where`, threads, code revision and command line; at the block's end `end` with its seconds.
 
         The outcome is "worked" if the block wrote any event, as whatever does work does, "no-op" if it wrote none, and
         "unfinished" if an exception left it.
         """
-        self.write("begin", **where, threads=os.environ.get("OMP_NUM_THREADS"), command=shlex.join(sys.argv[1:]))
+        process = {"threads": os.environ.get("OMP_NUM_THREADS"), "revision": _revision()}
+        self.write("begin", **where, **process, command=shlex.join(sys.argv[1:]))
         begun, started, outcome = self.events, time.monotonic(), "unfinished"
         try:
             yield self

@@ -1,21 +1,26 @@
 """The Makefile's plan, without running it."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from mlsl_mx.config import load_config
+from mlsl_mx.evaluation.compare import PAPER_TABLES
 from mlsl_mx.runs import write_json
 
 ROOT = Path(__file__).parents[1]
 
 
 def plan(*arguments: str) -> subprocess.CompletedProcess:
-    # Not as a part of the `make test` that runs these tests.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    return subprocess.run(["make", "-n", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+    return subprocess.run(["make", "-n", *arguments], cwd=ROOT, env=outside_make(), capture_output=True, text=True)
+
+
+def outside_make() -> dict:
+    """The environment, but not as a part of the `make test` that runs these tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 
 def stages(output: str):
@@ -109,12 +114,46 @@ def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
     assert "--experiment experiments/miniature/gta2city.yaml --method released-sisc" in miniature
 
 
-def test_tables_run_every_method_for_every_seed(tmp_path):
-    lines = plan("table4", "SEEDS=0 7", f"MINIATURE={tmp_path}/data").stdout.splitlines()
-    chains = [line for line in lines if "xargs" in line]
-    assert "source-only" in chains[0] and chains[0].startswith("printf '%s\\n' 0 7 |")
-    assert '"sisc-pwl 0" "sisc-pwl 7" "lambda-0.1 0"' in chains[1]
-    assert "--compare runs/miniature/gta2city-seed0 runs/miniature/gta2city-seed7 --table table4" in lines[-1]
+@pytest.fixture
+def stub(tmp_path):
+    """A checkout whose `mlsl` notes its arguments and does nothing else. Returns: a function from make's to mlsl's."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("setup.py", "constraints.txt", ".venv/bin/mlsl", ".venv/installed"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".venv/bin/mlsl").write_text('#!/bin/sh\necho "$@" >> calls\n')
+    (tmp_path / ".venv/bin/mlsl").chmod(0o755)
+
+    def calls(*arguments):
+        run = subprocess.run(["make", *arguments], cwd=tmp_path, env=outside_make(), capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return (tmp_path / "calls").read_text().splitlines()
+
+    return calls
+
+
+def test_tables_run_every_method_for_every_seed(stub):
+    given = ("SEEDS=0 7", "ROUNDS=1", "SET=a=1 b=2", "CHAINS=1", "RUN=out")
+    *calls, compared = stub("table4", *given)
+    trained = [call for call in calls if call.startswith("self-train")]
+    folders = [f"--method {m} --run out/gta2city-seed{s}" for m in PAPER_TABLES["table4"].methods for s in (0, 7)]
+    assert all(sum(folder + " " in call for call in trained) == ("source-only" not in folder) for folder in folders)
+    assert all(call.endswith("--ctx cpu --rounds 1 --set a=1 --set b=2") for call in trained)
+    assert not [call for call in calls if call.startswith("diagnose")]
+    assert compared == "report --compare out/gta2city-seed0 out/gta2city-seed7 --table table4 --out out/table4"
+
+
+def test_table_2_is_about_synthia_and_diagnoses(stub):
+    calls = stub("table2", "SEEDS=3", "ROUNDS=1", "CHAINS=1", "GROUND_TRUTH=")
+    diagnosed = [call for call in calls if call.startswith("diagnose")]
+    assert len(diagnosed) == len(PAPER_TABLES["table2"].methods) - 1
+    assert all("miniature/synthia2city.yaml" in call and "with-ground-truth" not in call for call in diagnosed)
+    assert "runs/miniature/synthia2city-seed3 --table table2 --out runs/miniature/table2" in calls[-1]
+
+
+def test_tables_take_no_method():
+    run = plan("table1", "METHOD=st")
+    assert run.returncode == 2 and "METHOD=st: make table1 runs all of its methods" in run.stderr
 
 
 def test_a_wrong_path_is_an_error_and_never_the_miniature(tmp_path):

@@ -41,7 +41,7 @@ def write_log(run, *parts):
     for method, stage, index, seconds, outcome in parts:
         about = {"stage": stage, "method": method, "round": index}
         where = {"experiment": "made-up", "ctx": "cpu(0)", "gpu": None, "threads": "2", "command": f"{stage} -- 'a b'"}
-        lines.append({**about, "event": "begin", **where})
+        lines.append({**about, "event": "begin", **where, "revision": f"rev-{method}"})
         if seconds is not None:
             lines.append({**about, "event": "end", "outcome": outcome, "seconds": seconds})
     run.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def test_stages_device_and_commands(tmp_path):
         "threads": None,
     }
     assert card["commands"] == ["begin", *(f"{s} -- 'a b'" for s in ("train-source", "pseudo-label", "self-train"))]
-    assert card["code"] == {"version": "9.9", "revision": None}
+    assert card["code"] == {"version": "9.9", "revision": None, "revisions": ["rev-source-only", "rev-sisc"]}
     assert "| pseudo-label | sisc | 0 | 62.0 | 1 | cpu(0) | 2 | yes |" in text
     assert "| self-train | sisc | 0 | not recorded | 1 | cpu(0) | 2 | no |" in text
     assert "self-train of round 0: 1 of the starts noted no end" in text

@@ -2,6 +2,8 @@
 
 import json
 import platform
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -14,6 +16,7 @@ from mlsl_mx.runs import (
     environment,
     file_hash,
     keep_settings,
+    locked,
     read_json,
     read_log,
     sha256,
@@ -127,3 +130,25 @@ def test_cpu_model_is_what_linux_calls_it(tmp_path):
     cpuinfo.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Abacus (R) 9 @ 1 Hz\nmodel name\t: Other\n")
     assert cpu_model(cpuinfo) == "Abacus (R) 9 @ 1 Hz"
     assert cpu_model(tmp_path / "none") == (platform.processor() or None)
+
+
+def test_one_process_at_a_time(tmp_path):
+    lock, out = tmp_path / ".locks" / "source-only", tmp_path / "out"
+    code = f"""
+from pathlib import Path
+from mlsl_mx.runs import locked
+with locked(Path({str(lock)!r})):
+    Path({str(out)!r}).touch()
+"""
+    with locked(lock):
+        other = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        assert "another process is at this stage" in other.stderr.readline()
+        assert not out.exists()
+    assert other.wait(timeout=60) == 0 and out.exists()
+
+
+def test_a_crash_leaves_nothing_locked(tmp_path):
+    with pytest.raises(RuntimeError), locked(tmp_path / "lock"):
+        raise RuntimeError
+    with locked(tmp_path / "lock"):
+        pass

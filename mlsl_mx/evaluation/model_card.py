@@ -16,7 +16,7 @@ start_weights       kind ("imagenet", "imported" or "none"), file, sha256_first_
 weights             source, rounds, each {round (null: source model), file (in the run directory), sha256}
 stages              [StageTime], the source model's first
 device              ctx, gpu (lists over the stages), cpu, cpus, machine, threads
-code                version, revision
+code                version, revision (of the first start), revisions (list over the stages)
 versions            python, mxnet, numpy, opencv, gluoncv
 commands            [arguments of mlsl]
 settings            the content of config.yaml
@@ -95,7 +95,11 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
         "weights": weights,
         "stages": [asdict(time) for time in _source_first(stages)] or None,
         "device": _device(environment, stages),
-        "code": {"version": environment.get("mlsl_mx"), "revision": environment.get("revision")},
+        "code": {
+            "version": environment.get("mlsl_mx"),
+            "revision": environment.get("revision"),
+            "revisions": _distinct(time.revision for time in stages) or None,
+        },
         "versions": {key: environment.get(key) for key in ("python", "mxnet", "numpy", "opencv", "gluoncv")},
         "commands": _distinct([environment.get("command"), *(time.command for time in _source_first(stages))]) or None,
         "settings": settings or None,

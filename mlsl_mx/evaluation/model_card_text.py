@@ -145,7 +145,7 @@ def _environment_table(card: Card) -> Table:
     on_cpu = device["ctx"] is not None and not any(ctx.startswith("gpu") for ctx in device["ctx"])
     values = {
         "mlsl_mx": card["code"]["version"],
-        "revision": card["code"]["revision"],
+        "revision": card["code"]["revisions"] or card["code"]["revision"],
         **card["versions"],
         "device": device["ctx"],
         "GPU": "-" if on_cpu else device["gpu"],

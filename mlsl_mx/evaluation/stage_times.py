@@ -26,6 +26,7 @@ class StageTime:
     threads: str | None
     experiment: str | None
     command: str | None
+    revision: str | None
 
 
 def stage_times(events: Sequence[Event]) -> tuple[StageTime, ...]:
@@ -73,5 +74,5 @@ def _summed(key: tuple, parts: Sequence[Part], finished: bool) -> StageTime:
         parts=len(parts),
         lost=len(parts) - len(seconds),
         finished=finished,
-        **{key: last.get(key) for key in ("taken_over", "ctx", "gpu", "threads", "experiment", "command")},
+        **{key: last.get(key) for key in ("taken_over", "ctx", "gpu", "threads", "experiment", "command", "revision")},
     )

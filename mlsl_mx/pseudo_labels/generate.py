@@ -99,7 +99,11 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
             copy = folder.with_name(".pseudo_labels.copy")  # takes its name when it is whole
             for old in (copy, folder):
                 shutil.rmtree(old, ignore_errors=True)
-            shutil.copytree(made, copy)
+            try:
+                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"))
+            except OSError:  # the other method is making them anew: then this one makes its own
+                shutil.rmtree(copy, ignore_errors=True)
+                return
             copy.replace(folder)
             log.write("taken_over", labels=str(made.relative_to(run)))
             return
