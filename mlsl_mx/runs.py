@@ -257,7 +257,7 @@ class RunLog:
 
     @contextmanager
     def timed(self, **where: Any) -> Iterator[RunLog]:
-        """Write `begin` with `where`, threads, code revision and command line; at the block's end `end` with its seconds.
+        """Write `begin` with `where`, threads, code revision and command line; at the end `end` with the seconds.
 
         The outcome is "worked" if the block wrote any event, as whatever does work does, "no-op" if it wrote none, and
         "unfinished" if an exception left it.

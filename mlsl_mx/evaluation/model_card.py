@@ -98,7 +98,7 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
         "code": {
             "version": environment.get("mlsl_mx"),
             "revision": environment.get("revision"),
-            "revisions": _distinct(time.revision for time in stages) or None,
+            "revisions": _distinct(time.revision for time in _source_first(stages)) or None,
         },
         "versions": {key: environment.get(key) for key in ("python", "mxnet", "numpy", "opencv", "gluoncv")},
         "commands": _distinct([environment.get("command"), *(time.command for time in _source_first(stages))]) or None,
