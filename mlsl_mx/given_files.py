@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config import Config, Selection
+from mlsl_mx.errors import InputError
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.runs import file_hash
@@ -18,14 +19,19 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
     Args:
         imagenet, weights: the start of the source model, as for `stages.begin`.
 
-    Raises: InputError for a file that does not fit the experiment.
+    Raises: InputError for a file that does not fit the experiment, or that its method does not use.
     """
     lines, selection = [], config.selection
     if imagenet:
         lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, config.network.width)}")
     if weights:
         lines.append(f"  source model: {weights}, {check_source_model(weights, config.classes, config.network.width)}")
-    if selection.spatial_prior and selection.prior_file:
+    if selection.prior_file and not selection.spatial_prior:
+        raise InputError(
+            f"selection.prior_file is {selection.prior_file}, but {config.method} uses no prior: METHOD=cbst-sp "
+            "does, or selection.spatial_prior=true"
+        )
+    if selection.prior_file:
         shape = read_prior(Path(selection.prior_file), config.classes).frequency.shape
         lines.append(f"  spatial prior: {selection.prior_file}, {'x'.join(map(str, shape))}")
     return lines

@@ -178,6 +178,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
         )
         (folder / "selection.json").touch()  # newer than what it was made from, also where it was there: for Make
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
+        lost += f"; threshold below 1/{job.config.classes}: {', '.join(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
         return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
 

@@ -139,6 +139,61 @@ def test_a_method_of_ones_own_is_shown_by_its_name(tmp_path):
     assert list(by_title(content)) == ["SISC", "mine"]
 
 
+def test_only_rounds_that_every_run_has_are_averaged(tmp_path):
+    runs = [write_run(tmp_path / f"{seed}", {"cbst": [10.0, 20.0, 30.0 + seed]}, seed=seed) for seed in (0, 1)]
+    (runs[1] / "cbst/round-0/evaluation.json").unlink()
+    rounds = by_title(compare(tmp_path, runs)[2])["CBST"]["rounds"]
+    assert [(one["round"], one["miou"]["mean"]) for one in rounds] == [(1, 20), (2, 30.5)]
+
+
+def test_other_start_weights_are_other_settings(tmp_path):
+    runs = [write_run(tmp_path / f"{seed}", {"source-only": [9.0], "cbst": [10.0]}, seed=seed) for seed in (0, 1)]
+    for run, weights in zip(runs, "ab"):
+        with open(run / "source/config.yaml", "a") as settings:
+            settings.write(f"start: {{weights: {weights}}}\n")
+    rows = by_title(compare(tmp_path, runs)[2])
+    assert list(rows) == [f"{m} (start.weights={w})" for m in ("source only", "CBST") for w in "ab"]
+
+
+def test_evaluations_that_differ_in_flip_are_refused(tmp_path):
+    runs = [write_run(tmp_path / f"{seed}", {"source-only": [9.0]}, seed=seed) for seed in (0, 1)]
+    for run, flip in zip(runs, (True, False)):
+        path = run / "source/evaluation.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "flip": flip}))
+    with pytest.raises(InputError, match="another flip"):
+        compare(tmp_path, runs)
+
+
+def test_nothing_measured_is_shown_as_such(tmp_path):
+    run = write_run(tmp_path / "one", {"source-only": [9.0]})
+    path = run / "source/evaluation.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "miou": None}))
+    assert by_title(compare(tmp_path, [run])[2])["source only"]["miou"] == {"mean": None, "std": None, "n": 0}
+
+
+def test_an_evaluation_of_another_program_is_refused(tmp_path):
+    run = write_run(tmp_path / "one", {"source-only": [9.0]})
+    (run / "source/evaluation.json").write_text('{"miou": 9.0, "per_class": {}}')
+    with pytest.raises(InputError, match="no key 'mious'"):
+        compare(tmp_path, [run])
+
+
+@pytest.mark.parametrize("table", sorted(PAPER_TABLES))
+def test_rows_of_a_chart_have_colours_of_their_own_and_names_that_fit(tmp_path, table):
+    compare(tmp_path, table_runs(tmp_path, table), table)
+    page = (tmp_path / "out/comparison.html").read_text()
+    legend = page.split("IoU of each class, mean")[1].split("</svg>")[0]
+    colours = re.findall(r'<i style="background:var\(--(c\d)\)">', legend)
+    assert len(set(colours)) == len(colours) == len(PAPER_TABLES[table].methods)
+    assert all(0 < float(x) < 430 for x in re.findall(r'cx="(-?[\d.]+)"', page))
+
+
+def test_the_papers_own_disagreements_are_noted(tmp_path):
+    text, markdown, _ = compare(tmp_path, table_runs(tmp_path, "table1"), "table1")
+    for output in (text, markdown):
+        assert "- The paper prints 48.7 for SISC; its 19 classes average 48.77." in output
+
+
 def test_one_run_has_no_spread(tmp_path):
     text, _, content = compare(tmp_path, three_runs(tmp_path)[:1])
     assert by_title(content)["CBST"]["miou"] == {"mean": 40, "std": None, "n": 1}

@@ -105,7 +105,7 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
         == (
             "round portion policy rule thresholds coverage coverage_per_class predicted_share "
             "mined_first mined uncovered "
-            "collapsed images seconds network_seconds"
+            "collapsed loose images seconds network_seconds"
         ).split()
     )
     assert summary["thresholds"] == dict(zip(names, thresholds))
@@ -115,6 +115,7 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
     assert summary["coverage_per_class"]["road"] == pytest.approx((every == 0).mean())
     assert summary["predicted_share"] == pytest.approx(dict(zip(names, predicted / predicted.sum())))
     assert summary["uncovered"] == pytest.approx(1 - covered.mean()) and summary["uncovered"] > 0
+    assert summary["loose"] == []
     assert summary["collapsed"] == [n for c, n in enumerate(names) if not (every == c).any()]
     assert summary["mined"] and 0.02 < summary["coverage"] < 0.98
 
@@ -225,6 +226,15 @@ def test_labels_do_not_depend_on_the_batch_or_the_order_of_images(tmp_path):
     one, all_at_once = files(tmp_path / "one"), files(tmp_path / "all")
     del one["contact_sheet.png"], all_at_once["contact_sheet.png"]
     assert one == all_at_once
+
+
+def test_a_prior_that_leaves_a_class_almost_no_threshold_is_said(tmp_path):
+    settings = PseudoLabels(inference="single", patch=512)
+    factors = np.full((19, 4, 4), 0.01, np.float32)
+    factors[0, :, :2] = 1  # where no class is likely, products are small, and so is the threshold of what wins
+    summary = run(tmp_path, settings=settings, prior=SpatialPrior(factors))
+    thresholds = summary["thresholds"]
+    assert summary["loose"] and summary["loose"] == [name for name, t in thresholds.items() if t < 1 / 19]
 
 
 def test_single_inference_and_prior(tmp_path):

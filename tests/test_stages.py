@@ -223,7 +223,8 @@ def test_the_prior_alone(world, tmp_path, capsys):
     for words in (("spatial-prior",), ("begin",)):
         line = refused(capsys, stage(world, run, *words, method="cbst-sp", **settings))
         assert "prior.mat: a prior of shape (16, 8, 16), but the network has 19 classes" in line
-    assert stage(world, run, "begin", method="cbst", **settings) == 0  # it has no use for one
+    line = refused(capsys, stage(world, run, "begin", method="cbst", **settings))
+    assert "prior.mat, but cbst uses no prior: METHOD=cbst-sp does" in line
 
 
 def test_the_same_seed_gives_the_same_bytes(finished, world, tmp_path):

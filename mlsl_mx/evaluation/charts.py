@@ -43,7 +43,7 @@ def dot_chart(
     title: str, unit: str, rows: Sequence[str], series: Sequence[Series], span: tuple[float, float] = (0, 100)
 ) -> str:
     """One row a class or method, one dot a series, on a scale that holds `span`."""
-    left, right, top, pitch = max(98, 7 * max(map(len, rows))), 14, 26, 20
+    left, right, top, pitch = min(WIDTH // 2, max(98, 7 * max(map(len, rows)))), 14, 26, 20
     height = top + pitch * len(rows) + 8
     ticks = _ticks(*span)
 
@@ -56,13 +56,19 @@ def dot_chart(
         parts.append(f'<text x="{x(tick):.1f}" y="{top - 12}" class=axis>{tick:g}</text>')
     for index, name in enumerate(rows):
         y = top + pitch * (index + 0.5)
-        parts.append(f'<text x="{left - 8}" y="{y + 4}" class=row>{escape(name)}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4}" class=row>{escape(_shortened(name, left))}</text>')
         dots = [(colour, label, values[index]) for colour, label, values in series if values[index] is not None]
         if dots:
             ends = [x(value) for _, _, value in dots]
             parts.append(f'<line x1="{min(ends):.1f}" x2="{max(ends):.1f}" y1="{y}" y2="{y}" class=span />')
         parts += [_dot(x(value), y, colour, f"{name}, {label}: {value:.1f} {unit}") for colour, label, value in dots]
     return _figure(title, height, parts, legend=series)
+
+
+def _shortened(name: str, width: float) -> str:
+    """To what fits into `width`, at 7 a letter; the dots' titles have the whole."""
+    fits = int(width / 7)
+    return name if len(name) <= fits else f"{name[: fits - 1]}…"
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Sequence
 
 from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.published import TABLE_3_ROWS, published_means, published_row
+from mlsl_mx.evaluation.published import TABLE_3_ROWS, disagreement_notes, published_means, published_row
 from mlsl_mx.evaluation.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.runs import flat, read_json
 
@@ -78,15 +78,14 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
         differ within a row; a seed twice; a method of `table` that no run has.
     """
     results = _read_runs([str(run) for run in runs])
-    first = _first(results)
-    _check_evaluations(results)
-    rows = _rows(results, _methods(results, table))
-    spec = PAPER_TABLES.get(table)
+    first, spec = _first(results), PAPER_TABLES.get(table)
     source = first.config.get("source", {}).get("dataset")
     if spec is not None and spec.source != source:
         raise InputError(
             f"--table {table} is about the source {spec.source}, but the runs' is {source}: name other runs"
         )
+    _check_evaluations(results)
+    rows = _rows(results, _methods(results, table))
     return {
         "title": None if spec is None else spec.title,
         "miniature": any(m.config.get("miniature", False) for found in results.values() for m in found.values()),
@@ -97,6 +96,7 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
         "gains": _gains(rows, results, source),
         "differences": None if spec is None else _differences(rows, results, spec.baseline),
         "made_with": _made_with(rows),
+        "notes": _notes(rows, source),
     }
 
 
@@ -131,11 +131,10 @@ def _check_evaluations(results: Runs) -> None:
     first_name, first = next(iter(results)), _first(results).result.evaluation
     for name, methods in results.items():
         for method, found in methods.items():
-            for key in ("list_hash", "classes"):
+            for key in ("list_hash", "classes", "flip"):
                 if found.result.evaluation.get(key) != first.get(key):
                     raise InputError(
-                        f"{first_name} and {name}: {method} was evaluated with another {key}: evaluate on one list and "
-                        "class set"
+                        f"{first_name} and {name}: {method} was evaluated with another {key}: evaluate all in one way"
                     )
 
 
@@ -168,7 +167,9 @@ def _rows(results: Runs, methods: Sequence[str]) -> list[Row]:
 
 
 def _settings(entry: MethodResults) -> dict[str, Any]:
-    return {key: value for key, value in flat(entry.config) if key != "seed"}
+    """What a result depends on besides the seed: its settings, and the weights that the source model comes from."""
+    settings = {**entry.config, "start": entry.source_config.get("start", {})}
+    return {key: value for key, value in flat(settings) if key != "seed"}
 
 
 def _check_row(row: Row) -> None:
@@ -207,14 +208,16 @@ def _row_content(row: Row, results: Runs, source: str | None) -> dict[str, Any]:
 
 def _rounds(entries: Sequence[MethodResults]) -> list[dict[str, Any]]:
     """Spread of coverage, precision (shares) and mIoU (percent) in each round that every run has."""
+    by_index = [{one.index: one for one in entry.evaluated} for entry in entries]
     rounds = []
-    for same in zip(*(entry.evaluated for entry in entries)):
+    for index in sorted(set.intersection(*map(set, by_index))):
+        same = [found[index] for found in by_index]
         values = {
             "coverage": [(one.selection or {}).get("coverage") for one in same],
             "precision": [one.ground_truth.get("precision") for one in same],
             "miou": [one.evaluation["miou"] for one in same],
         }
-        rounds.append({"round": same[0].index, **{key: spread(found) for key, found in values.items()}})
+        rounds.append({"round": index, **{key: spread(found) for key, found in values.items()}})
     return rounds
 
 
@@ -252,6 +255,13 @@ def _minus(entry: MethodResults, other: MethodResults | None, classes: str | Non
         for e in (entry.result.evaluation, other.result.evaluation)
     )
     return None if ours is None or theirs is None else ours - theirs
+
+
+def _notes(rows: Sequence[Row], source: str | None) -> list[str]:
+    """Where the paper's own numbers beside ours disagree."""
+    methods = dict.fromkeys(row.method for row in rows) if source else {}
+    published = [published_row(source, method) for method in methods]
+    return [note for row in published if row is not None for note in disagreement_notes(source, row)]
 
 
 def _made_with(rows: Sequence[Row]) -> list[dict[str, Any]]:

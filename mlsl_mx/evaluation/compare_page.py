@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, Sequence
 
 from mlsl_mx.evaluation.charts import Series, dot_chart
-from mlsl_mx.evaluation.document import colour, document, method_colour
+from mlsl_mx.evaluation.document import colour, document
 from mlsl_mx.evaluation.tables import MINIATURE, Table, to_html
 
 
@@ -14,16 +14,21 @@ def comparison_page(content: dict[str, Any], headline: str, tables: Sequence[Tab
     """The whole document. `content` is that of comparison.json."""
     banner = f"<p class=banner>{MINIATURE}</p>" if content["miniature"] else ""
     charts = "".join([_seed_chart(content), _class_chart(content)])
-    return document(
-        headline,
-        [f"{banner}<h1>{escape(headline)}</h1>", f"<div class=charts>{charts}</div>", *map(to_html, tables), banner],
-    )
+    notes = "".join(f"<li>{escape(note)}</li>" for note in content["notes"])
+    sections = [
+        f"{banner}<h1>{escape(headline)}</h1>",
+        f"<div class=charts>{charts}</div>",
+        *map(to_html, tables),
+        f"<ul>{notes}</ul>",
+        banner,
+    ]
+    return document(headline, sections)
 
 
 def _seed_chart(content: dict[str, Any]) -> str:
     """One row a method, one dot a run: how far seeds lie apart shows what a difference of means is worth."""
     rows = content["rows"]
-    values = [value for row in rows for value in row["miou_by_run"].values() if value is not None]
+    values = [value for row in rows for value in row["miou_by_run"].values() if value is not None] or [0, 100]
     series = [
         Series(colour(index), run if seed is None else f"seed {seed}", [row["miou_by_run"][run] for row in rows])
         for index, (run, seed) in enumerate(content["runs"].items())
@@ -36,7 +41,7 @@ def _class_chart(content: dict[str, Any]) -> str:
     """One row a class, one dot a method: its mean over the runs."""
     names = content["classes"]
     series = [
-        Series(method_colour(row["method"]), row["title"], [row["per_class"][name]["mean"] for name in names])
-        for row in content["rows"]
+        Series(colour(index), row["title"], [row["per_class"][name]["mean"] for name in names])
+        for index, row in enumerate(content["rows"])
     ]
     return dot_chart("IoU of each class, mean over the runs (%)", "%", names, series)

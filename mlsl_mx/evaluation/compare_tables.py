@@ -29,11 +29,12 @@ def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) 
     tables += [round_table(content), class_table(content)]
     tables = [one for one in tables if one is not None and one.rows]
     warning = [MINIATURE] if content["miniature"] else []
-    markdown = [*warning, f"# {_headline(content)}", *map(to_markdown, tables), *warning]
+    notes = ["\n".join(f"- {note}" for note in content["notes"])] if content["notes"] else []
+    markdown = [*warning, f"# {_headline(content)}", *map(to_markdown, tables), *notes, *warning]
     write_json(Path(out) / "comparison.json", content)
     write_bytes(Path(out) / "comparison.md", ("\n\n".join(markdown) + "\n").encode())
     write_bytes(Path(out) / "comparison.html", comparison_page(content, _headline(content), tables).encode())
-    return "\n\n".join([*warning, _headline(content), *map(to_text, tables), *warning])
+    return "\n\n".join([*warning, _headline(content), *map(to_text, tables), *notes, *warning])
 
 
 def summary_table(content: Content, table: str | None = None) -> Table:
@@ -72,11 +73,15 @@ def _other_rows(content: Content, table: str | None) -> list[tuple[str, dict[int
 
 def run_table(content: Content) -> Table:
     """mIoU over all classes of every run."""
-    header = ["method", *(name if seed is None else f"seed {seed}" for name, seed in content["runs"].items())]
-    if len(set(header)) < len(header):  # runs of other settings may have the same seed
-        header = ["method", *content["runs"]]
+    header = ["method", *_run_names(content)]
     rows = [[row["title"], *map(number, row["miou_by_run"].values())] for row in content["rows"]]
     return Table(f"mIoU over all {len(content['classes'])} classes, run by run", header, rows)
+
+
+def _run_names(content: Content) -> list[str]:
+    """Each run by its seed; by its folder where two have the same, as runs of other settings may."""
+    seeds = list(content["runs"].values())
+    return list(content["runs"]) if None in seeds or len(set(seeds)) < len(seeds) else [f"seed {s}" for s in seeds]
 
 
 def gain_table(content: Content) -> Table | None:
@@ -102,7 +107,7 @@ def difference_table(content: Content) -> Table | None:
     for title, values in differences["rows"].items():
         single = [_signed(values["by_run"].get(run)) for run in content["runs"]]
         rows.append([title, _cell(values, "+"), str(values["n"]), *single])
-    header = ["method", "mean", "n", *(f"seed {seed}" for seed in content["runs"].values())]
+    header = ["method", "mean", "n", *_run_names(content)]
     return Table(f"mIoU minus that of {differences['baseline']} in the same run", header, rows)
 
 

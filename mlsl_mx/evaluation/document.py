@@ -7,7 +7,7 @@ from typing import Sequence
 
 from mlsl_mx.evaluation.results import METHODS
 
-COLOURS = 10  # the CSS variables --c0 to --c9
+COLOURS = 10  # the CSS variables --c0 to --c9; a table of the paper has fewer methods
 
 STYLE = """
 :root{color-scheme:light dark;--page:#fbfbfa;--ink:#1c1d1f;--soft:#5c6066;--rule:#dcdee1;--box:#fff;--warn:#8a3b00;

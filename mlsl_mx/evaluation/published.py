@@ -166,3 +166,13 @@ def published_means(source: str, method: str) -> dict[int, float | None]:
 def disagreement(source: str, row: PublishedRow, classes: int) -> tuple[float, float] | None:
     """(printed, recomputed) mean over `classes` where the two differ in the paper, else None."""
     return DISAGREEMENTS.get((1 if source == "gta5" else 2, row.method, classes))
+
+
+def disagreement_notes(source: str, row: PublishedRow) -> list[str]:
+    """The same as sentences, one for each such mean of the row."""
+    found = [(classes, disagreement(source, row, classes)) for classes in row.means]
+    return [
+        f"The paper prints {both[0]} for {row.method}; its {classes} classes average {both[1]}."
+        for classes, both in found
+        if both is not None
+    ]

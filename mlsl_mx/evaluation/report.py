@@ -9,7 +9,7 @@ from typing import Any, Sequence
 from mlsl_mx.config import Config
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.page import html_page
-from mlsl_mx.evaluation.published import disagreement, published_row, published_table
+from mlsl_mx.evaluation.published import disagreement_notes, published_row, published_table
 from mlsl_mx.evaluation.report_tables import (
     class_table,
     label_overview,
@@ -215,18 +215,8 @@ def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
         notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
     if method["published"] is None:
         notes.append(f"{title}: the paper has no row for {content['direction']}.")
-    return notes + _paper_notes(content["source"], method)
-
-
-def _paper_notes(source: str, method: dict[str, Any]) -> list[str]:
-    row = published_row(source, method["method"])
-    notes = []
-    for classes in row.means if row is not None else ():
-        found = disagreement(source, row, classes)
-        if found is not None:
-            printed, recomputed = found
-            notes.append(f"The paper prints {printed} for {row.method}; its {classes} classes average {recomputed}.")
-    return notes
+    row = published_row(content["source"], method["method"])
+    return notes + (disagreement_notes(content["source"], row) if row is not None else [])
 
 
 def _collapsed(method: MethodResults) -> list[str]:
@@ -239,7 +229,12 @@ def _collapsed(method: MethodResults) -> list[str]:
         if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
     ]
     notes = [f"{method.title}: {', '.join(names)} in the truth, but predicted nowhere."] if names else []
-    unlabelled = (method.result.selection or {}).get("collapsed")
-    if unlabelled:
-        notes.append(f"{method.title}: no pseudo-label of {', '.join(unlabelled)} in round {method.result.index}.")
+    selection, index = method.result.selection or {}, method.result.index
+    if selection.get("collapsed"):
+        notes.append(f"{method.title}: no pseudo-label of {', '.join(selection['collapsed'])} in round {index}.")
+    if selection.get("loose"):
+        notes.append(
+            f"{method.title}: {', '.join(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
+            f"{index}, so hardly any pixel is kept from the class."
+        )
     return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Sequence
 
 from mlsl_mx.evaluation.published import published_rows
-from mlsl_mx.evaluation.results import METHODS
+from mlsl_mx.evaluation.results import METHODS, ordered
 from mlsl_mx.evaluation.tables import Table, difference, number, share
 
 Content = Dict[str, Any]
@@ -43,10 +43,8 @@ def summary_table(content: Content) -> Table:
     header, rows = ["method", "round"], []
     for n in content["means_over"]:
         header += [mean_name(n), "paper", "diff"] if n in printed else [mean_name(n)]
-    for key, title in METHODS.items():
-        if key not in run and key not in compared:
-            continue
-        cells = [title, _round_name(run.get(key))]
+    for key in ordered({*run, *compared}):
+        cells = [METHODS.get(key, key), _round_name(run.get(key))]
         for n in content["means_over"]:
             ours = run[key]["mious"][n] if key in run else None
             paper = compared[key].means.get(int(n)) if key in compared else None

@@ -35,6 +35,9 @@ METHODS = {
 }
 
 
+EVALUATION_KEYS = ("miou", "mious", "per_class", "classes", "images")
+
+
 @dataclass(frozen=True)
 class Round:
     """One round of self-training; what its stages have not written yet is None."""
@@ -59,6 +62,7 @@ class MethodResults:
     folder: Path
     rounds: tuple[Round, ...]
     config: dict[str, Any]  # the settings and the seed that its folder notes
+    source_config: dict[str, Any]  # those of the source model that it starts from
 
     @property
     def title(self) -> str:
@@ -108,15 +112,17 @@ def ordered(methods: Iterable[str]) -> list[str]:
 
 
 def _read_source(folder: Path) -> MethodResults:
-    only = Round(0, folder, _read(folder / "evaluation.json", "miou", "per_class"), None, None)
-    return MethodResults("source-only", folder, (only,), _read_config(folder))
+    only = Round(0, folder, _read(folder / "evaluation.json", *EVALUATION_KEYS), None, None)
+    config = _read_config(folder)
+    return MethodResults("source-only", folder, (only,), config, config)
 
 
 def _read_method(folder: Path, method: str) -> MethodResults:
     indices = [
         int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
     ]
-    return MethodResults(method, folder, tuple(_read_round(folder, i) for i in sorted(indices)), _read_config(folder))
+    rounds = tuple(_read_round(folder, i) for i in sorted(indices))
+    return MethodResults(method, folder, rounds, _read_config(folder), _read_config(folder.parent / "source"))
 
 
 def _read_round(folder: Path, index: int) -> Round:
@@ -124,7 +130,7 @@ def _read_round(folder: Path, index: int) -> Round:
     return Round(
         index,
         folder,
-        _read(folder / "evaluation.json", "miou", "per_class"),
+        _read(folder / "evaluation.json", *EVALUATION_KEYS),
         _read(folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"),
         _read(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
     )

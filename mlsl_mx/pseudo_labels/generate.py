@@ -248,4 +248,7 @@ def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
         "mined": [names[c] for c in rarest],
         "uncovered": counted["uncovered"] / pixels,
         "collapsed": [name for name, count in zip(names, labelled) if count == 0],
+        # The most probable of C classes has at least 1/C, so only a spatial prior pushes a threshold below; then hardly
+        # any pixel is kept from the class.
+        "loose": [name for name, threshold in zip(names, found["thresholds"]) if threshold < 1 / len(names)],
     }
