@@ -147,7 +147,7 @@ def _data(method: MethodResults, find_list: Callable[[str], Path]) -> dict[str, 
 def _list(settings, group: str, key: str, noted: str | None, find_list) -> dict[str, Any] | None:
     """One list; hash and number of images only if its file still gives the fingerprint that the run noted."""
     data = settings.get(group)
-    if data is None:
+    if not isinstance(data, dict) or not {"dataset", "size", key} <= set(data):
         return None
     path, size = find_list(data[key]), tuple(data["size"])
     try:
