@@ -22,6 +22,7 @@ from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, patch_positions, weak_labels
 from mlsl_mx.pseudo_labels.inference import sisc_inference
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
+from mlsl_mx.runs import flat
 from mlsl_mx.stages import _class_sizes, _prior
 from mlsl_mx.training.epochs import self_training_epochs
 
@@ -70,15 +71,8 @@ def switches(*keys: str):
     return register
 
 
-def flat(values: dict, prefix: str = "") -> dict:
-    found = {}
-    for key, value in values.items():
-        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return found
-
-
 def differences(paper: Config, released: Config) -> dict:
-    old, new = flat(asdict(paper)), flat(asdict(released))
+    old, new = dict(flat(asdict(paper))), dict(flat(asdict(released)))
     return {key: (old[key], new[key]) for key in old if old[key] != new[key] and key not in ("name", "method")}
 
 
@@ -105,7 +99,7 @@ def test_data_differ_from_the_paper_in_exactly_these_keys():
 def test_every_key_of_the_released_files_has_a_behaviour_test():
     keys = set()
     for path in (EXPERIMENTS / "released").glob("*.yaml"):
-        keys |= set(flat(yaml.safe_load(path.read_text()))) - {"inherit", "name"}
+        keys |= set(dict(flat(yaml.safe_load(path.read_text())))) - {"inherit", "name"}
     assert keys == set(COVERED)
 
 
