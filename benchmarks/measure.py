@@ -1,0 +1,92 @@
+"""What every benchmark shares: times of calls taken in turn, the machine's own rates, peak memory, and result files.
+
+Import it before MXNet: it sets the number of threads, which MXNet reads once.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.runs import environment, write_bytes, write_json
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def seconds_in_turn(calls: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
+    """Median seconds of each call; all are called once before, then in turn, so that what disturbs one disturbs all.
+
+    A call must not return before its work is done (`mx.nd.waitall` is called after each).
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for repeat in range(repeats + 1):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            mx.nd.waitall()
+            if repeat:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def large_convolution() -> tuple[Callable[[], Any], int]:
+    """A 3x3 convolution of 512 channels to 512 on 64x64, and its floating-point operations: the floor of arithmetic."""
+    channels, side = 512, 64
+    image = mx.nd.random.uniform(shape=(1, channels, side, side))
+    weight = mx.nd.random.uniform(shape=(channels, channels, 3, 3))
+
+    def call():
+        mx.nd.Convolution(image, weight, no_bias=True, kernel=(3, 3), pad=(1, 1), num_filter=channels).wait_to_read()
+
+    return call, 2 * 9 * channels * channels * side * side
+
+
+def large_copy(volume_bytes: int = 4 * 19 * 1024 * 2048) -> tuple[Callable[[], Any], int]:
+    """A copy of a probability volume by all threads, and the bytes it reads and writes: the floor of memory."""
+    source, target = np.ones(volume_bytes, np.uint8), np.zeros(volume_bytes, np.uint8)
+    parts = list(zip(np.array_split(source, THREADS), np.array_split(target, THREADS)))
+    pool = ThreadPoolExecutor(THREADS)
+
+    def call():
+        list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
+
+    return call, 2 * volume_bytes
+
+
+def peak_extra_bytes(call: Callable[[], Any]) -> int:
+    """By how much the process's resident memory rose while `call` ran, at its highest (Linux)."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew from here
+    before = _resident("VmRSS")
+    call()
+    mx.nd.waitall()
+    return max(0, _resident("VmHWM") - before)
+
+
+def _resident(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table: the first column is text, the others are numbers."""
+    lines = [f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
+    return "\n".join(lines + [f"| {' | '.join(map(str, row))} |" for row in rows]) + "\n"
+
+
+def write_results(name: str, content: dict[str, Any], text: str, results: Path = RESULTS) -> None:
+    """Print the tables; write `results`/NAME.json, with the environment, and NAME.md."""
+    write_json(results / f"{name}.json", {**content, "environment": environment()})
+    write_bytes(results / f"{name}.md", text.encode())
+    print(text)
