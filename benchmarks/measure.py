@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
-THREADS = int(os.environ["OMP_NUM_THREADS"])
 
 import mxnet as mx
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from mlsl_mx.runs import environment, write_bytes, write_json
 
 RESULTS = Path(__file__).parent / "results"
+THREADS = int(os.environ["OMP_NUM_THREADS"])
 
 
 def seconds_in_turn(calls: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
