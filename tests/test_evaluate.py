@@ -17,6 +17,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.runs import RunLog, read_log
 
 
 class BlockColour:
@@ -108,6 +109,14 @@ def test_official_script_finds_the_files_and_agrees(scenes, tmp_path, monkeypatc
     assert result["miou"] == pytest.approx(100 * scores["averageScoreClasses"])
 
 
+def test_the_log_says_how_long_it_took(dataset, tmp_path):
+    result = run(BlockColour(dataset.classes.num_classes), dataset, tmp_path, log=RunLog(tmp_path / "log", "evaluate"))
+    (event,) = read_log(tmp_path / "log")
+    assert event["event"] == "evaluated" and event["miou"] == result["miou"] and event["images"] == 3
+    assert 0 <= event["network_seconds"] == result["network_seconds"] <= event["seconds"] == result["seconds"]
+    assert event["images_per_second"] > 0
+
+
 def test_interrupted_goes_on_and_finished_is_a_no_op(dataset, tmp_path):
     classes = dataset.classes.num_classes
     whole = run(BlockColour(classes), dataset, tmp_path / "whole")
@@ -117,7 +126,8 @@ def test_interrupted_goes_on_and_finished_is_a_no_op(dataset, tmp_path):
     rest = BlockColour(classes)
     result = run(rest, dataset, tmp_path / "parts")
     assert rest.calls == 2
-    assert {**result, "seconds": 0} == {**whole, "seconds": 0}
+    measured = {"seconds": 0, "network_seconds": 0}
+    assert {**result, **measured} == {**whole, **measured}
     assert run(None, dataset, tmp_path / "parts") == result
 
 

@@ -1,6 +1,7 @@
 """Training: composite loss, stopping on a broken loss, going on after an interruption."""
 
 import dataclasses
+import time
 
 import mxnet as mx
 import numpy as np
@@ -10,7 +11,7 @@ from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet
-from mlsl_mx.runs import RunLog
+from mlsl_mx.runs import RunLog, read_log
 from mlsl_mx.training import segmentation_loss, weak_label_loss
 from mlsl_mx.training.train import Epochs, composite_loss, make_trainer, train, train_one_epoch
 
@@ -86,6 +87,19 @@ def test_weights_that_leave_the_finite_are_never_saved(tmp_path):
     with pytest.raises(InputError, match="not finite after epoch 0"):
         train(make_net(), wild, mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "wild")
     assert not (tmp_path / "weights.params").exists()
+
+
+def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
+    def slow_second_epoch(epoch):
+        for batch in epochs(2).batches(epoch):
+            time.sleep(0.1 * epoch)  # the reader's time
+            yield batch
+
+    train(make_net(), epochs(2, slow_second_epoch), mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "timed")
+    first, second = (event for event in read_log(tmp_path / "log") if event["event"] == "epoch")
+    for event in (first, second):
+        assert 0 < event["network_seconds"] <= event["seconds"]
+    assert second["seconds"] - second["network_seconds"] >= 0.2
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.labels import ClassSet
+from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.inference import single_inference
 from mlsl_mx.runs import RunLog, begin_stage, read_json, write_bytes, write_json
@@ -32,7 +33,8 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
     Started again, it re-uses the predictions it finds; a finished evaluation is returned as it is. Both only if
     flip, image list, classes and `weights` (hash of the weights file) are still the same.
 
-    Returns: the content of evaluation.json: `summary` and flip, weights, list_hash, seconds (of this start).
+    Returns: the content of evaluation.json: `summary` and flip, weights, list_hash, seconds and
+        network_seconds (of this start).
     Raises: InputError if the network's output is not finite or does not fit a label map.
     """
     out_dir = Path(out_dir)
@@ -41,9 +43,9 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
     begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
     if path.exists():
         return read_json(path)
-    started = time.monotonic()
+    started, net = time.monotonic(), TimedNetwork(net)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
-    for index in progress(range(len(dataset)), "evaluate", "image"):
+    for index in progress(range(len(dataset)), "evaluate", "image", network=net):
         label = dataset.label(index)
         predicted = _stored_prediction(predictions, dataset, index, label.shape)
         if predicted is None:
@@ -52,10 +54,12 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
             _store_prediction(predictions, dataset, index, predicted)
         confusion.update(label, predicted)
     result = {**summary(confusion, dataset.classes, len(dataset)), **inputs}
-    result["seconds"] = round(time.monotonic() - started, 1)
+    seconds = time.monotonic() - started
+    result.update(seconds=round(seconds, 1), network_seconds=round(net.seconds, 1))
     write_json(path, result)
     if log is not None:
-        log.write("evaluated", **{key: result[key] for key in ("miou", "mious", "images", "seconds")})
+        logged = {key: result[key] for key in ("miou", "mious", "images", "seconds", "network_seconds")}
+        log.write("evaluated", **logged, images_per_second=round(len(dataset) / seconds, 3))
     return result
 
 

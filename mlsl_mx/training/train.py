@@ -16,6 +16,7 @@ from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
+from mlsl_mx.network_time import TrainingTime
 from mlsl_mx.progress import progress
 from mlsl_mx.runs import RunLog, read_json, whole_file, write_json
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
@@ -108,16 +109,25 @@ def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: s
     first = checkpoint.restore(net, trainer, ctx)
     if first:
         log.write("resumed", epoch=first)
-    with progress(None, title, "step", total=epochs.count * epochs.steps, done=first * epochs.steps) as steps:
+    network, total = TrainingTime(), epochs.count * epochs.steps
+    with progress(None, title, "step", total, done=first * epochs.steps, network=network) as steps:
         for epoch in range(first, epochs.count):
+            started, network_before = time.monotonic(), network.seconds
             mx.random.seed(epochs.seed * 100003 + epoch)
-            batches = _counted(epochs.batches(epoch), steps)
+            batches = _counted(network.of_steps(epochs.batches(epoch)), steps)
             start = epoch * epochs.steps
             rate = lambda step, start=start: epochs.learning_rate(start + step)  # noqa: E731
             mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, ctx, rate)
             _check_finite(net, epoch)
             steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
-            log.write("epoch", epoch=epoch, loss=mean_loss, learning_rate=rate(0))
+            log.write(
+                "epoch",
+                epoch=epoch,
+                loss=mean_loss,
+                learning_rate=rate(0),
+                seconds=round(time.monotonic() - started, 3),
+                network_seconds=round(network.seconds - network_before, 3),
+            )
             checkpoint.save_if_due(net, trainer, epoch + 1)
     save_original(net, out / "weights.params")
     checkpoint.remove()

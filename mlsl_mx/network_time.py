@@ -1,0 +1,49 @@
+"""How long a stage is in the network: what tells a slow network from a slow disk."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Iterable, Iterator
+
+import mxnet as mx
+
+
+class TimedNetwork:
+    """A network that adds up the time of its calls; it waits for its result, and beforehand for what went before.
+
+    Attributes: `net`, the network; `seconds`, so far in its calls.
+    """
+
+    def __init__(self, net: Callable[[mx.nd.NDArray], Any]):
+        self.net = net
+        self.seconds = 0.0
+
+    def __call__(self, images: mx.nd.NDArray) -> Any:
+        """What the network returns, computed."""
+        mx.nd.waitall()
+        started = time.monotonic()
+        output = self.net(images)
+        for array in output if isinstance(output, (tuple, list)) else (output,):
+            array.wait_to_read()
+        self.seconds += time.monotonic() - started
+        return output
+
+
+class TrainingTime:
+    """Adds up what training steps take of a loop that otherwise waits for the reader.
+
+    MXNet may still compute while the loop waits for the next batch, so the network's true share is this or more;
+    finding out would need a synchronisation that slows training down.
+
+    Attributes: `seconds`, so far in steps.
+    """
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def of_steps(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """`batches`, timing what the caller does with each before it asks for the next."""
+        for batch in batches:
+            started = time.monotonic()
+            yield batch
+            self.seconds += time.monotonic() - started
