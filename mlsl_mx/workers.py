@@ -16,11 +16,11 @@ from mlsl_mx.errors import InputError
 VARIABLES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 MOST_WORKERS = 256
 COUNTS_BELOW = 2**53
-# float32 is what the parameter server adds as it should: integers it refuses, and float64 it rounds to float32 or not by
-# chance (a flag in MXNet 1.9.1's server is never initialised). 16 bits, added up to 256 times, fit its 24 exactly.
+# MXNet 1.9.1's server adds float32 as it should; it refuses integers, and rounds float64 to float32 or not by chance.
+# 16 bits, added up to 256 times, fit float32's 24 exactly.
 LIMB_BITS = 16
 LIMBS = 4
-FIRST_KEY = 10**6  # gluon.Trainer's keys are the numbers of its parameters
+FIRST_KEY = 10**5  # above the numbers of gluon.Trainer's parameters; 10**6 overflows in MXNet with several servers
 
 
 class Workers:
@@ -107,17 +107,16 @@ def join() -> Workers:
 
     Waits for the others. In the launcher's scheduler and servers, importing MXNet itself does their work and exits.
 
-    Raises: InputError if a DMLC_* variable is missing.
+    Raises: InputError if a DMLC_* variable is missing or wrong.
     """
     if os.environ.get("DMLC_ROLE") != "worker":
         return ALONE
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:
         raise InputError(f"DMLC_ROLE is worker, but {', '.join(missing)} is not set: see docs/SCALING.md, or unset it")
-    if int(os.environ["DMLC_NUM_WORKER"]) > MOST_WORKERS:
-        raise InputError(
-            f"DMLC_NUM_WORKER is {os.environ['DMLC_NUM_WORKER']}: at most {MOST_WORKERS} can share a stage"
-        )
+    count = os.environ["DMLC_NUM_WORKER"]
+    if not count.isdecimal() or not 1 <= int(count) <= MOST_WORKERS:
+        raise InputError(f"DMLC_NUM_WORKER is {count!r}: it must be a number from 1 to {MOST_WORKERS}")
     import mxnet as mx
 
     return Workers(mx.kv.create("dist_sync"))

@@ -122,9 +122,9 @@ def test_mining_reaches_the_crop(domains):
     assert all(crops[k][2][12] == 1 for k in range(8))
 
 
-def test_batches_do_not_depend_on_workers(domains):
+def test_batches_do_not_depend_on_readers(domains):
     crops = TrainingCrops(domains, joint_order(3, 4, 0, 0), CROPS, seed=0, epoch=0)
-    here, forked = list(load_batches(crops, 2)), list(load_batches(crops, 2, workers=2))
+    here, forked = list(load_batches(crops, 2)), list(load_batches(crops, 2, readers=2))
     assert len(here) == len(forked) == num_batches(crops, 2) == 4
     for a, b in zip(here, forked):
         assert a.names == b.names
@@ -150,12 +150,12 @@ def test_a_resumed_epoch_goes_on_where_it_stopped(domains):
     np.testing.assert_array_equal(rest[0].images, whole[3].images)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_file_is_named(domains, workers):
+@pytest.mark.parametrize("readers", [0, 1])
+def test_a_damaged_file_is_named(domains, readers):
     domains[SOURCE].dataset.image_path(1).write_bytes(b"<html>")
     crops = TrainingCrops(domains, np.array([(SOURCE, 0), (SOURCE, 1)]), CROPS, 0, 0)
     with pytest.raises(InputError, match=r"00002\.png: cannot be read as an image"):
-        list(load_batches(crops, 1, workers))
+        list(load_batches(crops, 1, readers))
 
 
 def test_image_and_label_of_two_sizes_without_a_common_one(tmp_path):

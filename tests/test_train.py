@@ -16,6 +16,7 @@ from mlsl_mx.training import segmentation_loss, weak_label_loss
 from mlsl_mx.training.train import Epochs, composite_loss, make_trainer, train, train_one_epoch
 
 CLASSES, WIDTH, SIDE = 3, 0.03, 32
+CPU = (mx.cpu(),)
 
 
 def make_net(seed=0, weak_label_head=True) -> MLSLNet:
@@ -68,16 +69,16 @@ def test_a_broken_loss_names_step_and_files():
     trainer = make_trainer(net, Optimizer())
     loss = epochs(1).loss
     with pytest.raises(InputError, match=r"step 1, batch image-1-a, image-1-b"):
-        train_one_epoch(net, loss, [make_batch(0), broken], trainer, mx.cpu(), lambda step: 0.01)
+        train_one_epoch(net, loss, [make_batch(0), broken], trainer, CPU, lambda step: 0.01)
 
 
 def test_learning_rate_zero_changes_nothing_but_training_does():
     net = make_net()
     before = weights(net)
     trainer = make_trainer(net, Optimizer())
-    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.0)
+    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, CPU, lambda step: 0.0)
     assert all(np.array_equal(before[k], v) for k, v in weights(net).items())
-    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.01)
+    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, CPU, lambda step: 0.01)
     assert not all(np.array_equal(before[k], v) for k, v in weights(net).items())
 
 
@@ -85,7 +86,7 @@ def test_weights_that_leave_the_finite_are_never_saved(tmp_path):
     one_step = {"steps": 1, "batches": lambda epoch: iter([make_batch(0)])}
     wild = dataclasses.replace(epochs(1), **one_step, learning_rate=lambda step: 1e38)
     with pytest.raises(InputError, match="not finite after epoch 0"):
-        train(make_net(), wild, mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "wild")
+        train(make_net(), wild, CPU, tmp_path, RunLog(tmp_path / "log", "t"), "wild")
     assert not (tmp_path / "weights.params").exists()
 
 
@@ -95,7 +96,7 @@ def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
             time.sleep(0.1 * epoch)  # the reader's time
             yield batch
 
-    train(make_net(), epochs(2, slow_second_epoch), mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "timed")
+    train(make_net(), epochs(2, slow_second_epoch), CPU, tmp_path, RunLog(tmp_path / "log", "t"), "timed")
     first, second = (event for event in read_log(tmp_path / "log") if event["event"] == "epoch")
     for event in (first, second):
         assert 0 < event["network_seconds"] <= event["seconds"]
@@ -105,7 +106,7 @@ def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setattr("mlsl_mx.training.train.CHECKPOINT_SECONDS", 0)
     whole = make_net()
-    train(whole, epochs(3), mx.cpu(), tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
+    train(whole, epochs(3), CPU, tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
 
     def cut(epoch):
         if epoch == 2:
@@ -114,9 +115,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
 
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut), mx.cpu(), out, RunLog(tmp_path / "log", "t"), "cut")
+        train(make_net(), epochs(3, cut), CPU, out, RunLog(tmp_path / "log", "t"), "cut")
     assert not (out / "weights.params").exists()
     resumed = make_net(seed=99)  # its own weights must not matter
-    train(resumed, epochs(3), mx.cpu(), out, RunLog(tmp_path / "log", "t"), "resumed")
+    train(resumed, epochs(3), CPU, out, RunLog(tmp_path / "log", "t"), "resumed")
     assert (out / "weights.params").read_bytes() == (tmp_path / "whole" / "weights.params").read_bytes()
     assert not (out / ".checkpoint").exists()
