@@ -7,12 +7,14 @@ takes its share of the images or of a batch; what all must know is summed over t
 from __future__ import annotations
 
 import os
-from typing import Any
+import sys
+from typing import Any, Callable
 
 import numpy as np
 
 from mlsl_mx.errors import InputError
 
+SHARED = ("train-source", "pseudo-label", "self-train", "evaluate")
 VARIABLES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 MOST_WORKERS = 256
 COUNTS_BELOW = 2**53
@@ -82,6 +84,15 @@ class Workers:
         """What rank 0 says, a count or a truth value; the others wait for it, as files may reach them later."""
         return int(self.sum(np.array([0 if self.rank else value]))[0])
 
+    def first_then_all(self, make: Callable[[], Any]) -> Any:
+        """What `make` returns; the first worker calls it before the others, which then find the file it left."""
+        if self.rank:
+            self.barrier()
+        made = make()
+        if self.rank == 0:
+            self.barrier()
+        return made
+
     def shard(self, items: int) -> range:
         """The indices of this worker, out of `items`: every count-th, from its rank on."""
         return range(self.rank, items, self.count)
@@ -102,6 +113,26 @@ class Workers:
 ALONE = Workers()
 
 
+def is_worker() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return os.environ.get("DMLC_ROLE") == "worker"
+
+
+def check_shared(command: str) -> None:
+    """Raises: InputError for a command whose work is not shared by workers."""
+    if command not in SHARED:
+        raise InputError(
+            f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it without them"
+        )
+
+
+def leave(code: int) -> None:
+    """End a worker that failed at once: MXNet's own way out waits for the other workers."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def join() -> Workers:
     """Become one of the workers that a launcher started; ALONE if none did (DMLC_ROLE is not `worker`).
 
@@ -109,7 +140,7 @@ def join() -> Workers:
 
     Raises: InputError if a DMLC_* variable is missing or wrong.
     """
-    if os.environ.get("DMLC_ROLE") != "worker":
+    if not is_worker():
         return ALONE
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:

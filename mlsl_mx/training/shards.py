@@ -9,18 +9,7 @@ import numpy as np
 from mxnet import autograd, nd
 
 from mlsl_mx.data.sampling import Batch
-from mlsl_mx.errors import InputError
 from mlsl_mx.workers import Workers
-
-
-def check_shards(key: str, batch: int, devices: int, workers: int) -> None:
-    """Raises: InputError if a batch of so many crops does not split evenly; `key` is the setting that says how many."""
-    shards = devices * workers
-    if batch % shards:
-        raise InputError(
-            f"{key} is {batch}: it cannot be split over {workers} workers of {devices} devices: "
-            f"set it to a multiple of {shards}, or train on fewer (make TRAIN_WORKERS=1, TRAIN_CTX= one device)"
-        )
 
 
 def batch_loss(net, loss: Callable, batch: Batch, devices: Sequence[mx.Context], workers: Workers) -> nd.NDArray:
