@@ -42,24 +42,31 @@ def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
     if not 1 <= count <= MOST_WORKERS:
         raise InputError(f"launch: -n is {count}: it must be from 1 to {MOST_WORKERS}")
     check_shared(stage[0] if stage else "")
-    threads = threads or max(1, (os.cpu_count() or 1) // count)
-    root, *ports = _free_ports(1 + count)
+    commands = [[sys.executable, "-m", "mlsl_mx", *words] for words in divide_devices(stage, count)]
+    return run_workers(commands, threads or max(1, (os.cpu_count() or 1) // count))
+
+
+def run_workers(commands: Sequence[Sequence[str]], threads: int) -> int:
+    """Run one command in each worker, and the parameter server that joins them.
+
+    Returns: 0, or the exit code of a worker that failed; the others are then ended.
+    """
+    root, *ports = _free_ports(1 + len(commands))
     variables = {
         "DMLC_PS_ROOT_URI": HOST,
         "DMLC_PS_ROOT_PORT": str(root),
         "DMLC_NODE_HOST": HOST,
-        "DMLC_NUM_WORKER": str(count),
+        "DMLC_NUM_WORKER": str(len(commands)),
         "DMLC_NUM_SERVER": "1",
     }
-    with _ended_with_us() as processes, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _ended_with_us() as processes:
         for role in ("scheduler", "server"):
-            output = Path(folder, role)
-            processes[role] = _start(PARAMETER_SERVER, {**variables, "DMLC_ROLE": role, "OMP_NUM_THREADS": "1"}, output)
-        for index, words in enumerate(divide_devices(stage, count)):
+            own = {"DMLC_ROLE": role, "OMP_NUM_THREADS": "1"}
+            processes[role] = _start(PARAMETER_SERVER, {**variables, **own}, Path(folder, role))
+        for index, (command, port) in enumerate(zip(commands, ports)):
             # Ranks follow the ports: the first worker, whose output is shown, is rank 0.
-            own = {"DMLC_ROLE": "worker", "PORT": str(ports[index]), "OMP_NUM_THREADS": str(threads)}
+            own = {"DMLC_ROLE": "worker", "PORT": str(port), "OMP_NUM_THREADS": str(threads)}
             output = Path(folder, f"worker {index}") if index else None
-            command = [sys.executable, "-m", "mlsl_mx", *words]
             processes[f"worker {index}"] = _start(command, {**variables, **own}, output)
         failed = _wait(processes)
         if failed is None:

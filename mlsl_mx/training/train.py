@@ -54,7 +54,13 @@ def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.T
         "wd": optimizer.weight_decay,
     }
     kvstore = workers.kvstore or "device"  # which is none for a single device
-    return gluon.Trainer(net.collect_params(), "sgd", settings, kvstore=kvstore, update_on_kvstore=False)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", settings, kvstore=kvstore, update_on_kvstore=False)
+    if workers.count > 1:
+        # All take the weights of the first, and wait: else a gradient may overtake a weight, and be taken for it.
+        trainer._init_kvstore()
+        trainer._init_params()
+        mx.nd.waitall()
+    return trainer
 
 
 def train_one_epoch(
