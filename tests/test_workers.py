@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worker_process import counts, trained
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.launch import run_workers
@@ -13,18 +14,19 @@ from mlsl_mx.workers import ALONE, COUNTS_BELOW, LIMB_BITS, MOST_WORKERS, check_
 SCRIPT = Path(__file__).parent / "worker_process.py"
 
 
-@pytest.fixture(scope="module", params=[2, 4])
-def processes(request, tmp_path_factory):
-    """What each of 2 and of 4 workers found, by rank."""
-    folder = tmp_path_factory.mktemp(f"workers-{request.param}")
-    assert run_workers([[sys.executable, str(SCRIPT), str(folder)]] * request.param, threads=1) == 0
-    return [np.load(folder / f"rank-{rank}.npz") for rank in range(request.param)]
+COUNT = 4
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """What each of 4 workers found, by rank."""
+    folder = tmp_path_factory.mktemp("workers")
+    assert run_workers([[sys.executable, str(SCRIPT), str(folder)]] * COUNT, threads=1) == 0
+    return [np.load(folder / f"rank-{rank}.npz") for rank in range(COUNT)]
 
 
 def test_sums_are_exact_and_the_same_for_all(processes):
-    from worker_process import counts
-
-    want = sum(counts(rank).astype(object) for rank in range(len(processes)))  # Python's integers are exact
+    want = sum(counts(rank).astype(object) for rank in range(COUNT))  # Python's integers are exact
     for found in processes:
         assert found["sum"].dtype == np.int64 and found["sum"].shape == (3, 4)
         assert found["sum"].tolist() == want.tolist()
@@ -32,23 +34,21 @@ def test_sums_are_exact_and_the_same_for_all(processes):
 
 
 def test_gathered_values_come_in_the_order_of_ranks(processes):
-    want = np.concatenate([np.full((2, 3), rank + 0.1, np.float32) for rank in range(len(processes))])
+    want = np.concatenate([np.full((2, 3), rank + 0.1, np.float32) for rank in range(COUNT)])
     assert all(np.array_equal(found["gathered"], want) for found in processes)
 
 
 def test_rank_0_decides_and_goes_first(processes):
-    assert [int(found["agreed"]) for found in processes] == [10] * len(processes)
-    assert [str(found["made"]) for found in processes] == ["by rank 0"] * len(processes)
+    assert [int(found["agreed"]) for found in processes] == [10] * COUNT
+    assert [str(found["made"]) for found in processes] == ["by rank 0"] * COUNT
 
 
 def test_shards_are_all_items_once(processes):
     assert sorted(i for found in processes for i in found["shard"]) == list(range(7))
-    assert processes[1]["shard"].tolist() == list(range(1, 7, len(processes)))
+    assert processes[1]["shard"].tolist() == [1, 5]
 
 
 def test_shared_steps_are_those_of_one_process(processes):
-    from worker_process import trained
-
     losses, weights = trained(ALONE)
     for found in processes:
         np.testing.assert_allclose(found["losses"], losses, rtol=1e-6)

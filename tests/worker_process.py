@@ -13,6 +13,7 @@ from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
 from mlsl_mx.workers import Workers, join
 
 CLASSES, BATCH, SIDE = 3, 4, 32
+CPU = (mx.cpu(),)
 
 
 def counts(rank: int) -> np.ndarray:
@@ -32,7 +33,7 @@ def batch(step: int, workers: Workers) -> Batch:
     return Batch(images[own], train_ids[own], weak_labels[own], tuple("abcd"))
 
 
-def trained(workers: Workers, devices=(mx.cpu(),)) -> tuple:
+def trained(workers: Workers, devices=CPU) -> tuple:
     """Losses of two steps, with and without the choice of hard examples, and all weights after them, (n,) float32."""
     mx.random.seed(1)
     net = MLSLNet(CLASSES, 0.03, dropout=(0, 0))
