@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scene_files import write_cityscapes, write_gta5, write_palette_png
@@ -148,6 +150,18 @@ def test_a_resumed_epoch_goes_on_where_it_stopped(domains):
     whole, rest = list(load_batches(crops, 2)), list(load_batches(crops, 2, start=3))
     assert [b.names for b in rest] == [whole[3].names]
     np.testing.assert_array_equal(rest[0].images, whole[3].images)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_take_their_slices_of_each_batch(domains, count):
+    crops = TrainingCrops(domains, joint_order(3, 2, seed=1, epoch=0), Crops(size=16), seed=1, epoch=0)
+    whole = list(load_batches(crops, 4))
+    parts = [list(load_batches(crops, 4, workers=SimpleNamespace(rank=rank, count=count))) for rank in range(count)]
+    for batch, *of_workers in zip(whole, *parts):
+        for field in ("images", "train_ids", "weak_labels"):
+            assert np.array_equal(np.concatenate([getattr(part, field) for part in of_workers]), getattr(batch, field))
+        assert all(part.names == batch.names for part in of_workers)
+    assert len(whole) == 2
 
 
 @pytest.mark.parametrize("readers", [0, 1])
