@@ -25,15 +25,26 @@ from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
 from mlsl_mx.pseudo_labels.selection import most_probable
 from mlsl_mx.runs import RunLog, begin_stage, read_json, write_bytes, write_json
+from mlsl_mx.workers import ALONE, Workers
 
 
-def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = None, weights: str = "") -> dict:
+def evaluate(
+    net,
+    dataset,
+    ctx,
+    flip: bool,
+    out_dir: Path,
+    log: RunLog | None = None,
+    weights: str = "",
+    workers: Workers = ALONE,
+) -> dict:
     """Segment and score every image of a SceneDataset with labels.
 
     Writes `out_dir/predictions/palette/NAME.png` (train ids in colour), `out_dir/predictions/label_ids/NAME.png`
     (what the official script reads: set CITYSCAPES_RESULTS to that folder), and last `out_dir/evaluation.json`.
     Started again, it re-uses the predictions it finds; a finished evaluation is returned as it is. Both only if
-    flip, image list, classes and `weights` (hash of the weights file) are still the same.
+    flip, image list, classes and `weights` (hash of the weights file) are still the same. Several workers take the
+    images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
 
     Returns: the content of evaluation.json: `summary` and flip, weights, list_hash, seconds and
         network_seconds (of this start).
@@ -42,23 +53,20 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
     out_dir = Path(out_dir)
     path, predictions = out_dir / "evaluation.json", out_dir / "predictions"
     inputs = {"weights": weights, "list_hash": dataset.fingerprint, "flip": bool(flip)}
-    begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
-    if path.exists():
+    if workers.rank == 0:
+        begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
+    if workers.agreed(path.exists()):
         return read_json(path)
     started, net = time.monotonic(), TimedNetwork(net)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
-    for index in progress(range(len(dataset)), "evaluate", "image", network=net):
-        label = dataset.label(index)
-        predicted = _stored_prediction(predictions, dataset, index, label.shape)
-        if predicted is None:
-            predicted = _predict(net, dataset, index, ctx, flip)
-            _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
-            _store_prediction(predictions, dataset, index, predicted)
-        confusion.update(label, predicted)
+    for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=net):
+        confusion.update(*_truth_and_prediction(net, dataset, index, ctx, flip, predictions))
+    confusion.sum_over(workers)
     result = {**summary(confusion, dataset.classes, len(dataset)), **inputs}
     seconds = time.monotonic() - started
     result.update(seconds=round(seconds, 1), network_seconds=round(net.seconds, 1))
-    write_json(path, result)
+    if workers.rank == 0:
+        write_json(path, result)
     if log is not None:
         logged = {key: result[key] for key in ("miou", "mious", "images", "seconds", "network_seconds")}
         log.write("evaluated", **logged, images_per_second=round(len(dataset) / seconds, 3))
@@ -100,6 +108,17 @@ def summary(confusion: ConfusionMatrix, classes: ClassSet, images: int) -> dict:
 def percent(share: float) -> float | None:
     """100 times the share; None, which is JSON's null, for NaN."""
     return None if math.isnan(share) else 100.0 * float(share)
+
+
+def _truth_and_prediction(net, dataset, index: int, ctx, flip: bool, predictions: Path):
+    """Label and prediction of one image, (H, W) uint8 train ids both; the prediction is stored, if it was not yet."""
+    label = dataset.label(index)
+    predicted = _stored_prediction(predictions, dataset, index, label.shape)
+    if predicted is None:
+        predicted = _predict(net, dataset, index, ctx, flip)
+        _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
+        _store_prediction(predictions, dataset, index, predicted)
+    return label, predicted
 
 
 def _predict(net, dataset, index: int, ctx, flip: bool) -> np.ndarray:
