@@ -183,6 +183,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
             folder,
             prior=_prior(job),
             log=log,
+            workers=job.workers,
         )
         _touch(folder / "selection.json", job.workers)
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""

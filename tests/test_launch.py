@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 LISTS = {
     "gta5": [f"images/0000{i}.png" for i in range(1, 5)],
     "synthia": ["RGB/0000000.png"],
-    "cityscapes_train": ["leftImg8bit/train/alpha/alpha_000000_000019_leftImg8bit.png"],
+    "cityscapes_train": [f"leftImg8bit/train/alpha/alpha_00000{i}_000019_leftImg8bit.png" for i in range(5)],
     "cityscapes_val": [f"leftImg8bit/val/beta/beta_00000{i}_000019_leftImg8bit.png" for i in range(3)],
 }
 
@@ -110,6 +110,23 @@ def test_any_number_of_workers_gives_the_same_evaluation(world, alone, tmp_path)
         found.append(({k: v for k, v in numbers.items() if k not in ("seconds", "network_seconds")}, files))
     assert found[0] == found[1] == found[2]
     assert found[0][0]["images"] == len(found[0][1]) == 3
+
+
+def test_any_number_of_workers_gives_the_same_thresholds_and_labels(world, alone, tmp_path):
+    found = []
+    for workers in (1, 2, 4):
+        run = tmp_path / f"by-{workers}"
+        (run / "source").mkdir(parents=True)
+        shutil.copy(alone / "source" / "weights.params", run / "source")
+        stage = words(world, run, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 4})
+        assert (main(stage) if workers == 1 else launch(stage, workers)) == 0
+        folder = run / "sisc" / "round-0" / "pseudo_labels"
+        numbers = read_json(folder / "selection.json")
+        for volatile in ("seconds", "network_seconds", "images_per_second"):
+            del numbers[volatile]
+        found.append((numbers, {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".png"}))
+    assert found[0] == found[1] == found[2]
+    assert len(found[0][1]) == 5 + 1 and 0 < found[0][0]["coverage"] < 1
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capfd):
