@@ -65,7 +65,7 @@ def self_training_epochs(
         mined: groups of rare classes, on whose pixels crops of both domains are centred (see `training_crop`).
         round_index: r.
         seed: the run's.
-        workers: processes that draw crops.
+        workers: threads that draw crops.
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
     mining = {"mined": mined, "mining_probability": settings.mining_probability}
