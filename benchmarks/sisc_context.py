@@ -23,9 +23,9 @@ from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.job import Job, open_job
 from mlsl_mx.labels import IGNORE
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
+from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
-from mlsl_mx.pseudo_labels.inference import scene_volume
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.runs import environment, write_bytes, write_json
 
 HERE = Path(__file__).parent
@@ -60,20 +60,23 @@ def main() -> None:
 
 def measure(job: Job, inference: str, patch: int, patches: int, count: int) -> dict:
     """One setting on `count` validation images. Returns: percentages."""
-    settings = dataclasses.replace(job.config.pseudo_labels, inference=inference, patch=patch, patches=patches, batch=4)
+    settings = dataclasses.replace(job.config.pseudo_labels, inference=inference, patch=patch, patches=patches)
     net, _ = job.segmentation_network(job.source_folder / "weights.params")
     scenes = job.validation()
     scenes = scenes.subset(evenly_spread(len(scenes), count))
     title = "single" if inference == "single" else f"SISC {patch}, K={patches}"
     indices = progress(range(len(scenes)), title, "image")
-    volumes = [scene_volume(net, scenes, i, job.ctx, settings, job.seed, None) for i in indices]
+    segmenter = Segmenter(net, job.ctx, settings, job.seed)
+    maps = [segmenter.maps(scenes.image(i), scenes.names[i]) for i in indices]
     truths = [scenes.label(i) for i in range(len(scenes))]
-    confidences, argmax = ClassConfidences(job.config.classes), ConfusionMatrix(job.config.classes)
-    for volume, truth in zip(volumes, truths):
-        confidences.update(volume)
-        argmax.update(np.where(volume.max(axis=0) > 0, truth, IGNORE), volume.argmax(axis=0).astype(np.uint8))
+    confidences, argmax, covered = ClassConfidences(job.config.classes), ConfusionMatrix(job.config.classes), []
+    for image, truth in zip(maps, truths):
+        classes, confidence = segmenter.confidences(image)
+        confidences.update_top(classes, confidence)
+        covered.append(confidence > 0)
+        argmax.update(np.where(covered[-1], truth, IGNORE), classes)
     thresholds = confidences.thresholds(PORTION)
-    labels = [select_pseudo_labels(volume, thresholds) for volume in volumes]
+    labels = [segmenter.labels(image, thresholds, job.config.selection.rule) for image in maps]
     judged = [(found != IGNORE) & (truth != IGNORE) for found, truth in zip(labels, truths)]
     right = sum(int((found == truth)[j].sum()) for found, truth, j in zip(labels, truths, judged))
     return {
@@ -81,7 +84,7 @@ def measure(job: Job, inference: str, patch: int, patches: int, count: int) -> d
         "miou": 100 * argmax.mean_iou(),
         "precision": 100 * right / sum(int(j.sum()) for j in judged),
         "labelled": 100 * float(np.mean([(found != IGNORE).mean() for found in labels])),
-        "covered": 100 * float(np.mean([(volume.max(axis=0) > 0).mean() for volume in volumes])),
+        "covered": 100 * float(np.mean([pixels.mean() for pixels in covered])),
     }
 
 

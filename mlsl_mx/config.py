@@ -96,7 +96,7 @@ class PseudoLabels:
     upsampling: str = "bilinear"  # of the probabilities: bilinear (paper) | bicubic (released)
     start: str = "empty"  # empty (paper) | single: the accumulator starts from the single inference (released)
     votes: bool = False  # count argmax votes instead of probabilities (relative frequency, Sec. 4.3)
-    batch: int = 2  # patches in one network call
+    batch: int = 0  # patches, mirrored ones included, in one network call; 0: as many as the device can take
 
 
 @dataclass(frozen=True)

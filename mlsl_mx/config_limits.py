@@ -34,7 +34,7 @@ LIMITS = {
     "network.dropout": (0, 0.99),
     "pseudo_labels.patches": (1, None),
     "pseudo_labels.patch": (8, None),
-    "pseudo_labels.batch": (1, None),
+    "pseudo_labels.batch": (0, None),
     "selection.portion": (0, 1),
     "selection.portion_step": (0, 1),
     "selection.portion_max": (0, 1),

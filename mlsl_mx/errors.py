@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+# How MXNet says that a GPU's memory is used up.
+OUT_OF_MEMORY = ("out of memory", "Failed to find any forward convolution algorithm")
+
 MXNET_ERRORS = {
-    "out of memory": "the device has not enough memory: lower self_training.batch or pseudo_labels.batch",
-    "Failed to find any forward convolution algorithm": "the device has not enough memory for this: lower the batch",
+    **dict.fromkeys(
+        OUT_OF_MEMORY, "the device has not enough memory: lower self_training.batch or pseudo_labels.batch"
+    ),
     "is not implemented for GPU": "this MXNet was built without CUDA: make CTX='gpu(0)' installs the one with it",
     "no kernel image is available": "this MXNet holds no code for this GPU: it knows Maxwell to Ada, no newer one",
 }

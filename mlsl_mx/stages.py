@@ -32,15 +32,14 @@ from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diagnosis, in_words
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, take_over_labels
-from mlsl_mx.pseudo_labels.inference import patch_seed
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import begin_stage, file_hash, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
-
-STORED_BYTES = 8  # per pixel of the target, at most, between the two passes of a round's labelling
 
 
 def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
@@ -63,8 +62,8 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
 
 def _disk_line(job: Job, images: int) -> str:
     """What a round keeps on disk while it labels, and what is free."""
-    height, width = job.config.target.size
-    needed, free = images * height * width * STORED_BYTES / 1e9, shutil.disk_usage(job.run).free / 1e9
+    stored = stored_bytes(job.config.pseudo_labels, job.config.classes, job.config.target.size)
+    needed, free = images * stored / 1e9, shutil.disk_usage(job.run).free / 1e9
     short = "" if needed < free else ": free some, or choose another RUN"
     return f"  disk: up to {needed:.2f} GB while a round is labelled, {free:.1f} GB free{short}"
 
@@ -208,12 +207,13 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         begin_stage(folder / "diagnosis.inputs.json", inputs, [out])
         if out.exists():
             return _already(out)
-        common = (job.ctx, config.pseudo_labels, patch_seed(job.seed, round_index))
+        seed = patch_seed(job.seed, round_index)
+        segmenter = Segmenter(net, job.ctx, config.pseudo_labels, seed, _prior(job))
         result = diagnosis(
             selection,
             agreement(with_pseudo_labels(now, before), now) if before else None,
-            patch_disagreement(net, sample, *common) if config.pseudo_labels.inference == "sisc" else None,
-            compare_with_truth(net, truth, *common, selection, _prior(job)) if with_ground_truth else None,
+            patch_disagreement(segmenter, sample) if config.pseudo_labels.inference == "sisc" else None,
+            compare_with_truth(segmenter, truth, selection) if with_ground_truth else None,
         )
         write_json(out, result)
         log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})

@@ -9,7 +9,9 @@ import mxnet as mx
 import numpy as np
 
 from mlsl_mx.config import PseudoLabels
-from mlsl_mx.pseudo_labels.inference import segment_patches
+from mlsl_mx.pseudo_labels.batching import PatchBatch
+from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference
 
 STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "sisc.npz"
 
@@ -26,8 +28,12 @@ class OriginalSISC(NamedTuple):
 
     def segmented(self, settings: PseudoLabels) -> tuple[np.ndarray, np.ndarray]:
         """Our volume (19, rows, 512) and count (256, 512)."""
-        volume, count = segment_patches(self.net, self.image, self.corners, settings)
-        return volume.asnumpy()[:, self.rows], count.asnumpy()
+        parts = [single_inference(self.net, self.image, settings.flip)] if settings.start == "single" else []
+        batch = PatchBatch(4, mx.cpu())
+        parts.append(segment_patches(self.net, self.image, self.corners, settings.patch, settings.flip, batch))
+        windows = composite(ImageMaps((256, 512), tuple(parts)), mx.cpu(), settings.upsampling, settings.votes)
+        volume, count = whole_volume(windows, (256, 512))
+        return volume[:, self.rows], count
 
 
 def original_sisc() -> OriginalSISC:

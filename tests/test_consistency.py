@@ -15,6 +15,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.pseudo_labels import patch_positions
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 FOUR = ClassSet(class_set(19).classes[:4])  # road, sidewalk, building, wall
 SETTINGS = PseudoLabels(patches=6, patch=16, batch=4)
@@ -77,6 +78,7 @@ def votes_of(image, top, left, settings):
     low = probabilities(patch)
     if settings.flip:
         low = (low + probabilities(patch[:, :, ::-1])[:, :, ::-1]) / 2
+    low = np.rint(low * 65535) / 65535  # as stored
     high = cv2.resize(np.ascontiguousarray(low.transpose(1, 2, 0)), (settings.patch, settings.patch))
     return high.argmax(axis=2)
 
@@ -106,7 +108,7 @@ def test_patch_disagreement_equals_a_loop_over_pixels(tmp_path, changes):
     settings = PseudoLabels(**{"patches": 6, "patch": 16, "batch": 4, **changes})
     maps = np.random.RandomState(1).choice([0, 1, 2, 255], (2, 32, 40))
     dataset = labelled(tmp_path, maps)
-    found = patch_disagreement(network, dataset, mx.cpu(), settings, SEED)
+    found = patch_disagreement(Segmenter(network, mx.cpu(), settings, SEED), dataset)
     expected = disagreements(dataset, settings)
     assert found["images"] == 2
     assert found["all"]["patch_disagreement"] == pytest.approx(np.mean([share for _, share in expected]), abs=1e-6)
@@ -125,6 +127,7 @@ def test_patches_that_all_vote_for_the_label_do_not_disagree(tmp_path):
 
     maps = np.full((1, 32, 40), 1)
     maps[0, :, :20] = 2
-    found = patch_disagreement(always_sidewalk, labelled(tmp_path, maps), mx.cpu(), SETTINGS, SEED)
+    segmenter = Segmenter(always_sidewalk, mx.cpu(), SETTINGS, SEED)
+    found = patch_disagreement(segmenter, labelled(tmp_path, maps))
     assert found["per_class"]["sidewalk"] == {"patch_disagreement": 0}
     assert found["per_class"]["building"] == {"patch_disagreement": 1}

@@ -17,6 +17,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.pseudo_labels.upsampling import upsample
 from mlsl_mx.runs import RunLog, read_log
 
 
@@ -53,7 +54,9 @@ def naive_iou(dataset, net):
     """Per class from sets of pixels, without a confusion matrix."""
     predicted, truth = [], []
     for index in range(len(dataset)):
-        volume = single_inference(net, mx.nd.array(normalise(dataset.image(index))), True, "bilinear").asnumpy()
+        image = normalise(dataset.image(index))
+        low = single_inference(net, mx.nd.array(image), True).probabilities.transpose(0, 2, 1, 3)  # (1, C, h, w)
+        volume = upsample(mx.nd.array(low), *image.shape[1:], "bilinear")[0].asnumpy()
         truth.append(dataset.label(index))
         predicted.append(volume.argmax(0))
     truth, predicted = np.stack(truth), np.stack(predicted)

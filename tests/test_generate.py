@@ -16,7 +16,7 @@ from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, generate, select_pseudo_labels
 from mlsl_mx.pseudo_labels.diagnose import compare_with_truth
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
-from mlsl_mx.pseudo_labels.inference import patch_seed, probability_volume
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 
 SETTINGS = PseudoLabels(patches=5, patch=16, batch=2)
@@ -78,10 +78,12 @@ def files(folder):
 
 def naive(scenes, settings=SETTINGS, portion=0.2 + 0.1, prior=None):
     """The two passes with all volumes in memory."""
-    volumes = [
-        probability_volume(Network(), scenes.image(i), mx.cpu(), settings, patch_seed(3, 1), name, prior)
-        for i, name in enumerate(scenes.names)
-    ]
+    segmenter, volumes = Segmenter(Network(), mx.cpu(), settings, patch_seed(3, 1), prior), []
+    for i, name in enumerate(scenes.names):
+        maps = segmenter.maps(scenes.image(i), name)
+        volumes.append(np.empty((19, *maps.size), np.float16))
+        for (rows, columns), probabilities in segmenter.windows(maps):
+            volumes[-1][:, rows, columns] = probabilities
     confidences = ClassConfidences(19)
     for volume in volumes:
         confidences.update(volume)
@@ -105,7 +107,7 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
         == (
             "round portion policy rule thresholds coverage coverage_per_class predicted_share "
             "mined_first mined uncovered "
-            "collapsed loose images seconds network_seconds"
+            "collapsed loose images seconds network_seconds images_per_second"
         ).split()
     )
     assert summary["thresholds"] == dict(zip(names, thresholds))
@@ -158,7 +160,7 @@ def test_interrupted_in_pass_1_it_goes_on(tmp_path):
     rest = Network()
     summary = run(tmp_path / "cut", net=rest)
     assert 0 < rest.calls < calls.calls
-    for volatile in ("seconds", "network_seconds"):
+    for volatile in ("seconds", "network_seconds", "images_per_second"):
         del whole[volatile], summary[volatile]
     assert summary == whole and files(tmp_path / "cut") == files(tmp_path / "whole")
 
@@ -192,30 +194,20 @@ def test_damaged_and_foreign_stores_are_made_again(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "cut")
     shutil.copytree(tmp_path / "cut", tmp_path / "foreign")
-    stores = sorted((tmp_path / "cut" / ".store").glob("*.top"))
+    stores = sorted((tmp_path / "cut" / ".store").glob("*.maps"))
     assert len(stores) == 5
     stores[1].write_bytes(stores[1].read_bytes()[:100])
     stores[3].unlink()
     net = Network()
     run(tmp_path / "cut", net=net)  # thresholds are known: only the two images are computed again
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
-    assert net.calls == 2 * 6
+    assert net.calls == 2 * 5
 
     net = Network()
-    other = PseudoLabels(patches=5, patch=16, batch=2, upsampling="bicubic")
+    other = PseudoLabels(patches=5, patch=16, batch=2, placement="released")
     run(tmp_path / "foreign", net=net, settings=other)
     run(tmp_path / "fresh", settings=other)
-    assert net.calls == 5 * 6 and files(tmp_path / "foreign") == files(tmp_path / "fresh")
-
-
-def test_pixels_that_a_store_cannot_prove_fall_back_to_the_volume(tmp_path, monkeypatch):
-    from_volume = generate.TopClasses.from_volume
-    monkeypatch.setattr(generate.TopClasses, "from_volume", lambda volume: from_volume(volume, kept=1))
-    net, scenes = Network(), Scenes()
-    run(tmp_path, net=net, scenes=scenes)
-    assert net.calls > 5 * 6
-    for name, labels in zip(scenes.names, naive(scenes)[2]):
-        np.testing.assert_array_equal(read(tmp_path / f"{name}.png"), labels)
+    assert net.calls == 5 * 5 and files(tmp_path / "foreign") == files(tmp_path / "fresh")
 
 
 def test_labels_do_not_depend_on_the_batch_or_the_order_of_images(tmp_path):
@@ -271,8 +263,11 @@ def test_stores_of_another_network_are_not_used(tmp_path):
         block.initialize(mx.init.Normal(0.3))
         return block
 
-    stage = [generate._Stage(gluon(seed), None, None, SETTINGS, 3, None, tmp_path).key for seed in (0, 0, 1)]
-    assert stage[0] == stage[1] != stage[2]
+    def key(seed):
+        segmenter = Segmenter(gluon(seed), mx.cpu(), SETTINGS, 3)
+        return generate._Stage(segmenter, None, tmp_path).key
+
+    assert key(0) == key(0) != key(1)
 
 
 def test_label_quality_is_measured_on_the_truth(tmp_path):
@@ -282,7 +277,8 @@ def test_label_quality_is_measured_on_the_truth(tmp_path):
     truth = [np.where(np.arange(48) < 24, found, (found + 1) % 19).astype(np.uint8) for found in labels]
     for train_ids in truth:
         train_ids[0] = 255
-    quality = compare_with_truth(Network(), Scenes(truth), mx.cpu(), SETTINGS, patch_seed(3, 1), summary)
+    segmenter = Segmenter(Network(), mx.cpu(), SETTINGS, patch_seed(3, 1))
+    quality = compare_with_truth(segmenter, Scenes(truth), summary)
     found, true = np.stack(labels), np.stack(truth)
     judged = (found != 255) & (true != 255)
     assert quality["images"] == 5

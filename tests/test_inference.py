@@ -8,10 +8,10 @@ import pytest
 from original_sisc import original_sisc
 
 from mlsl_mx.config import PseudoLabels
-from mlsl_mx.data.transforms import normalise
 from mlsl_mx.pseudo_labels import patch_positions
-from mlsl_mx.pseudo_labels.inference import probability_volume, single_inference, sisc_inference
-from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.batching import PatchBatch
+from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference
 from mlsl_mx.pseudo_labels.upsampling import upsample
 
 
@@ -52,6 +52,14 @@ def naive(picture, positions, settings):
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
 
 
+def segmented(net, picture, positions, settings):
+    """What the network says of the patches and, if they start from it, the image in one piece."""
+    parts = [single_inference(net, picture, settings.flip)] if settings.start == "single" else []
+    batch = PatchBatch(settings.batch, mx.cpu())
+    parts.append(segment_patches(net, picture, positions, settings.patch, settings.flip, batch))
+    return ImageMaps(picture.shape[1:], tuple(parts))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -68,9 +76,12 @@ def test_sisc_equals_the_naive_loop_at_any_batch(changes):
     positions = patch_positions(48, 64, 24, 7, 11, "a", settings.placement)
     expected, expected_count = naive(image().asnumpy(), positions, settings)
     for batch in (1, 3, 20):
-        volume, count = sisc_inference(convolution, image(), PseudoLabels(**values, batch=batch), 11, "a")
-        np.testing.assert_allclose(volume.asnumpy(), expected, atol=2e-6)
-        np.testing.assert_array_equal(count.asnumpy(), expected_count)
+        maps = segmented(convolution, image(), positions, PseudoLabels(**values, batch=batch))
+        for window in ((64, 256), (7, 20)):
+            windows = composite(maps, mx.cpu(), settings.upsampling, settings.votes, window)
+            volume, count = whole_volume(windows, (48, 64))
+            np.testing.assert_allclose(volume, expected, atol=2e-6)
+            np.testing.assert_array_equal(count, expected_count)
     assert (expected_count.min() == 0) == (not changes or "flip" in changes)
 
 
@@ -81,48 +92,38 @@ def test_every_network_call_has_the_same_shape():
         shapes.append(images.shape)
         return convolution(images)
 
-    sisc_inference(net, image(), PseudoLabels(patches=5, patch=24, batch=2, flip=False), 0, "a")
+    segmented(net, image(), [(0, 0)] * 5, PseudoLabels(patch=24, batch=2, flip=False))
     assert shapes == [(2, 3, 24, 24)] * 3
 
 
-def test_single_inference_pads_and_crops_back():
+def test_single_inference_pads_and_the_composite_crops_back():
     picture = image(43, 62)
     padded = np.zeros((3, 48, 64), np.float32)
     padded[:, :43, :62] = picture.asnumpy()
     expected = upsample(mx.nd.array(low_probabilities(padded, flip=True)[None]), 48, 64, "bilinear")[0]
-    volume = single_inference(convolution, picture, flip=True, upsampling="bilinear")
-    np.testing.assert_allclose(volume.asnumpy(), expected[:, :43, :62].asnumpy(), atol=1e-6)
+    part = single_inference(convolution, picture, flip=True)
+    assert part.size == (48, 64) and part.corners.tolist() == [[0, 0]]
+    volume, count = whole_volume(composite(ImageMaps((43, 62), (part,)), mx.cpu()), (43, 62))
+    np.testing.assert_allclose(volume, expected[:, :43, :62].asnumpy(), atol=1e-6)
+    assert (count == 1).all()
 
 
 def test_the_first_of_two_outputs_is_taken():
     def two_heads(images):
         return convolution(images), mx.nd.zeros((images.shape[0], 4))
 
-    one = single_inference(convolution, image(), True, "bilinear")
-    np.testing.assert_array_equal(single_inference(two_heads, image(), True, "bilinear").asnumpy(), one.asnumpy())
+    one, first = (single_inference(net, image(), True).probabilities for net in (convolution, two_heads))
+    np.testing.assert_array_equal(first, one)
 
 
 def test_a_network_of_another_stride_is_refused():
     with pytest.raises(ValueError, match="not at stride 8"):
-        single_inference(lambda images: images, image(), False, "bilinear")
-
-
-def test_probability_volume_is_float16_and_multiplied_by_the_prior():
-    picture = np.random.RandomState(0).randint(0, 256, (32, 32, 3)).astype(np.uint8)
-    settings = PseudoLabels(inference="single")
-    plain = probability_volume(convolution, picture, mx.cpu(), settings, 0, "a")
-    expected = single_inference(convolution, mx.nd.array(normalise(picture)), True, "bilinear").asnumpy()
-    assert plain.dtype == np.float16
-    np.testing.assert_array_equal(plain, expected.astype(np.float16))
-    factors = np.array([1, 0.5, 0, 0.25], np.float32)
-    prior = SpatialPrior(np.broadcast_to(factors[:, None, None], (4, 8, 8)).copy())
-    multiplied = probability_volume(convolution, picture, mx.cpu(), settings, 0, "a", prior)
-    np.testing.assert_array_equal(multiplied, (expected * factors[:, None, None]).astype(np.float16))
+        single_inference(lambda images: images, image(), False)
 
 
 def test_reproduces_the_original_program():
     original = original_sisc()
-    settings = PseudoLabels(patch=128, patches=25, upsampling="bicubic", start="single", batch=4)
+    settings = PseudoLabels(patch=128, patches=25, upsampling="bicubic", start="single")
     volume, count = original.segmented(settings)
     np.testing.assert_array_equal(count, original.count)
     np.testing.assert_allclose(volume, original.volume_rows, atol=1e-4)

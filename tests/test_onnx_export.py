@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mxnet import nd
+from mxnet import cpu, nd
 from original_params import FIXTURES, write_original
 from PIL import Image
 
@@ -19,7 +19,8 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original, onnx_export, save_original
 from mlsl_mx.network.onnx_export import export_onnx
-from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
 from mlsl_mx.runs import file_hash
 
 onnx = pytest.importorskip("onnx")
@@ -182,5 +183,6 @@ def test_the_documented_lines_run(weights, exported, tmp_path, monkeypatch):
     expected = onnx_export.full_resolution_logits(network(weights), normalise(pixels)[None])[0].argmax(0)
     assert (class_set(19).label_id_lookup[expected] == label_ids).mean() > 0.999  # but for ties
     exec(as_evaluated, scope)
-    volume = single_inference(network(weights), nd.array(normalise(pixels)), False, "bilinear").asnumpy()
+    part = single_inference(network(weights), nd.array(normalise(pixels)), False)
+    volume, _ = whole_volume(composite(ImageMaps((60, 84), (part,)), cpu()), (60, 84))
     np.testing.assert_allclose(scope["probabilities"].transpose(2, 0, 1), volume, rtol=0, atol=2e-5)

@@ -20,7 +20,8 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.job import Job, find_list
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, patch_positions, weak_labels
-from mlsl_mx.pseudo_labels.inference import sisc_inference
+from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import flat
 from mlsl_mx.stages import _class_sizes, _prior
@@ -132,8 +133,9 @@ def test_as_many_patches_as_the_script_takes(keys, patches):
         return mx.nd.zeros((len(images), 2, images.shape[2] // 8, images.shape[3] // 8))
 
     settings = miniature("sisc", *keys).pseudo_labels
-    _, count = sisc_inference(net, mx.nd.zeros((3, 256, 512)), settings, seed=0, name="a")
-    assert count.sum().asscalar() == 256 * 512 + patches * settings.patch**2
+    maps = Segmenter(net, mx.cpu(), settings, seed=0).maps(np.zeros((256, 512, 3), np.uint8), "a")
+    _, count = whole_volume(composite(maps, mx.cpu()), maps.size)
+    assert count.sum() == 256 * 512 + patches * settings.patch**2
 
 
 @switches("pseudo_labels.placement")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlsl_mx.pseudo_labels import SISCAccumulator
+from mlsl_mx.pseudo_labels.upsampling import upsample
 
 
 def naive(shape, patches, tops, lefts):
@@ -52,3 +53,25 @@ def test_a_patch_that_leaves_the_image_is_refused(top, left):
 def test_corners_and_patches_must_be_as_many():
     with pytest.raises(ValueError, match="2 tops and 1 lefts"):
         SISCAccumulator(2, 4, 4, mx.cpu()).add(mx.nd.ones((1, 2, 2, 2)), [0, 1], [0])
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "bicubic"])
+def test_maps_add_what_their_up_sampled_patches_do_and_are_cut_at_the_window(upsampling):
+    random = np.random.RandomState(1)
+    maps = random.uniform(size=(6, 3, 4, 5)).astype(np.float32)  # (N, C, h, w)
+    tops, lefts = [-10, -3, 0, 2, 10, 24], [-7, 3, 30, -15, 3, 5]  # the last one lies below the window
+    window = SISCAccumulator(3, 24, 36, mx.cpu())
+    nhcw = mx.nd.array(maps.transpose(0, 2, 1, 3))
+    window.add_maps([nhcw[i] for i in range(4)], tops[:4], lefts[:4], (16, 20), upsampling)
+    window.add_maps([nhcw[i] for i in range(4, 6)], tops[4:], lefts[4:], (16, 20), upsampling)
+    whole = SISCAccumulator(3, 100, 120, mx.cpu())
+    whole.add(upsample(mx.nd.array(maps), 16, 20, upsampling), np.add(tops, 40), np.add(lefts, 40))
+    for found, expected in zip(window.normalized(), whole.normalized()):
+        np.testing.assert_allclose(found.asnumpy(), expected[..., 40:64, 40:76].asnumpy(), atol=1e-6)
+    assert window.count.asnumpy().min() == 0 and window.count.asnumpy().max() > 1
+
+
+def test_maps_that_do_not_reach_the_window_change_nothing():
+    window = SISCAccumulator(2, 8, 8, mx.cpu())
+    window.add_maps([mx.nd.ones((1, 2, 1))] * 2, [8, -8], [0, 0], (8, 8), "bilinear")
+    assert window.sum.asnumpy().sum() == 0 and window.count.asnumpy().sum() == 0

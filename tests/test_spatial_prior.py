@@ -39,12 +39,20 @@ def test_half_as_common_is_not_half_as_probable():
     np.testing.assert_allclose(SpatialPrior.from_labels(maps, 2, grid=(4, 4)).frequency, 1, atol=1e-6)
 
 
-def test_applied_in_place_at_any_size():
+def whole(prior, volume):
+    """A whole volume (C, H, W) times a prior."""
+    size = volume.shape[1:]
+    return prior.applied(volume, slice(0, size[0]), slice(0, size[1]), size)
+
+
+def test_applied_at_any_size_and_in_windows():
     original = prior()
     for height, width in ((64, 128), (20, 30), (64, 128)):
         volume = mx.nd.ones((3, height, width)) * 0.5
-        original.apply(volume)
-        result = volume.asnumpy()
+        result = whole(original, volume).asnumpy()
+        rows, columns = slice(3, 19), slice(10, 30)
+        window = original.applied(volume[:, rows, columns], rows, columns, (height, width))
+        np.testing.assert_array_equal(window.asnumpy(), result[:, rows, columns])
         assert result[0, -1, -1] > 0.49 and result[0, 0, -1] < 0.01
         assert (result[2] == 0.5).all()
 
@@ -103,9 +111,7 @@ def test_very_small_values_are_scaled_by_a_power_of_two_and_others_are_not():
     values[0, 0, 0] = 0.3
 
     def applied(values):
-        volume = mx.nd.ones((3, 4, 4))
-        SpatialPrior(values).apply(volume)
-        return volume.asnumpy()
+        return whole(SpatialPrior(values), mx.nd.ones((3, 4, 4))).asnumpy()
 
     for factor in (1, 4, 2.0**14):
         np.testing.assert_array_equal(applied(values * np.float32(factor)), values * np.float32(factor))

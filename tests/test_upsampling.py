@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlsl_mx.pseudo_labels.upsampling import interpolation_matrix, upsample
+from mlsl_mx.pseudo_labels.upsampling import interpolation_matrix, upsample, window_weights, window_weights_on
 
 REFERENCES = {
     "bilinear": lambda plane, size: cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR),
@@ -37,11 +37,16 @@ def test_class_probabilities_still_sum_to_one(method):
     np.testing.assert_allclose(total, 1, atol=1e-5)
 
 
-def test_writes_into_a_given_buffer():
-    planes = mx.nd.array(np.random.RandomState(2).uniform(size=(2, 3, 4, 4)))
-    buffer = mx.nd.zeros((2, 3, 32, 32))
-    upsample(planes, 32, 32, "bicubic", out=buffer)
-    np.testing.assert_array_equal(buffer.asnumpy(), upsample(planes, 32, 32, "bicubic").asnumpy())
+def test_weights_of_a_window_are_rows_of_the_matrix_and_0_beyond_it():
+    matrix = interpolation_matrix(3, 24, "bilinear")
+    for first in (-5, 0, 7, 20):
+        expected = np.zeros((8, 3), np.float32)
+        for row in range(8):
+            if 0 <= first + row < 24:
+                expected[row] = matrix[first + row]
+        np.testing.assert_array_equal(window_weights(3, 24, "bilinear", first, 8), expected)
+        on_device = window_weights_on(3, 24, "bilinear", first, 8, mx.cpu())
+        np.testing.assert_array_equal(on_device.asnumpy(), expected)
 
 
 def test_what_cannot_be_is_refused():

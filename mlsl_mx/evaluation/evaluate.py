@@ -21,7 +21,9 @@ from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.labels import ClassSet
 from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.pseudo_labels.composition import composite
+from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
+from mlsl_mx.pseudo_labels.selection import most_probable
 from mlsl_mx.runs import RunLog, begin_stage, read_json, write_bytes, write_json
 
 
@@ -102,11 +104,14 @@ def percent(share: float) -> float | None:
 
 def _predict(net, dataset, index: int, ctx, flip: bool) -> np.ndarray:
     """(H, W) uint8 train ids."""
-    image = mx.nd.array(normalise(dataset.image(index)), ctx=ctx)
-    probabilities = single_inference(net, image, flip, upsampling="bilinear")  # (C, H, W)
-    if not np.isfinite(probabilities[0].sum().asscalar()):  # softmax: a NaN logit reaches every class
+    image = dataset.image(index)
+    part = single_inference(net, mx.nd.array(normalise(image), ctx=ctx), flip)
+    if not np.isfinite(part.probabilities).all():
         raise InputError(f"{dataset.image_path(index)}: the network's output is not finite: the weights are damaged")
-    return probabilities.argmax(axis=0).astype("uint8").asnumpy()
+    predicted = np.empty(image.shape[:2], np.uint8)
+    for window in composite(ImageMaps(image.shape[:2], (part,)), ctx):
+        predicted[window.rows, window.columns], _ = most_probable(window.volume.asnumpy())
+    return predicted
 
 
 def _stored_prediction(predictions: Path, dataset, index: int, shape) -> np.ndarray | None:

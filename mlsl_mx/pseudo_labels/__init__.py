@@ -1,6 +1,7 @@
 """From a network's probabilities to pseudo-labels and pseudo weak-labels (Sec. 3.2 and 3.3.1).
 
-    windows -> inference (upsampling, sisc) -> spatial_prior -> selection (store) -> generate;  weak_labels
+    windows -> inference (batching) -> store -> composition (upsampling, sisc) -> spatial_prior -> selection
+    segmenter puts these in a row, generate is the stage;  weak_labels
 
 Only `SISCAccumulator` needs MXNet, so it is imported when it is first asked for.
 """

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config import PseudoLabels
-from mlsl_mx.data.transforms import normalise
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels.inference import Network, sisc_inference
+from mlsl_mx.pseudo_labels.composition import composite
+from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 
 def agreement(before, now) -> dict[str, Any]:
@@ -43,7 +41,7 @@ def agreement(before, now) -> dict[str, Any]:
     }
 
 
-def patch_disagreement(net: Network, dataset, ctx: mx.Context, settings: PseudoLabels, seed: int) -> dict[str, Any]:
+def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
     """How far the patches of an image contradict its labels: 0 if each patch on its own says what SISC says (Sec. 3.2).
 
     With y the label of a pixel, V(y) the patches whose most probable class there is y, and K the patches that cover it:
@@ -54,25 +52,26 @@ def patch_disagreement(net: Network, dataset, ctx: mx.Context, settings: PseudoL
     the image in one piece, from which the release starts, has no vote.
 
     Args:
+        segmenter: what the labels were made with, so that the patches are the same; its inference is "sisc".
         dataset: a SceneDataset with pseudo-labels.
-        settings: those of the labels; inference is "sisc".
-        seed: that of the labels' patch positions (`patch_seed`), so that the patches are the same.
 
     Returns: {all: {patch_disagreement}, per_class: {name: {patch_disagreement}}, images}, None for a class without a
         labelled pixel.
-    Raises: InputError as `agreement`; ValueError for an image smaller than the patch.
+    Raises: InputError as `agreement`, or for an image smaller than the patch.
     """
-    settings = replace(settings, votes=True, start="empty")
     against, pixels = np.zeros(256), np.zeros(256, np.int64)  # by label
-    for index in progress(range(len(dataset)), "patch votes", "image"):
+    for index in progress(range(len(dataset)), "patch votes", "image", network=segmenter.net):
         labels = dataset.label(index)
-        image = mx.nd.array(normalise(dataset.image(index)), ctx=ctx)
-        votes, counts = sisc_inference(net, image, settings, seed, dataset.names[index])
-        # Ignored pixels pick some class; they are counted under 255, which nobody reads.
-        in_favour = mx.nd.pick(votes, mx.nd.array(labels, ctx=ctx), axis=0)  # (H, W)
-        covered = counts.asnumpy() > 0
-        against += np.bincount(labels[covered], weights=1 - in_favour.asnumpy()[covered], minlength=256)
-        pixels += np.bincount(labels[covered], minlength=256)
+        maps = segmenter.maps(dataset.image(index), dataset.names[index])
+        patches = ImageMaps(maps.size, maps.parts[-1:])  # without the image in one piece
+        for window in composite(patches, segmenter.ctx, segmenter.settings.upsampling, votes=True):
+            seen = window.count.asnumpy() > 0
+            y = labels[window.rows, window.columns][seen]
+            votes = window.volume.asnumpy()[:, seen]  # (C, n)
+            # Ignored pixels pick some class; they are counted under 255, which nobody reads.
+            in_favour = votes[np.minimum(y, len(votes) - 1), np.arange(len(y))]
+            against += np.bincount(y, weights=1 - in_favour, minlength=256)
+            pixels += np.bincount(y, minlength=256)
     classes = dataset.classes.num_classes
     return {
         "all": {"patch_disagreement": share_of(against[:classes].sum(), pixels[:classes].sum())},

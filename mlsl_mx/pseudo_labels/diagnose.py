@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Iterable
 
-import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config import PseudoLabels
 from mlsl_mx.labels import IGNORE
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.consistency import joint_counts, share_of
-from mlsl_mx.pseudo_labels.inference import Network, scene_volume
-from mlsl_mx.pseudo_labels.selection import select_pseudo_labels
-from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
 
@@ -65,22 +61,14 @@ def in_words(result: dict[str, Any]) -> str:
     return ", ".join(f"{100 * value:.1f} % {what}" for what, value in shares.items() if value is not None)
 
 
-def compare_with_truth(
-    net: Network,
-    dataset,
-    ctx: mx.Context,
-    settings: PseudoLabels,
-    seed: int,
-    selection: dict[str, Any],
-    prior: SpatialPrior | None = None,
-) -> dict[str, Any]:
+def compare_with_truth(segmenter: Segmenter, dataset, selection: dict[str, Any]) -> dict[str, Any]:
     """How right the inference and the thresholds of a round are on other images with labels.
 
     Pixels that the truth ignores count neither as right nor as wrong.
 
     Args:
+        segmenter: what the round's labels were made with.
         dataset: a SceneDataset with labels.
-        seed: of the patch positions.
         selection: that of the round's selection.json; its thresholds and rule are used.
 
     Returns: {images, precision, coverage, per_class {name: {precision, recall, labelled}}}, shares of pixels, None
@@ -89,9 +77,9 @@ def compare_with_truth(
     names = dataset.classes.names
     thresholds = [selection["thresholds"][name] for name in names]
     pairs = np.zeros((256, 256), np.int64)  # rows: truth, columns: pseudo-label
-    for index in progress(range(len(dataset)), "label quality", "image"):
-        volume = scene_volume(net, dataset, index, ctx, settings, seed, prior)
-        labels = select_pseudo_labels(volume, thresholds, selection["rule"])
+    for index in progress(range(len(dataset)), "label quality", "image", network=segmenter.net):
+        maps = segmenter.maps(dataset.image(index), dataset.names[index])
+        labels = segmenter.labels(maps, thresholds, selection["rule"])
         pairs += joint_counts(dataset.label(index), labels)
     return {"images": len(dataset), **_quality(pairs, names)}
 

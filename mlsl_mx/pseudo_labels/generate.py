@@ -1,7 +1,9 @@
 """The stage `pseudo-label`: from a network and target images to label files, without a look at any target label.
 
-Pass 1 files the confidences of all images and keeps their largest probabilities in `.store/`; with the thresholds that
-follow, pass 2 writes the labels and deletes the stores. `selection.json` comes last and says that the stage is done.
+Pass 1 sends every image through the network, keeps what it says in `.store/` and files the confidences of all pixels;
+with the thresholds that follow, pass 2 writes the labels and deletes the stores. `selection.json` comes last and says
+that the stage is done. Several workers take an image each in turn; what they count is summed exactly, so that
+thresholds and labels are those of one.
 """
 
 from __future__ import annotations
@@ -21,14 +23,15 @@ import numpy as np
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import palette_png
-from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
-from mlsl_mx.pseudo_labels.inference import Network, patch_seed, scene_volume
-from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes, select_pseudo_labels
+from mlsl_mx.pseudo_labels.inference import ImageMaps, Network
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.pseudo_labels.store import TopClasses, read_store, write_store
+from mlsl_mx.pseudo_labels.store import read_store, write_store
 from mlsl_mx.runs import RunLog, read_json, write_bytes, write_json
+from mlsl_mx.workers import ALONE, Workers
 
 SUMMARY = "selection.json"
 
@@ -44,6 +47,7 @@ def generate_pseudo_labels(
     out_dir: Path,
     prior: SpatialPrior | None = None,
     log: RunLog | None = None,
+    workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Write pseudo-labels of all images of a target data set (Sec. 3.2).
 
@@ -56,19 +60,22 @@ def generate_pseudo_labels(
         round_index: r; the portion is min(portion + r * portion_step, portion_max).
         out_dir: gets NAME.png (palette PNG of uint8 train ids, 255 = ignore), contact_sheet.png and selection.json.
         prior: factors of the probabilities, for CBST-SP.
+        log: of rank 0.
+        workers: who share the images; `out_dir` is on a disk that all of them see.
 
-    Returns: the content of selection.json. `seconds` and `network_seconds` are those of this process.
+    Returns: the content of selection.json. `seconds` and `network_seconds` are those of this process (of rank 0).
     Raises: InputError for an image smaller than the patch, or a network whose output is not finite.
     """
     out_dir = Path(out_dir)
-    if (out_dir / SUMMARY).exists():
+    if workers.agreed((out_dir / SUMMARY).exists()):
         return read_json(out_dir / SUMMARY)
-    stage = _Stage(net, dataset, ctx, settings, patch_seed(seed, round_index), prior, out_dir / ".store")
+    segmenter = Segmenter(net, ctx, settings, patch_seed(seed, round_index), prior)
+    stage = _Stage(segmenter, dataset, out_dir / ".store", workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
-    started = time.time()
+    started = time.monotonic()
     found = stage.thresholds(selection, portion)
     counted = stage.write_labels(out_dir, found, selection.rule)
-    write_contact_sheet(out_dir, dataset)
+    seconds = time.monotonic() - started
     summary = {
         "round": round_index,
         "portion": portion,
@@ -76,13 +83,17 @@ def generate_pseudo_labels(
         "rule": selection.rule,
         **_described(dataset.classes.names, selection, found, counted),
         "images": len(dataset.names),
-        "seconds": round(time.time() - started, 1),
-        "network_seconds": round(stage.net.seconds, 1),
+        "seconds": round(seconds, 1),
+        "network_seconds": round(segmenter.net.seconds, 1),
+        "images_per_second": len(dataset.names) / seconds,
     }
-    write_json(out_dir / SUMMARY, summary)
-    shutil.rmtree(stage.store_dir, ignore_errors=True)
-    if log is not None:
-        log.write("pseudo_labels", **summary)
+    if workers.rank == 0:
+        write_contact_sheet(out_dir, dataset)
+        write_json(out_dir / SUMMARY, summary)
+        shutil.rmtree(stage.store_dir, ignore_errors=True)
+        if log is not None:
+            log.write("pseudo_labels", **summary)
+    workers.barrier()
     return summary
 
 
@@ -110,120 +121,102 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
 
 
 class _Stage:
-    """What every image of the stage is computed with."""
+    """The two passes over a data set's images, of which this worker takes its share."""
 
-    def __init__(self, net, dataset, ctx, settings, seed, prior, store_dir):
-        self.net = _TimedNetwork(net)
+    def __init__(self, segmenter: Segmenter, dataset, store_dir: Path, workers: Workers = ALONE):
+        self.segmenter = segmenter
         self.dataset = dataset
-        self.ctx = ctx
-        self.settings = settings
-        self.seed = seed
-        self.prior = prior
         self.store_dir = Path(store_dir)
+        self.workers = workers
 
     @cached_property
     def key(self) -> str:
-        """What a stored probability depends on besides its image; `batch` changes nothing."""
-        digest = _parameters_checksum(self.net.net)
-        if self.prior is not None:
-            digest = zlib.crc32(np.ascontiguousarray(self.prior.frequency), digest)
-        inference = {name: value for name, value in asdict(self.settings).items() if name != "batch"}
-        return f"{digest:08x} {self.seed} {inference}"
+        """What a store depends on besides its image; the settings that are left out change nothing in it."""
+        digest = _parameters_checksum(self.segmenter.net.net)
+        settings = asdict(self.segmenter.settings)
+        inference = {name: settings[name] for name in ("inference", "patches", "patch", "placement", "flip", "start")}
+        return f"{digest:08x} {self.segmenter.seed} {inference}"
 
     def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:
         """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
-        path = self.store_dir / "thresholds.json"
-        images = zlib.crc32("\n".join(self.dataset.names).encode())
-        key = f"{self.key} {images:08x} {portion} {asdict(selection)}"
-        if path.exists():
-            found = read_json(path)
-            if found["key"] == key:
-                return {**found, "resumed": True}
-            path.unlink()
+        path, key = self.store_dir / "thresholds.json", self._thresholds_key(selection, portion)
+        if self.workers.agreed(path.exists() and read_json(path)["key"] == key):
+            return {**read_json(path), "resumed": True}
         confidences = ClassConfidences(self.dataset.classes.num_classes, selection.stride, selection.extra_zero)
         self._file_confidences(confidences)
+        confidences.histogram = self.workers.sum(confidences.histogram)
+        confidences.predicted = self.workers.sum(confidences.predicted)
         found = {
             "key": key,
             "thresholds": confidences.thresholds(portion, selection.policy).tolist(),
             "predicted": confidences.predicted.tolist(),
         }
-        write_json(path, found)
+        if self.workers.rank == 0:
+            write_json(path, found)
+        self.workers.barrier()  # no store vanishes before what follows from it is written
         return {**found, "resumed": False}
 
+    def _thresholds_key(self, selection: Selection, portion: float) -> str:
+        """What the thresholds depend on: what the stores do, what is made of them, and which images there are."""
+        settings, prior = self.segmenter.settings, self.segmenter.prior
+        images = zlib.crc32("\n".join(self.dataset.names).encode())
+        factors = 0 if prior is None else zlib.crc32(np.ascontiguousarray(prior.frequency))
+        composed = f"{settings.upsampling} {settings.votes} {factors:08x}"
+        return f"{self.key} {composed} {images:08x} {portion} {asdict(selection)}"
+
+    def _shard(self, title: str):
+        """The indices of this worker's images, with progress."""
+        indices = self.workers.shard(len(self.dataset.names))
+        return progress(indices, title, "image", network=self.segmenter.net)
+
     def _file_confidences(self, confidences: ClassConfidences) -> None:
-        # One thread sorts, packs and counts beside the next image's inference; only it touches `confidences`.
+        # One thread writes, composes and counts beside the next image's network; only it touches `confidences`.
         with ThreadPoolExecutor(1) as beside:
             pending: Future | None = None
-            for index, name in enumerate(progress(self.dataset.names, "probabilities", "image")):
-                stored = read_store(self._store_path(name), self.key)
-                volume = self.volume(index) if stored is None else None
+            for index in self._shard("probabilities"):
+                path = self._store_path(index)
+                stored = read_store(path, self.key)
+                maps = self._maps(index) if stored is None else stored
                 if pending is not None:
                     pending.result()  # at most one image waits
-                if stored is None:
-                    pending = beside.submit(self._keep, volume, name, confidences)
-                else:
-                    pending = beside.submit(confidences.update_top, stored.classes[0], stored.probabilities[0])
+                pending = beside.submit(self._file, maps, path if stored is None else None, confidences)
             if pending is not None:
                 pending.result()
 
-    def _keep(self, volume: np.ndarray, name: str, confidences: ClassConfidences) -> None:
-        try:
-            top = TopClasses.from_volume(volume)
-        except ValueError as problem:
-            raise InputError(f"target image {name}: {problem}: check the network's weights") from None
-        write_store(self._store_path(name), top, self.key)
-        confidences.update_top(top.classes[0], top.probabilities[0])
+    def _file(self, maps: ImageMaps, store: Path | None, confidences: ClassConfidences) -> None:
+        """Count an image's confidences and write it to `store`, unless it was read from there."""
+        if store is not None:
+            write_store(store, maps, self.key)
+        confidences.update_top(*self.segmenter.confidences(maps))
 
-    def volume(self, index: int) -> np.ndarray:
-        """(C, H, W) float16 probabilities of one image. Raises: InputError if it is smaller than the patch."""
-        return scene_volume(self.net, self.dataset, index, self.ctx, self.settings, self.seed, self.prior)
+    def _maps(self, index: int) -> ImageMaps:
+        return self.segmenter.maps(self.dataset.image(index), self.dataset.names[index])
 
     def write_labels(self, out_dir: Path, found: dict[str, Any], rule: str) -> dict[str, Any]:
-        """Pass 2. Returns pixels: `labelled` (C,), `all`, `uncovered`."""
-        labelled, pixels = np.zeros(256, np.int64), 0
-        for index, name in enumerate(progress(self.dataset.names, "labels", "image")):
-            path = out_dir / f"{name}.png"
-            if found["resumed"] and path.exists() and not self._store_path(name).exists():
-                labels = read_pseudo_label(path, self.dataset.classes)
-            else:
-                labels = self._labels(index, found["thresholds"], rule)
-                write_bytes(path, palette_png(labels, self.dataset.classes))
-                self._store_path(name).unlink(missing_ok=True)
-            labelled += np.bincount(labels.ravel(), minlength=256)
-            pixels += labels.size
+        """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
+        counts = np.zeros(256, np.int64)
+        for index in self._shard("labels"):
+            counts += np.bincount(self._label(index, out_dir, found, rule).ravel(), minlength=256)
+        counts = self.workers.sum(counts)
         return {
-            "labelled": labelled[: self.dataset.classes.num_classes],
-            "all": pixels,
-            "uncovered": pixels - sum(found["predicted"]),
+            "labelled": counts[: self.dataset.classes.num_classes],
+            "all": int(counts.sum()),
+            "uncovered": int(counts.sum()) - sum(found["predicted"]),
         }
 
-    def _labels(self, index: int, thresholds, rule: str) -> np.ndarray:
-        stored = read_store(self._store_path(self.dataset.names[index]), self.key)
-        if stored is not None:
-            labels, unproved = stored.labels(thresholds, rule)
-            if not unproved.any():
-                return labels
-        return select_pseudo_labels(self.volume(index), thresholds, rule)
+    def _label(self, index: int, out_dir: Path, found: dict[str, Any], rule: str) -> np.ndarray:
+        """The labels (H, W) of an image, which are written and their store deleted, unless that was done before."""
+        path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
+        if found["resumed"] and path.exists() and not store.exists():
+            return read_pseudo_label(path, self.dataset.classes)
+        maps = read_store(store, self.key) or self._maps(index)
+        labels = self.segmenter.labels(maps, found["thresholds"], rule)
+        write_bytes(path, palette_png(labels, self.dataset.classes))
+        store.unlink(missing_ok=True)
+        return labels
 
-    def _store_path(self, name: str) -> Path:
-        return self.store_dir / f"{name}.top"
-
-
-class _TimedNetwork:
-    """A network that adds up the time of its calls; it waits for its result, and beforehand for what went before."""
-
-    def __init__(self, net: Network):
-        self.net = net
-        self.seconds = 0.0
-
-    def __call__(self, images):
-        mx.nd.waitall()
-        started = time.time()
-        output = self.net(images)
-        for array in output if isinstance(output, (tuple, list)) else (output,):
-            array.wait_to_read()
-        self.seconds += time.time() - started
-        return output
+    def _store_path(self, index: int) -> Path:
+        return self.store_dir / f"{self.dataset.names[index]}.maps"
 
 
 def _parameters_checksum(net: Network) -> int:

@@ -7,6 +7,7 @@ from typing import Sequence
 import numpy as np
 
 from mlsl_mx.labels import IGNORE
+from mlsl_mx.pseudo_labels.half import from_half
 
 BIT_PATTERNS = 0x7C00  # of the finite float16 values >= 0; their order is that of the values
 
@@ -37,8 +38,7 @@ class ClassConfidences:
 
     def update(self, volume) -> None:
         """File one image: (C, H, W) NDArray or numpy; a pixel without a positive value (no patch) is not filed."""
-        volume = _as_numpy(volume)
-        self.update_top(volume.argmax(axis=0), volume.max(axis=0))
+        self.update_top(*most_probable(np.maximum(_as_numpy(volume), 0)))
 
     def update_top(self, classes: np.ndarray, confidences: np.ndarray) -> None:
         """File one image by the class and confidence of each pixel, arrays of one shape.
@@ -98,29 +98,43 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
     Raises: ValueError for an unknown rule or another number of classes.
     """
     volume = _as_numpy(volume)
-    thresholds = positive_thresholds(thresholds)
+    thresholds = np.asarray(thresholds, np.float32)
+    thresholds = np.where(thresholds > 0, thresholds, np.float32(1))
     if rule not in ("reweighted", "argmax"):
         raise ValueError(f"rule {rule!r} is not one of reweighted, argmax")
     if len(thresholds) != len(volume):
         raise ValueError(f"{len(thresholds)} thresholds for {len(volume)} classes")
-    best = np.full(volume.shape[1:], -np.inf, np.float32)
-    passed = np.zeros(volume.shape[1:], bool)
-    labels = np.full(volume.shape[1:], IGNORE, np.uint8)
+    best = np.zeros(volume.shape[1:], np.float32)
+    labels = np.zeros(volume.shape[1:], np.uint8)
     for c, threshold in enumerate(thresholds):
-        probability = volume[c].astype(np.float32)
-        ratio = probability / threshold
-        better = (ratio if rule == "reweighted" else probability) > best
-        np.copyto(best, ratio if rule == "reweighted" else probability, where=better)
-        np.copyto(passed, ratio >= 1, where=better)
-        labels[better] = c
-    labels[~passed] = IGNORE
+        probability = from_half(volume[c]) if volume.dtype == np.float16 else volume[c].astype(np.float32)
+        score = probability / threshold if rule == "reweighted" else probability
+        _take_larger(best, labels, score, c)
+    ratio = best if rule == "reweighted" else best / thresholds[labels]
+    labels[ratio < 1] = IGNORE
     return labels
 
 
-def positive_thresholds(thresholds: Sequence[float]) -> np.ndarray:
-    """(C,) float32 to divide by: 0, no threshold, becomes 1."""
-    thresholds = np.asarray(thresholds, np.float32)
-    return np.where(thresholds > 0, thresholds, np.float32(1))
+def most_probable(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first class with the largest probability of each pixel, and that probability.
+
+    Args:
+        volume: (C, ...) float16, float32 or float64, nothing below 0.
+
+    Returns: (...) uint8 and (...) of the volume's type.
+    """
+    patterns = volume.view(f"u{volume.itemsize}")  # of values that are not negative the order is the same, and faster
+    largest, classes = patterns[0].copy(), np.zeros(volume.shape[1:], np.uint8)
+    for c in range(1, len(volume)):
+        _take_larger(largest, classes, patterns[c], c)
+    return classes, largest.view(volume.dtype)
+
+
+def _take_larger(largest: np.ndarray, classes: np.ndarray, values: np.ndarray, c: int) -> None:
+    """In place, where `values` exceeds `largest`: take it and its class c, which must be above all classes before."""
+    better = values > largest
+    np.maximum(largest, values, out=largest)
+    np.maximum(classes, better.view(np.uint8) * np.uint8(c), out=classes)
 
 
 def mined_classes(predicted: Sequence[int], share: float = 0.001, rarest: int = 3) -> tuple[list[int], list[int]]:

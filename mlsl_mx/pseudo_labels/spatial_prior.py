@@ -6,7 +6,7 @@ position is for it, 1 at its most usual one, and not by how common the class is:
 
 An imported prior (`prior_files`) keeps its values. Labels follow from p_c / t_c alone, and a common factor of all p_c
 is one of all t_c, but for classes without a threshold of their own, which count as having t_c = 1. So:
-- As long as products stay below 1, those classes are never labelled, and a common factor changes no label. `apply`
+- As long as products stay below 1, those classes are never labelled, and a common factor changes no label. `applied`
   uses that: it multiplies very small values by a power of two, which costs no digit and which float16 needs.
 - Values above 1 make products that are no probabilities; one of at least 1 makes a label even of a class without a
   threshold, as in the original program. Such values are never scaled.
@@ -102,17 +102,21 @@ class SpatialPrior:
             raise InputError(f"{path}: not a spatial prior ({problem}): delete it and compute it again") from None
         return cls.from_values(frequency, num_classes, path)
 
-    def apply(self, volume: mx.nd.NDArray) -> None:
-        """Multiply a (C, H, W) volume in place, on its device; the prior is resized bilinearly.
+    def applied(self, volume: mx.nd.NDArray, rows: slice, columns: slice, size: tuple[int, int]) -> mx.nd.NDArray:
+        """The product with a window (C, h, w) of a volume, on its device; the prior is resized bilinearly.
 
         Values that are all below 1/4 are first multiplied by the power of two that takes the largest to [1/4, 1/2).
+
+        Args:
+            rows, columns: where the window lies.
+            size: (height, width) of the whole volume.
         """
-        key = (volume.shape, volume.context)
+        key = (tuple(size), volume.context)
         if key not in self._full_size:
             scale = self._scale()
-            full_size = [cv2.resize(c, volume.shape[:0:-1]) * scale for c in self.frequency]  # (H, W) each
+            full_size = [cv2.resize(c, size[::-1]) * scale for c in self.frequency]  # (H, W) each
             self._full_size = {key: mx.nd.array(np.stack(full_size), ctx=volume.context)}
-        mx.nd.elemwise_mul(volume, self._full_size[key], out=volume)
+        return volume * self._full_size[key][:, rows, columns]
 
     def _scale(self) -> np.float32:
         _, exponent = np.frexp(self.frequency.max())  # the largest value is in [2**(exponent - 1), 2**exponent)

@@ -1,0 +1,53 @@
+"""How many patches go through the network at once."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.errors import OUT_OF_MEMORY
+
+# A CPU gains nothing from more than one. Of a GPU more is asked than a small one can give: it is halved until it fits.
+FIRST_TRIED = {"cpu": 1, "gpu": 16}
+
+
+class PatchBatch:
+    """A batch size that the device can take: found at the first images, then kept.
+
+    Args:
+        size: images in one network call, as the settings have it; 0: as many as the device can take.
+        ctx: the network's device.
+
+    Attributes:
+        size: what is used now.
+    """
+
+    def __init__(self, size: int, ctx: mx.Context):
+        self.automatic = size == 0
+        self.size = size or FIRST_TRIED[ctx.device_type]
+
+    def run(self, call: Callable[[Sequence], mx.nd.NDArray], inputs: Sequence) -> np.ndarray:
+        """`call` on all inputs, batch by batch; the last one is filled up, so that the network sees one shape.
+
+        An automatic size is halved as long as the device has not enough memory.
+
+        Returns: (N, ...), one row for each input.
+        Raises: MXNetError if a size that was asked for, or a single input, does not fit.
+        """
+        while True:
+            try:
+                return self._run(call, inputs)
+            except mx.base.MXNetError as problem:
+                tried = min(self.size, len(inputs))
+                if not (self.automatic and tried > 1 and any(text in str(problem) for text in OUT_OF_MEMORY)):
+                    raise
+                self.size = tried // 2
+
+    def _run(self, call, inputs: Sequence) -> np.ndarray:
+        size, rows = min(self.size, len(inputs)), []
+        for start in range(0, len(inputs), size):
+            some = [inputs[(start + i) % len(inputs)] for i in range(size)]
+            rows.append(call(some).asnumpy()[: len(inputs) - start])
+        return np.concatenate(rows)

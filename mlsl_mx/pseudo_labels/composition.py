@@ -1,0 +1,91 @@
+"""The composite probabilities of an image, made window by window from the maps of its patches (Sec. 3.2).
+
+A volume of 19x1024x2048 is 159 MB, and 50 patches of 512x512 would move some 4 GB through memory. A window of it stays
+in a processor's cache from its patches to its labels, and no more than a window need ever be there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
+
+WINDOW = (64, 256)  # height, width; measured: 32x512 to 128x256 are as fast, larger ones leave the cache
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of an image's composite output.
+
+    Attributes:
+        rows, columns: where it lies in the image.
+        volume: (C, h, w) float32 NDArray on the device, mean probabilities, 0 where no patch was.
+        count: (h, w) float32 NDArray, patches that saw the pixel.
+    """
+
+    rows: slice
+    columns: slice
+    volume: mx.nd.NDArray
+    count: mx.nd.NDArray
+
+
+def composite(
+    image: ImageMaps,
+    ctx: mx.Context,
+    upsampling: str = "bilinear",
+    votes: bool = False,
+    window: tuple[int, int] = WINDOW,
+) -> Iterator[Window]:
+    """The composite output of an image, row by row of windows.
+
+    Args:
+        image: what the network says of it.
+        ctx: the device to make it on.
+        upsampling: "bilinear" (paper, Sec. 4.1.2) or "bicubic" (release).
+        votes: count each patch's most probable class instead of its probabilities (relative frequency, Sec. 4.3).
+        window: (height, width); sums differ in the last bit for another one.
+    """
+    maps = [mx.nd.array(part.probabilities, ctx=ctx) for part in image.parts]  # (N, h, C, w) each
+    num_classes, add = maps[0].shape[2], _add_votes if votes else SISCAccumulator.add_maps
+    height, width = image.size
+    for top in range(0, height, window[0]):
+        for left in range(0, width, window[1]):
+            bottom, right = min(top + window[0], height), min(left + window[1], width)
+            accumulator = SISCAccumulator(num_classes, bottom - top, right - left, ctx)
+            for part, on_device in zip(image.parts, maps):
+                corners = part.corners - (top, left)
+                near = np.flatnonzero(
+                    ((corners > -np.array(part.size)) & (corners < (bottom - top, right - left))).all(axis=1)
+                )
+                some = [on_device[int(n)] for n in near]
+                add(accumulator, some, corners[near, 0], corners[near, 1], part.size, upsampling)
+            yield Window(slice(top, bottom), slice(left, right), *accumulator.normalized())
+
+
+def whole_volume(windows: Iterator[Window], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """All windows of an image put together: (C, H, W) and counts (H, W), float32."""
+    volume, count = None, np.empty(size, np.float32)
+    for window in windows:
+        if volume is None:
+            volume = np.empty((window.volume.shape[0], *size), np.float32)
+        volume[:, window.rows, window.columns] = window.volume.asnumpy()
+        count[window.rows, window.columns] = window.count.asnumpy()
+    return volume, count
+
+
+def _add_votes(accumulator: SISCAccumulator, maps, tops, lefts, size: tuple[int, int], upsampling: str) -> None:
+    """As `SISCAccumulator.add_maps`, but with 1 for the most probable class of a patch's pixel and 0 for the others."""
+    num_classes, height, width = accumulator.sum.shape
+    for patch_map, top, left in zip(maps, tops.tolist(), lefts.tolist()):
+        patch = SISCAccumulator(num_classes, height, width, accumulator.sum.context)
+        patch.add_maps([patch_map], [top], [left], size, upsampling)
+        first_row, first_column = max(top, 0), max(left, 0)
+        inside = patch.sum[:, first_row : top + size[0], first_column : left + size[1]]  # (C, h, w)
+        winner = mx.nd.argmax(inside, axis=0)  # (h, w)
+        votes = mx.nd.one_hot(winner, num_classes).transpose((2, 0, 1)).expand_dims(0)  # (1, C, h, w)
+        accumulator.add(votes, [first_row], [first_column])
