@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 import mxnet as mx
+from mxnet.gluon import SymbolBlock
 
 import mlsl_mx
 from mlsl_mx.config import Config, load_config
@@ -17,6 +18,7 @@ from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.runs import RunLog, file_hash, locked
 
 
@@ -105,11 +107,15 @@ class Job:
         net.hybridize(static_alloc=True, static_shape=True)
         return net
 
-    def segmentation_network(self, weights: Path) -> tuple[MLSLNet, str]:
-        """The network with these weights and their hash; a weak-label head is left out, as labelling needs none."""
+    def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
+        """The network for inference (see `inference_net`) with these weights, and their hash.
+
+        Raises: InputError if the device has no such precision, or as `load_original`.
+        """
+        check_precision(self.config.network.precision, self.ctx)  # before a file is read
         net = self.network(weak_label_head=False)
         load_original(net, weights, ctx=self.ctx)
-        return net, file_hash(weights)
+        return inference_net(net, self.config.network.precision), file_hash(weights)
 
     def _open(self, kind: str, images: str, size, labels: bool) -> SceneDataset:
         root = self.roots.get(kind)
