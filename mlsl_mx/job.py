@@ -110,9 +110,8 @@ class Job:
     def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
         """The network for inference (see `inference_net`) with these weights, and their hash.
 
-        Raises: InputError if the device has no such precision, or as `load_original`.
+        Raises: InputError as `load_original`.
         """
-        check_precision(self.config.network.precision, self.ctx)  # before a file is read
         net = self.network(weak_label_head=False)
         load_original(net, weights, ctx=self.ctx)
         return inference_net(net, self.config.network.precision), file_hash(weights)
@@ -135,12 +134,13 @@ def open_job(
 ) -> Job:
     """What the command line says, checked.
 
-    Raises: InputError for a wrong experiment, method, setting, seed or device.
+    Raises: InputError for a wrong experiment, method, setting, seed or device, or a precision that it has not.
     """
     if seed < 0:
         raise InputError(f"seed is {seed}: it must be 0 or more")
-    config = load_config(experiment, method, tuple(settings))
-    return Job(config, Path(run), roots, seed, device(ctx))
+    config, found = load_config(experiment, method, tuple(settings)), device(ctx)
+    check_precision(config.network.precision, found)  # now, not after hours of training
+    return Job(config, Path(run), roots, seed, found)
 
 
 def device(name: str) -> mx.Context:

@@ -39,18 +39,23 @@ def inference_net(net: MLSLNet, precision: str = "float32") -> SymbolBlock:
     """
     ctx = net.trunk[0].weight.list_ctx()[0]
     check_precision(precision, ctx)
-    images = mx.sym.var("images", dtype=np.float32)
-    graph = _Graph(net.prefix, precision)
-    copy = SymbolBlock(graph.logits(net, images), images)
+    logits, values = segmentation_symbol(net, precision)
+    copy = SymbolBlock(logits, mx.sym.var("images", dtype=np.float32))
     for name, parameter in copy.collect_params().items():
-        parameter.cast(graph.values[name].dtype)
-    copy.collect_params().load_dict(graph.values, ctx=ctx)
+        parameter.cast(values[name].dtype)
+    copy.collect_params().load_dict(values, ctx=ctx)
     static = {"static_alloc": True, "static_shape": True}
     if ctx.device_type == "cpu":
         copy.optimize_for(mx.nd.zeros((1, 3, 8, 8)), backend="MKLDNN", **static)
     else:
         copy.hybridize(**static)
     return copy
+
+
+def segmentation_symbol(net: MLSLNet, precision: str) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
+    """The graph of `inference_net`, from the variable `images` to the logits, and the values of its parameters."""
+    graph = _Graph(net.prefix, precision)
+    return graph.logits(net, mx.sym.var("images", dtype=np.float32)), graph.values
 
 
 def check_precision(precision: str, ctx: mx.Context) -> None:
