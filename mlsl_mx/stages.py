@@ -171,7 +171,6 @@ def pseudo_label(job: Job, round_index: int) -> str:
             begin_stage(record, inputs, [folder])
             if not (folder / "selection.json").exists():
                 take_over_labels(job.run, record, inputs, folder, log)
-        job.workers.barrier()
         result = generate_pseudo_labels(
             net,
             target,
@@ -183,6 +182,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
             folder,
             prior=_prior(job),
             log=log,
+            workers=job.workers,
         )
         _touch(folder / "selection.json", job.workers)
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 LISTS = {
     "gta5": [f"images/0000{i}.png" for i in range(1, 5)],
     "synthia": ["RGB/0000000.png"],
-    "cityscapes_train": ["leftImg8bit/train/alpha/alpha_000000_000019_leftImg8bit.png"],
+    "cityscapes_train": [f"leftImg8bit/train/alpha/alpha_00000{i}_000019_leftImg8bit.png" for i in range(3)],
     "cityscapes_val": [f"leftImg8bit/val/beta/beta_00000{i}_000019_leftImg8bit.png" for i in range(3)],
 }
 
@@ -97,19 +97,31 @@ def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
     assert sorted(p.name for p in (run / "source").iterdir()) == ["config.yaml", "environment.json", "weights.params"]
 
 
-def test_any_number_of_workers_gives_the_same_evaluation(world, alone, tmp_path):
-    found = []
-    for workers in (1, 2, 4):
-        run = tmp_path / f"by-{workers}"
-        (run / "source").mkdir(parents=True)
-        shutil.copy(alone / "source" / "weights.params", run / "source")
-        stage = words(world, run, "evaluate", "--source")
-        assert (main(stage) if workers == 1 else launch(stage, workers)) == 0
-        numbers = read_json(run / "source" / "evaluation.json")
-        files = {p.name: p.read_bytes() for p in (run / "source" / "predictions" / "palette").iterdir()}
-        found.append(({k: v for k, v in numbers.items() if k not in ("seconds", "network_seconds")}, files))
-    assert found[0] == found[1] == found[2]
-    assert found[0][0]["images"] == len(found[0][1]) == 3
+def made_by(world: Path, run: Path, weights: Path, workers: int, stage: list, summary: str) -> tuple:
+    """What a stage makes from given weights: its summary without times, and the files beside it."""
+    (run / "source").mkdir(parents=True)
+    shutil.copy(weights, run / "source")
+    arguments = words(world, run, *stage, **{"pseudo_labels.patches": 4})
+    assert (main(arguments) if workers == 1 else launch(arguments, workers)) == 0
+    path = run / summary
+    numbers = {k: v for k, v in read_json(path).items() if "seconds" not in k and "per_second" not in k}
+    return numbers, {p.name: p.read_bytes() for p in path.parent.rglob("*.png")}
+
+
+@pytest.mark.parametrize(
+    "stage, summary, counts",
+    [
+        (["pseudo-label", "--round", "0"], "sisc/round-0/pseudo_labels/selection.json", (2, 4)),
+        (["evaluate", "--source"], "source/evaluation.json", (4,)),
+    ],
+)
+def test_any_number_of_workers_makes_the_same(world, alone, tmp_path, stage, summary, counts):
+    weights = alone / "source" / "weights.params"
+    one = made_by(world, tmp_path / "1", weights, 1, stage, summary)
+    assert one[0]["images"] == 3 and len(one[1]) >= 3
+    for count in counts:
+        assert made_by(world, tmp_path / str(count), weights, count, stage, summary) == one
+        assert not list((tmp_path / str(count)).rglob(".store"))
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capfd):
