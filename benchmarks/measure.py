@@ -24,19 +24,24 @@ RESULTS = Path(__file__).parent / "results"
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 
 
-def seconds_in_turn(calls: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
+def seconds_in_turn(
+    calls: Mapping[str, Callable[[], Any]], repeats: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each call; all are called once before, then in turn, so that what disturbs one disturbs all.
 
     A call must not return before its work is done (`mx.nd.waitall` is called after each).
+
+    Args:
+        clock: `time.process_time` gives the processor time of all threads, which other processes hardly influence.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(repeats + 1):
         for name, call in calls.items():
-            started = time.perf_counter()
+            started = clock()
             call()
             mx.nd.waitall()
             if repeat:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

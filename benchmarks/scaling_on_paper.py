@@ -141,7 +141,7 @@ def _traffic(rows: list[Row]) -> list[str]:
         f"| adding gradients inside a host | {gradient_seconds(NET_PARAMETERS + HEAD_PARAMETERS, 2):.2f} s |",
         f"| adding gradients over two hosts | {across:.2f} s |",
         f"| stores on the shared disk while a round is labelled | {store:.0f} GB |",
-        f"| weights that a round keeps; with the checkpoint while it trains | {gradients:.0f} MB; {3 * gradients:.0f} MB |",
+        f"| weights of a round; with its checkpoint while it trains | {gradients:.0f} MB; {3 * gradients:.0f} MB |",
         *(f"| images read, labelling on GPUs: {r.gpus} | {1e3 * r.gigabytes_read:.1f} MB/s |" for r in rows),
         f"| confidences that each worker sends, once a round | {19 * 0x7C00 * 16 / 1e6:.1f} MB |",
     ]

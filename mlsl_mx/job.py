@@ -58,7 +58,7 @@ class Job:
 
     @property
     def readers(self) -> int:
-        """Reader processes: none where the network itself needs the cores."""
+        """Reader threads: none where the network itself needs the cores."""
         return 0 if self.ctx.device_type == "cpu" else min(8, os.cpu_count() or 1)
 
     def check_batch(self, stage: str) -> None:

@@ -83,6 +83,22 @@ def test_unknown_ids_are_named(tmp_path, dataset, write, ids, named):
         read_label_ids(tmp_path / "a.png", dataset)
 
 
+@pytest.mark.parametrize("dataset", ["gta5", "synthia", "cityscapes"])
+def test_each_of_256_ids_is_taken_or_refused_as_the_data_set_says(tmp_path, dataset):
+    last = {"gta5": 34, "synthia": 22, "cityscapes": 33}[dataset]
+    write = {"gta5": write_palette_png, "synthia": write_synthia_label, "cityscapes": write_png}[dataset]
+    taken = []
+    for value in range(256):
+        ids = np.array([[0, value], [last, 0]], np.uint8)
+        write(tmp_path / "a.png", ids)
+        try:
+            np.testing.assert_array_equal(read_label_ids(tmp_path / "a.png", dataset), ids)
+            taken.append(value)
+        except WrongLabels as problem:
+            assert f"holds ids {value}, which" in str(problem)
+    assert taken == [*range(last + 1), *([255] if dataset == "cityscapes" else [])]
+
+
 def test_pseudo_label_palette_png(tmp_path):
     ids = np.array([[0, 15, 255]], np.uint8)
     write_palette_png(tmp_path / "a.png", ids)

@@ -126,9 +126,9 @@ def test_mining_reaches_the_crop(domains):
 
 def test_batches_do_not_depend_on_readers(domains):
     crops = TrainingCrops(domains, joint_order(3, 4, 0, 0), CROPS, seed=0, epoch=0)
-    here, forked = list(load_batches(crops, 2)), list(load_batches(crops, 2, readers=2))
-    assert len(here) == len(forked) == num_batches(crops, 2) == 4
-    for a, b in zip(here, forked):
+    here, ahead = list(load_batches(crops, 2)), list(load_batches(crops, 2, readers=2))
+    assert len(here) == len(ahead) == num_batches(crops, 2) == 4
+    for a, b in zip(here, ahead):
         assert a.names == b.names
         for x, y in zip(a[:3], b[:3]):
             assert isinstance(y, np.ndarray) and x.dtype == y.dtype

@@ -28,7 +28,10 @@ def normalise(image: np.ndarray) -> np.ndarray:
 
     Returns: (3, H, W) float32.
     """
-    return np.stack([cv2.LUT(channel, values) for channel, values in zip(cv2.split(image), _NORMALISED)])
+    planes = np.empty((3, *image.shape[:2]), np.float32)
+    for channel, values, plane in zip(cv2.split(image), _NORMALISED, planes):
+        cv2.LUT(channel, values, dst=plane)
+    return planes
 
 
 def labels_at_stride(train_ids: np.ndarray) -> np.ndarray:
@@ -115,8 +118,6 @@ def _start(length: int, side: int, rng: np.random.Generator, centre: int | None)
 
 def _cut(pixels: np.ndarray, corner, side: int, size: int, fill, interpolation: int) -> np.ndarray:
     """The window of `side` pixels at `corner`, resized to (size, size); `fill` where it reaches beyond the image."""
-    crop = np.empty((size, size, *pixels.shape[2:]), np.uint8)
-    crop[:] = fill
     inside, place = [], []
     for start, length in zip(corner, pixels.shape):
         first, last = max(start, 0), min(start + side, length)
@@ -124,5 +125,9 @@ def _cut(pixels: np.ndarray, corner, side: int, size: int, fill, interpolation: 
         # Rounded outwards, so that a sliver of an image keeps at least one pixel.
         place.append(slice((first - start) * size // side, -(-(last - start) * size // side)))
     height, width = (s.stop - s.start for s in place)
-    crop[tuple(place)] = cv2.resize(pixels[tuple(inside)], (width, height), interpolation=interpolation)
+    part = cv2.resize(pixels[tuple(inside)], (width, height), interpolation=interpolation)
+    if (height, width) == (size, size):  # as a rule: filling takes longer than resizing
+        return part
+    crop = np.full((size, size, *pixels.shape[2:]), fill, np.uint8)
+    crop[tuple(place)] = part
     return crop

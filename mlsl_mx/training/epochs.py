@@ -69,7 +69,7 @@ def self_training_epochs(
         mined: groups of rare classes, on whose pixels crops of both domains are centred (see `training_crop`).
         round_index: r.
         seed: the run's.
-        readers: processes that draw crops.
+        readers: threads that draw crops.
         workers: that share each batch.
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
