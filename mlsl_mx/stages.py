@@ -171,7 +171,6 @@ def pseudo_label(job: Job, round_index: int) -> str:
             begin_stage(record, inputs, [folder])
             if not (folder / "selection.json").exists():
                 take_over_labels(job.run, record, inputs, folder, log)
-        job.workers.barrier()
         result = generate_pseudo_labels(
             net,
             target,

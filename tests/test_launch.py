@@ -97,36 +97,31 @@ def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
     assert sorted(p.name for p in (run / "source").iterdir()) == ["config.yaml", "environment.json", "weights.params"]
 
 
-def test_any_number_of_workers_gives_the_same_evaluation(world, alone, tmp_path):
-    found = []
-    for workers in (1, 2, 4):
-        run = tmp_path / f"by-{workers}"
-        (run / "source").mkdir(parents=True)
-        shutil.copy(alone / "source" / "weights.params", run / "source")
-        stage = words(world, run, "evaluate", "--source")
-        assert (main(stage) if workers == 1 else launch(stage, workers)) == 0
-        numbers = read_json(run / "source" / "evaluation.json")
-        files = {p.name: p.read_bytes() for p in (run / "source" / "predictions" / "palette").iterdir()}
-        found.append(({k: v for k, v in numbers.items() if k not in ("seconds", "network_seconds")}, files))
-    assert found[0] == found[1] == found[2]
-    assert found[0][0]["images"] == len(found[0][1]) == 3
+def made_by(world: Path, run: Path, weights: Path, workers: int, stage: list, summary: str) -> tuple:
+    """What a stage makes from given weights: its summary without times, and the files beside it."""
+    (run / "source").mkdir(parents=True)
+    shutil.copy(weights, run / "source")
+    arguments = words(world, run, *stage, **{"pseudo_labels.patches": 4})
+    assert (main(arguments) if workers == 1 else launch(arguments, workers)) == 0
+    path = run / summary
+    numbers = {k: v for k, v in read_json(path).items() if "seconds" not in k and "per_second" not in k}
+    return numbers, {p.name: p.read_bytes() for p in path.parent.rglob("*.png")}
 
 
-def test_any_number_of_workers_gives_the_same_thresholds_and_labels(world, alone, tmp_path):
-    found = []
-    for workers in (1, 2, 4):
-        run = tmp_path / f"by-{workers}"
-        (run / "source").mkdir(parents=True)
-        shutil.copy(alone / "source" / "weights.params", run / "source")
-        stage = words(world, run, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 4})
-        assert (main(stage) if workers == 1 else launch(stage, workers)) == 0
-        folder = run / "sisc" / "round-0" / "pseudo_labels"
-        numbers = read_json(folder / "selection.json")
-        for volatile in ("seconds", "network_seconds", "images_per_second"):
-            del numbers[volatile]
-        found.append((numbers, {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".png"}))
-    assert found[0] == found[1] == found[2]
-    assert len(found[0][1]) == 5 + 1 and 0 < found[0][0]["coverage"] < 1
+@pytest.mark.parametrize(
+    "stage, summary, images, counts",
+    [
+        (["pseudo-label", "--round", "0"], "sisc/round-0/pseudo_labels/selection.json", 5, (2, 4)),
+        (["evaluate", "--source"], "source/evaluation.json", 3, (4,)),
+    ],
+)
+def test_any_number_of_workers_makes_the_same(world, alone, tmp_path, stage, summary, images, counts):
+    weights = alone / "source" / "weights.params"
+    one = made_by(world, tmp_path / "1", weights, 1, stage, summary)
+    assert one[0]["images"] == images <= len(one[1])
+    for count in counts:
+        assert made_by(world, tmp_path / str(count), weights, count, stage, summary) == one
+        assert not list((tmp_path / str(count)).rglob(".store"))
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capfd):
