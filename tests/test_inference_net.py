@@ -9,12 +9,13 @@ import pytest
 from mxnet import nd
 from original_params import FIXTURES, write_original
 
-from mlsl_mx.config import Config, Network
 from mlsl_mx.errors import InputError
-from mlsl_mx.job import Job, open_job
+from mlsl_mx.job import open_job
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network import inference_net as module
 from mlsl_mx.network.inference_net import check_precision, has_bfloat16, inference_net
+
+EXPERIMENT = Path(__file__).parents[1] / "experiments" / "gta2city.yaml"
 
 needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no avx512_bf16")
 
@@ -68,6 +69,15 @@ def test_an_image_has_the_same_logits_in_any_batch(net, precision):
     for size in (2, 3, 6):
         together = [fast(batch[i : i + size]).asnumpy() for i in range(0, 6, size)]
         np.testing.assert_array_equal(np.concatenate(together), np.concatenate(alone))
+
+
+def test_the_copy_is_on_the_networks_device(tmp_path):
+    net = MLSLNet(19, 0.125, weak_label_head=False)
+    load_original(net, write_original(tmp_path / "narrow.params", False), ctx=mx.cpu(1))
+    x = images(1, 3, 64, 64)
+    logits = inference_net(net)(x.as_in_context(mx.cpu(1)))
+    assert logits.context == mx.cpu(1)
+    np.testing.assert_allclose(logits.asnumpy(), net(x.as_in_context(mx.cpu(1))).asnumpy(), atol=1e-4, rtol=0)
 
 
 def test_the_trained_network_stays_as_it_was(tmp_path):
@@ -150,17 +160,15 @@ def test_a_cpu_without_bfloat16_is_refused(net, tmp_path, monkeypatch, flags):
 
 
 def test_a_job_is_refused_before_anything_is_trained(tmp_path):
-    experiment = Path(__file__).parents[1] / "experiments" / "gta2city.yaml"
     with pytest.raises(InputError, match="network.precision is float16, which is for GPUs"):
-        open_job(experiment, None, ["network.precision=float16"], tmp_path, {}, 0, "cpu")
+        open_job(EXPERIMENT, None, ["network.precision=float16"], tmp_path, {}, 0, "cpu")
 
 
 @needs_bfloat16
 def test_a_job_has_the_network_in_its_precision(net, tmp_path):
     path = tmp_path / "narrow.params"
     save_original(net, path)
-    config = Config(network=Network(width=0.125, precision="bfloat16"))
-    copy, _ = Job(config, tmp_path, {}, 0, (mx.cpu(),)).segmentation_network(path)
-    np.testing.assert_array_equal(
-        copy(images(1, 3, 64, 64)).asnumpy(), inference_net(net, "bfloat16")(images(1, 3, 64, 64)).asnumpy()
-    )
+    settings = ["network.width=0.125", "network.precision=bfloat16"]
+    copy, _ = open_job(EXPERIMENT, None, settings, tmp_path, {}, 0, "cpu").segmentation_network(path)
+    x = images(1, 3, 64, 64)
+    np.testing.assert_array_equal(copy(x).asnumpy(), inference_net(net, "bfloat16")(x).asnumpy())

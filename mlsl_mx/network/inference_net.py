@@ -46,7 +46,7 @@ def inference_net(net: MLSLNet, precision: str = "float32") -> SymbolBlock:
     copy.collect_params().load_dict(values, ctx=ctx)
     static = {"static_alloc": True, "static_shape": True}
     if ctx.device_type == "cpu":
-        copy.optimize_for(mx.nd.zeros((1, 3, 8, 8)), backend="MKLDNN", **static)
+        copy.optimize_for(mx.nd.zeros((1, 3, 8, 8), ctx=ctx), backend="MKLDNN", **static)
     else:
         copy.hybridize(**static)
     return copy
