@@ -42,6 +42,17 @@ $(DEVELOPER): $(INSTALLED)
 	@$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@
 
+# --- devices and workers ---------------------------------------------------------------------------------------------
+# Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
+# over the devices of TRAIN_CTX and TRAIN_WORKERS processes; where it cannot be, `mlsl begin` says so.
+COMMA := ,
+DEVICES := $(subst $(COMMA), ,$(CTX))
+WORKERS ?= $(words $(DEVICES))
+TRAIN_CTX ?= $(CTX)
+TRAIN_WORKERS ?= 1
+# $(call SHARED_BY,2): mlsl, in as many workers.
+SHARED_BY = $(MLSL)$(if $(filter-out 1,$(1)), launch -n $(1) --)
+
 # --- which run ---------------------------------------------------------------------------------------------------------
 # Without data the embedded miniature is used, and every output says so.
 REAL := $(strip $(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
@@ -79,7 +90,7 @@ ifneq ($(filter ilsvrc%,$(notdir $(WEIGHTS))),)
 override IMAGENET := $(WEIGHTS)
 override WEIGHTS :=
 endif
-SOURCE = $(if $(WEIGHTS),import-weights,train-source) $(START)
+SOURCE = $(if $(WEIGHTS),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(START)
 START = $(if $(WEIGHTS),--weights "$(WEIGHTS)",$(if $(IMAGENET),--imagenet "$(IMAGENET)"))
 
 # ROUNDS, or the paper experiment's 6 and the miniature's 3 (a test keeps these equal to the experiment files).
@@ -93,8 +104,9 @@ ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 define CHAIN
 D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
+# $$$$(call STAGE_$(1),devices): what every stage is told; without devices the first alone.
 STAGE_$(1) = --experiment $$(EXPERIMENTS)/$(1).yaml --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
-             --ctx "$$(CTX)"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(foreach s,$$(SET), --set '$$(s)')
+             --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(foreach s,$$(SET), --set '$$(s)')
 
 .PHONY: $(1) begin-$(1) evaluated-$(1) diagnosed-$(1)
 $(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
@@ -102,13 +114,13 @@ $(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
 
 # Every time: what is there may come from other settings, of which Make knows nothing.
 begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
-	$$(MLSL) begin $$(START) $$(STAGE_$(1))
+	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(TRAIN_CTX))
 
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
-	$$(MLSL) $$(SOURCE) $$(STAGE_$(1))
+	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))
 
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
-	$$(MLSL) evaluate --source $$(STAGE_$(1))
+	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
 
 $$(foreach r,$$(ROUNDS_LIST),$$(eval $$(call ROUND,$(1),$$(r))))
 
@@ -127,17 +139,17 @@ define ROUND
 BEFORE_$(1)_$(2) := $$(if $$(filter 0,$(2)),$$(D_$(1))/source,$$(M_$(1))/round-$$(shell echo $$$$(($(2) - 1))))/weights.params
 
 $$(M_$(1))/round-$(2)/pseudo_labels/selection.json: $$(BEFORE_$(1)_$(2))
-	$$(MLSL) pseudo-label --round $(2) $$(STAGE_$(1))
+	$$(call SHARED_BY,$$(WORKERS)) pseudo-label --round $(2) $$(call STAGE_$(1),$$(CTX))
 
 $$(M_$(1))/round-$(2)/diagnosis.json: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json \
 		$$(call WITHOUT_TRUTH,$$(M_$(1))/round-$(2)/diagnosis.json)
 	$$(MLSL) diagnose --round $(2)$$(if $$(GROUND_TRUTH), --with-ground-truth) $$(STAGE_$(1))
 
 $$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
-	$$(MLSL) self-train --round $(2) $$(STAGE_$(1))
+	$$(call SHARED_BY,$$(TRAIN_WORKERS)) self-train --round $(2) $$(call STAGE_$(1),$$(TRAIN_CTX))
 
 $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
-	$$(MLSL) evaluate --round $(2) $$(STAGE_$(1))
+	$$(call SHARED_BY,$$(WORKERS)) evaluate --round $(2) $$(call STAGE_$(1),$$(CTX))
 endef
 
 # Only what is asked for: with RUN both would write to one directory.
@@ -174,6 +186,8 @@ help:
 	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; fed back to nothing"
 	@echo "CHAINS=$(CHAINS)  chains of stages that the tables run at a time, each with one thread if there are several;  SEEDS=$(SEEDS)"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
+	@echo "CTX='gpu(0),gpu(1)'  several GPUs: WORKERS=$(WORKERS) processes share labels and evaluation; training divides its batch over"
+	@echo "                TRAIN_CTX (default CTX) and TRAIN_WORKERS=$(TRAIN_WORKERS) processes, or stops if it cannot; docs/SCALING.md"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
 
@@ -206,7 +220,7 @@ ABLATIONS := sisc patches-25 patches-100 patch-256 votes
 # The committed ones were written with RESULTS=experiments/results/miniature.
 RESULTS ?= $(RUNS_IN)
 # On CPUs one chain of one thread a core, faster than all threads for one chain; real data and GPUs take one chain.
-CHAINS ?= $(if $(REAL)$(filter gpu%,$(CTX)),1,$(shell nproc 2>/dev/null || echo 2))
+CHAINS ?= $(if $(REAL)$(filter gpu%,$(CTX))$(filter-out 1,$(WORKERS)),1,$(shell nproc 2>/dev/null || echo 2))
 THREADS := $(if $(filter 1,$(CHAINS)),,OMP_NUM_THREADS=1)
 RUNS_IN := $(or $(RUN),runs/$(KIND))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from mlsl_mx import __version__
 from mlsl_mx.errors import InputError, meaning
 from mlsl_mx.evaluation.compare import PAPER_TABLES
+from mlsl_mx.workers import ALONE, SHARED, Workers, check_shared, is_worker, join, leave
 
 EPILOG = """\
 The stages in order, as `make gta2city` calls them:
@@ -29,14 +31,33 @@ Class names, Cityscapes label ids, mean and std are in the file's metadata. The 
 logits of random images are those of MXNet. Needs pip install -c constraints.txt -e ".[onnx]".
 How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
 
+LAUNCH_EPILOG = """\
+Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly.
+  mlsl launch -n 2 -- pseudo-label --round 0 --ctx 'gpu(0),gpu(1)' ...      each worker gets one of the GPUs
+Several machines: any launcher that sets MXNet's DMLC_* variables; see docs/SCALING.md."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand. Returns: the exit code."""
     # MXNet's default on some machines is one thread, at half the speed of two.
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
+        code = _run(options)
+    except Exception:
+        if not is_worker():
+            raise
+        traceback.print_exc()
+        code = 1
+    if code and is_worker():
+        leave(code)
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        if is_worker():
+            check_shared(options.command)
         text = options.call(options)
         if text:
             print(text)
@@ -68,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_commands(commands)
     _add_training_commands(commands)
     _add_result_commands(commands)
+    _add_launch(commands)
     return parser
 
 
@@ -159,6 +181,15 @@ def _add_result_commands(commands) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
 
 
+def _add_launch(commands) -> None:
+    command = _add(commands, "launch", _launch, "share a stage among several processes on this machine")
+    command.usage = "mlsl launch -n N [--threads T] -- STAGE ..."
+    command.formatter_class, command.epilog = argparse.RawDescriptionHelpFormatter, LAUNCH_EPILOG
+    command.add_argument("-n", type=int, required=True, metavar="N", help="number of workers")
+    command.add_argument("--threads", type=int, metavar="T", help="CPU threads of each; default: cores / N")
+    command.add_argument("stage", nargs=argparse.REMAINDER, metavar="STAGE ...", help=f"one of {', '.join(SHARED)}")
+
+
 def _add(commands, name: str, call, text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(call=call)
@@ -172,7 +203,7 @@ def _add_stage(commands, name: str, call, text: str, required: bool = True) -> a
     command.add_argument("--method", help="e.g. sisc-pwl: a file of experiments/methods, released or ablations")
     command.add_argument("--run", type=Path, required=required, help="run directory: everything is written there")
     command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
-    command.add_argument("--ctx", default="cpu", help="device: cpu or gpu(0); default cpu")
+    command.add_argument("--ctx", default="cpu", help="cpu, gpu(0), or to train on several gpu(0),gpu(1); default cpu")
     command.add_argument("--rounds", type=int, help="number of rounds, instead of the experiment's")
     return command
 
@@ -199,7 +230,7 @@ def _add_roots(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{dataset}", type=Path, help=f"the folder of {dataset} where it is elsewhere")
 
 
-def _job(options: argparse.Namespace):
+def _job(options: argparse.Namespace, workers: Workers = ALONE):
     from mlsl_mx.job import open_job
 
     settings = list(options.set)
@@ -213,6 +244,7 @@ def _job(options: argparse.Namespace):
         roots=_roots(options),
         seed=options.seed,
         ctx=options.ctx,
+        workers=workers,
     )
 
 
@@ -242,7 +274,7 @@ def _begin(options):
 def _train_source(options):
     from mlsl_mx import stages
 
-    return stages.train_source(_job(options), options.imagenet)
+    return stages.train_source(_job(options, join()), options.imagenet)
 
 
 def _import_weights(options):
@@ -260,7 +292,7 @@ def _spatial_prior(options):
 def _pseudo_label(options):
     from mlsl_mx import stages
 
-    return stages.pseudo_label(_job(options), options.round)
+    return stages.pseudo_label(_job(options, join()), options.round)
 
 
 def _diagnose(options):
@@ -272,15 +304,17 @@ def _diagnose(options):
 def _self_train(options):
     from mlsl_mx import stages
 
-    return stages.self_train(_job(options), options.round)
+    return stages.self_train(_job(options, join()), options.round)
 
 
 def _evaluate(options):
     from mlsl_mx import stages
 
     if options.predictions:
+        if is_worker():
+            raise InputError("evaluate --predictions is not shared by workers: run it without them")
         return stages.evaluate_saved(_job(options), options.predictions)
-    return stages.evaluate_weights(_job(options), None if options.source else options.round)
+    return stages.evaluate_weights(_job(options, join()), None if options.source else options.round)
 
 
 def _report(options):
@@ -293,6 +327,14 @@ def _report(options):
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return stages.report(_job(options))
+
+
+def _launch(options):
+    from mlsl_mx.launch import launch
+
+    code = launch(options.stage[options.stage[:1] == ["--"] :], options.n, options.threads)
+    if code:
+        raise SystemExit(code)
 
 
 def _export_onnx(options):

@@ -1,15 +1,16 @@
-"""A job: the settings, run directory, data folders, seed and device that every stage of a run is given."""
+"""A job: the settings, run directory, data folders, seed, devices and workers that every stage of a run is given."""
 
 from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
 import mxnet as mx
+from mxnet.gluon import SymbolBlock
 
 import mlsl_mx
 from mlsl_mx.config import Config, load_config
@@ -17,7 +18,9 @@ from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.runs import RunLog, file_hash, locked
+from mlsl_mx.workers import ALONE, Workers
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,13 @@ class Job:
     run: Path
     roots: dict[str, Path | None]  # folder of each data set
     seed: int
-    ctx: mx.Context
+    devices: tuple[mx.Context, ...]  # of this process
+    workers: Workers = ALONE  # who share the stage
+
+    @property
+    def ctx(self) -> mx.Context:
+        """The first device: all but training use one in a process."""
+        return self.devices[0]
 
     @property
     def source_folder(self) -> Path:
@@ -50,21 +59,43 @@ class Job:
         return folder / "weights.params"
 
     @property
-    def workers(self) -> int:
-        """Reader processes: none where the network itself needs the cores."""
+    def readers(self) -> int:
+        """Reader threads: none where the network itself needs the cores."""
         return 0 if self.ctx.device_type == "cpu" else min(8, os.cpu_count() or 1)
+
+    def check_batch(self, stage: str) -> None:
+        """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
+        settings, shards = getattr(self.config, stage), len(self.devices) * self.workers.count
+        fewer = "or train on fewer (make TRAIN_CTX= one device, TRAIN_WORKERS=1)"
+        if settings.batch % shards:
+            raise InputError(
+                f"{stage}.batch is {settings.batch}: it cannot be split over {self.workers.count} workers with "
+                f"{len(self.devices)} devices each: set it to a multiple of {shards}, {fewer}"
+            )
+        if shards > 1 and stage == "source_training" and settings.start == "scratch":
+            raise InputError(
+                f"source_training.start is scratch: normalisation then follows the statistics of whole batches, which "
+                f"{shards} devices or workers do not exchange: start from a trunk, {fewer}"
+            )
 
     @contextmanager
     def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:
         """A block that is a stage's work on a round, or (None) on the source model: the run's log gets its begin, its
         end with the seconds and outcome (see `RunLog.timed`), and what the block itself writes. One process at a time
-        works on a round or the source model, which the methods of a run share."""
+        works on a round or the source model, which the methods of a run share; or several workers together, of whom
+        the first holds the lock and writes the log."""
         method = "source-only" if round_index is None else self.config.method
         place = method if round_index is None else f"{method}-round-{round_index}"
-        log = RunLog(self.run / "log.jsonl", name, method=method, round=round_index)
-        where = {"experiment": self.config.name, "ctx": str(self.ctx), "gpu": gpu_model(self.ctx)}
-        with locked(self.run / ".locks" / place), log.timed(**where):
-            yield log
+        first = self.workers.rank == 0
+        log = RunLog(self.run / "log.jsonl" if first else None, name, method=method, round=round_index)
+        devices = ",".join(map(str, self.devices))
+        where = {"experiment": self.config.name, "ctx": devices, "gpu": gpu_model(self.ctx)}
+        if self.workers.count > 1:
+            where["workers"] = self.workers.count
+        with locked(self.run / ".locks" / place) if first else nullcontext():
+            self.workers.barrier()
+            with log.timed(**where):
+                yield log
 
     def source(self) -> SceneDataset:
         """The source images with their labels."""
@@ -105,11 +136,19 @@ class Job:
         net.hybridize(static_alloc=True, static_shape=True)
         return net
 
-    def segmentation_network(self, weights: Path) -> tuple[MLSLNet, str]:
-        """The network with these weights and their hash; a weak-label head is left out, as labelling needs none."""
+    def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
+        """The network for inference (see `inference_net`) with these weights, and their hash.
+
+        Raises: InputError as `load_original`, or if several devices are named: but for training, a process uses one.
+        """
+        if len(self.devices) > 1:
+            raise InputError(
+                f"ctx names {len(self.devices)} devices, but only training uses several in one process: name one, or "
+                f"share pseudo-label and evaluate among workers: mlsl launch -n {len(self.devices)} -- ..."
+            )
         net = self.network(weak_label_head=False)
         load_original(net, weights, ctx=self.ctx)
-        return net, file_hash(weights)
+        return inference_net(net, self.config.network.precision), file_hash(weights)
 
     def _open(self, kind: str, images: str, size, labels: bool) -> SceneDataset:
         root = self.roots.get(kind)
@@ -126,27 +165,40 @@ def open_job(
     roots: dict[str, Path | None],
     seed: int,
     ctx: str,
+    workers: Workers = ALONE,
 ) -> Job:
     """What the command line says, checked.
 
-    Raises: InputError for a wrong experiment, method, setting, seed or device.
+    Raises: InputError for a wrong experiment, method, setting, seed or device, or a precision that it has not.
     """
     if seed < 0:
         raise InputError(f"seed is {seed}: it must be 0 or more")
-    config = load_config(experiment, method, tuple(settings))
-    return Job(config, Path(run), roots, seed, device(ctx))
+    config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
+    check_precision(config.network.precision, found[0])  # now, not after hours of training
+    return Job(config, Path(run), roots, seed, found, workers)
+
+
+def devices(names: str) -> tuple[mx.Context, ...]:
+    """`cpu`, `gpu(0)` or several, `gpu(0),gpu(1)`, as MXNet contexts.
+
+    Raises: InputError as `device`, or for one that is named twice.
+    """
+    found = tuple(device(name.strip()) for name in names.split(","))
+    if len(set(found)) < len(found):
+        raise InputError(f"ctx {names!r} names a device twice: name each once")
+    return found
 
 
 def device(name: str) -> mx.Context:
-    """`cpu` or `gpu(N)` as an MXNet context.
+    """`cpu`, `cpu(N)` or `gpu(N)` as an MXNet context.
 
     Raises: InputError for another name, or a GPU that this MXNet does not see.
     """
     match = re.fullmatch(r"(cpu|gpu)(?:\((\d+)\))?", name)
     if match is None:
-        raise InputError(f"ctx {name!r} is not a device: use cpu or gpu(0)")
+        raise InputError(f"ctx {name!r} is not a device: use cpu, gpu(0), or several: gpu(0),gpu(1)")
     if match.group(1) == "cpu":
-        return mx.cpu()
+        return mx.cpu(int(match.group(2) or 0))
     number, found = int(match.group(2) or 0), mx.context.num_gpus()
     if number >= found:
         raise InputError(f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make CTX=gpu), or use cpu")

@@ -20,7 +20,7 @@ def keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path |
     lists = {"source": job.source().fingerprint, "val": job.validation().fingerprint}
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
     results = [folder / "weights.params", folder / ".checkpoint"]
-    _keep(folder, settings, any(path.exists() for path in results))
+    _keep(job, folder, settings, any(path.exists() for path in results))
 
 
 def keep_method_settings(job: Job) -> None:
@@ -30,11 +30,13 @@ def keep_method_settings(job: Job) -> None:
     values["selection"] = selection_settings(job.config.selection)
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
-    _keep(folder, {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
+    _keep(job, folder, {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
 
 
-def _keep(folder: Path, settings: dict[str, Any], results: bool) -> None:
+def _keep(job: Job, folder: Path, settings: dict[str, Any], results: bool) -> None:
     """Note the settings and, the first time, the environment. Raises: InputError as `keep_settings`."""
+    if job.workers.rank:  # the first worker does it for all
+        return
     keep_settings(folder / "config.yaml", settings, results)
     if not (folder / "environment.json").exists():
         write_json(folder / "environment.json", environment())

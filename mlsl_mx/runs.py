@@ -239,20 +239,23 @@ class RunLog:
     """One JSON object a line, each with the time of day and the stage, appended and flushed at once.
 
     Args:
+        path: of the file; None writes nothing, as all but the first of several workers.
         about: what every line of this log says besides, e.g. method and round.
     """
 
-    def __init__(self, path: Path, stage: str, **about: Any):
-        self.path = Path(path)
+    def __init__(self, path: Path | None, stage: str, **about: Any):
+        self.path = path and Path(path)
         self.about = {"stage": stage, **about}
         self.events = 0  # written by this object
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event; values must be JSON."""
         line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
-        with open(self.path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        if self.path:
+            with open(self.path, "a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
         self.events += 1
 
     @contextmanager

@@ -40,6 +40,7 @@ from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import begin_stage, file_hash, read_json, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
+from mlsl_mx.workers import ALONE, Workers
 
 
 def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
@@ -49,14 +50,18 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
         imagenet, weights: what `train_source` or `import_weights` starts from.
     """
     given = described(job.config, imagenet, weights)
+    if weights is None:
+        job.check_batch("source_training")
     keep_source_settings(job, imagenet, weights)
     rounds = job.config.self_training.rounds
     if rounds:
+        job.check_batch("self_training")
         keep_method_settings(job)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in _datasets(job).items()]
     if rounds:
         lists.append(_disk_line(job, len(job.target())))
-    what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {job.ctx}, in {job.run}"
+    devices = ", ".join(map(str, job.devices))
+    what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {devices}, in {job.run}"
     return "\n".join([what, *given, *lists])
 
 
@@ -82,7 +87,7 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
     Raises: InputError after the report if a file is missing, unreadable or wrong.
     """
     config = load_config(experiment, None, tuple(settings))
-    job = Job(config, Path(), roots, 0, mx.cpu())
+    job = Job(config, Path(), roots, 0, (mx.cpu(),))
     reports = [check_dataset(dataset, title) for title, dataset in _datasets(job).items()]
     print("\n".join(line for report in reports for line in report.lines()))
     for report in reports:
@@ -109,19 +114,21 @@ def train_source(job: Job, imagenet: Path | None) -> str:
         )
     if imagenet:
         check_trunk(imagenet, job.config.network.width)
+    job.check_batch("source_training")
     keep_source_settings(job, imagenet=imagenet)
     with job.stage("train-source") as log:
-        if (job.source_folder / "weights.params").exists():
-            return _already(job.source_folder / "weights.params")
+        if job.workers.agreed((job.source_folder / "weights.params").exists()):
+            return _already(job.source_folder / "weights.params", job.workers)
         source = _checked(job.source(), "source")
         mx.random.seed(job.seed)
         net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
-        net.initialize(ctx=job.ctx)
+        net.initialize(ctx=list(job.devices))
         if imagenet:
             loaded = str(load_original(net, imagenet, part="trunk"))
             log.write("imagenet", file=str(imagenet), report=loaded)
             print(f"{imagenet}: {loaded}")
-        train(net, source_epochs(source, settings, job.seed, job.workers), job.ctx, job.source_folder, log, "source")
+        epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
+        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers)
         return f"source model: {job.source_folder / 'weights.params'}"
 
 
@@ -160,9 +167,10 @@ def pseudo_label(job: Job, round_index: int) -> str:
             "selection": selection_settings(job.config.selection),
         }
         record = folder.parent / "pseudo_labels.inputs.json"
-        begin_stage(record, inputs, [folder])
-        if not (folder / "selection.json").exists():
-            take_over_labels(job.run, record, inputs, folder, log)
+        if job.workers.rank == 0:
+            begin_stage(record, inputs, [folder])
+            if not (folder / "selection.json").exists():
+                take_over_labels(job.run, record, inputs, folder, log)
         result = generate_pseudo_labels(
             net,
             target,
@@ -174,8 +182,9 @@ def pseudo_label(job: Job, round_index: int) -> str:
             folder,
             prior=_prior(job),
             log=log,
+            workers=job.workers,
         )
-        (folder / "selection.json").touch()  # newer than what it was made from, also where it was there: for Make
+        _touch(folder / "selection.json", job.workers)
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
         lost += f"; threshold below 1/{job.config.classes}: {', '.join(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
@@ -223,26 +232,27 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
 def self_train(job: Job, round_index: int) -> str:
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = _round(job, round_index), job.config
+    job.check_batch("self_training")
     with job.stage("self-train", round_index) as log:
         selection = read_json(folder / "pseudo_labels" / "selection.json")
         start = job.weights_before(round_index)
         inputs = {"weights": file_hash(start), "labels": file_hash(folder / "pseudo_labels" / "selection.json")}
         outputs = [folder / "weights.params", folder / ".checkpoint"]
-        begin_stage(folder / "self_train.inputs.json", inputs, outputs)
-        if outputs[0].exists():
-            return _already(outputs[0])
+        if job.workers.rank == 0:
+            begin_stage(folder / "self_train.inputs.json", inputs, outputs)
+        if job.workers.agreed(outputs[0].exists()):
+            return _already(outputs[0], job.workers)
         source = _checked(job.source(), "source")
         target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
         h_s = _class_sizes(job, source)
         mx.random.seed(job.seed)
         net = job.network(weak_label_head=config.weak_labels.enabled)
-        net.initialize(ctx=job.ctx)
+        net.initialize(ctx=list(job.devices))
         log.write("start", weights=str(start), report=str(load_original(net, start)))
         mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
-        epochs = self_training_epochs(
-            source, target, config.self_training, config.weak_labels, h_s, mined, round_index, job.seed, job.workers
-        )
-        train(net, epochs, job.ctx, folder, log, f"round {round_index}")
+        settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
+        epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
+        train(net, epochs, job.devices, folder, log, f"round {round_index}", job.workers)
         return f"round {round_index}: {outputs[0]}"
 
 
@@ -252,8 +262,9 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
     with job.stage("evaluate", round_index) as log:
         validation = _checked(job.validation(), "validation")
-        result = evaluate(net, validation, job.ctx, job.config.evaluation.flip, folder, log, weights_hash)
-        (folder / "evaluation.json").touch()  # as in pseudo_label
+        flip = job.config.evaluation.flip
+        result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, job.workers)
+        _touch(folder / "evaluation.json", job.workers)
         return _means("source model" if round_index is None else f"round {round_index}", result)
 
 
@@ -300,7 +311,9 @@ def _prior(job: Job) -> SpatialPrior | None:
     """The run's spatial prior, made once a run; None where the method has none."""
     if not job.config.selection.spatial_prior:
         return None
-    return SpatialPrior.load(keep_prior(job.run, job.source(), job.config.selection.prior_file), job.config.classes)
+    source, prior_file = job.source(), job.config.selection.prior_file
+    path = job.workers.first_then_all(lambda: keep_prior(job.run, source, prior_file))
+    return SpatialPrior.load(path, job.config.classes)
 
 
 def _class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
@@ -310,7 +323,8 @@ def _class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
         return sizes.mean()
     if weak.sizes == "released":
         return np.array(RELEASED_SIZES)
-    return source_class_sizes(source, sizes, job.source_folder / "class_sizes.json")
+    cache = job.source_folder / "class_sizes.json"
+    return job.workers.first_then_all(lambda: source_class_sizes(source, sizes, cache))
 
 
 def _checked(dataset: SceneDataset, title: str) -> SceneDataset:
@@ -319,9 +333,15 @@ def _checked(dataset: SceneDataset, title: str) -> SceneDataset:
     return dataset
 
 
-def _already(path: Path) -> str:
-    path.touch()  # for Make: newer than what it was made from
+def _already(path: Path, workers: Workers = ALONE) -> str:
+    _touch(path, workers)
     return f"{path} is there already"
+
+
+def _touch(path: Path, workers: Workers) -> None:
+    """Make it newer than what it was made from, also where it was there: for Make."""
+    if workers.rank == 0:
+        path.touch()
 
 
 def _percent(value: float | None, factor: float = 100) -> str:

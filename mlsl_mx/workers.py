@@ -7,20 +7,22 @@ takes its share of the images or of a batch; what all must know is summed over t
 from __future__ import annotations
 
 import os
-from typing import Any
+import sys
+from typing import Any, Callable
 
 import numpy as np
 
 from mlsl_mx.errors import InputError
 
+SHARED = ("train-source", "pseudo-label", "self-train", "evaluate")
 VARIABLES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 MOST_WORKERS = 256
 COUNTS_BELOW = 2**53
-# float32 is what the parameter server adds as it should: integers it refuses, and float64 it rounds to float32 or not by
-# chance (a flag in MXNet 1.9.1's server is never initialised). 16 bits, added up to 256 times, fit its 24 exactly.
+# MXNet 1.9.1's server adds float32 as it should; it refuses integers, and rounds float64 to float32 or not by chance.
+# 16 bits, added up to 256 times, fit float32's 24 exactly.
 LIMB_BITS = 16
 LIMBS = 4
-FIRST_KEY = 10**6  # gluon.Trainer's keys are the numbers of its parameters
+FIRST_KEY = 10**5  # above the numbers of gluon.Trainer's parameters; 10**6 overflows in MXNet with several servers
 
 
 class Workers:
@@ -82,6 +84,15 @@ class Workers:
         """What rank 0 says, a count or a truth value; the others wait for it, as files may reach them later."""
         return int(self.sum(np.array([0 if self.rank else value]))[0])
 
+    def first_then_all(self, make: Callable[[], Any]) -> Any:
+        """What `make` returns; the first worker calls it before the others, which then find the file it left."""
+        if self.rank:
+            self.barrier()
+        made = make()
+        if self.rank == 0:
+            self.barrier()
+        return made
+
     def shard(self, items: int) -> range:
         """The indices of this worker, out of `items`: every count-th, from its rank on."""
         return range(self.rank, items, self.count)
@@ -102,22 +113,41 @@ class Workers:
 ALONE = Workers()
 
 
+def is_worker() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return os.environ.get("DMLC_ROLE") == "worker"
+
+
+def check_shared(command: str) -> None:
+    """Raises: InputError for a command whose work is not shared by workers."""
+    if command not in SHARED:
+        raise InputError(
+            f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it without them"
+        )
+
+
+def leave(code: int) -> None:
+    """End a worker that failed at once: MXNet's own way out waits for the other workers."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def join() -> Workers:
     """Become one of the workers that a launcher started; ALONE if none did (DMLC_ROLE is not `worker`).
 
     Waits for the others. In the launcher's scheduler and servers, importing MXNet itself does their work and exits.
 
-    Raises: InputError if a DMLC_* variable is missing.
+    Raises: InputError if a DMLC_* variable is missing or wrong.
     """
-    if os.environ.get("DMLC_ROLE") != "worker":
+    if not is_worker():
         return ALONE
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:
         raise InputError(f"DMLC_ROLE is worker, but {', '.join(missing)} is not set: see docs/SCALING.md, or unset it")
-    if int(os.environ["DMLC_NUM_WORKER"]) > MOST_WORKERS:
-        raise InputError(
-            f"DMLC_NUM_WORKER is {os.environ['DMLC_NUM_WORKER']}: at most {MOST_WORKERS} can share a stage"
-        )
+    count = os.environ["DMLC_NUM_WORKER"]
+    if not count.isdecimal() or not 1 <= int(count) <= MOST_WORKERS:
+        raise InputError(f"DMLC_NUM_WORKER is {count!r}: it must be a number from 1 to {MOST_WORKERS}")
     import mxnet as mx
 
     return Workers(mx.kv.create("dist_sync"))

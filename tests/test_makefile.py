@@ -151,6 +151,35 @@ def test_table_2_is_about_synthia_and_diagnoses(stub):
     assert "runs/miniature/synthia2city-seed3 --table table2 --out runs/miniature/table2" in calls[-1]
 
 
+SHARED_IN_ROUND_0 = ("pseudo-label --round 0", "evaluate --round 0")
+
+
+def test_workers_share_labels_and_evaluation(stub):
+    calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=1", "WORKERS=3", "RUN=out")
+    launched = [call.split(" --experiment")[0] for call in calls if call.startswith("launch")]
+    assert launched == [f"launch -n 3 -- {stage}" for stage in ("evaluate --source", *SHARED_IN_ROUND_0)]
+    assert not [call for call in calls if "train" in call.split(" --")[0] and call.startswith("launch")]
+    assert all("--ctx cpu " in call for call in calls if "--ctx" in call)
+
+
+def test_several_devices_are_a_worker_each_and_train_together(stub):
+    calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=1", "CTX=cpu(0),cpu(1)", "RUN=out")
+    devices = {call.split(" --experiment")[0]: call.split("--ctx ")[1].split()[0] for call in calls if "--ctx" in call}
+    for stage in ("evaluate --source", *SHARED_IN_ROUND_0):
+        assert devices[f"launch -n 2 -- {stage}"] == "cpu(0),cpu(1)"
+    for stage in ("begin --imagenet experiments/miniature/pretrained.params", "self-train --round 0"):
+        assert devices[stage] == "cpu(0),cpu(1)"
+    assert devices["diagnose --round 0 --with-ground-truth"] == "cpu(0)"
+
+
+def test_training_has_devices_and_workers_of_its_own(stub):
+    given = ("CTX=cpu(0),cpu(1)", "TRAIN_CTX=cpu(1)", "TRAIN_WORKERS=2")
+    calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out", *given)
+    trained = [call for call in calls if "self-train" in call or "train-source" in call]
+    assert len(trained) == 2 and all(call.startswith("launch -n 2 -- ") for call in trained)
+    assert all("--ctx cpu(1) " in call for call in trained)
+
+
 def test_tables_take_no_method():
     run = plan("table1", "METHOD=st")
     assert run.returncode == 2 and "METHOD=st: make table1 runs all of its methods" in run.stderr

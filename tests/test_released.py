@@ -182,7 +182,7 @@ def test_the_extra_zero_gives_a_small_class_its_threshold():
 def job(config: Config, folder: Path) -> Job:
     scenes = write_gta5(folder / "gta5", count=2)
     config = replace(config, source=replace(config.source, images=str(scenes.images), size=(32, 48)))
-    return Job(config, folder / "run", {"gta5": scenes.root}, 0, mx.cpu())
+    return Job(config, folder / "run", {"gta5": scenes.root}, 0, (mx.cpu(),))
 
 
 @switches("selection.spatial_prior")
@@ -252,7 +252,7 @@ def epochs(tmp_path):
         training = replace(config.self_training, batch=1, source_portion=1.0, crops=Crops(64, (1.0, 1.0), False))
         h_s = np.full(19, np.nan)
         h_s[:5] = [0.5, 0.5, 0.5, 1.0, 0.0]
-        return self_training_epochs(*datasets, training, config.weak_labels, h_s, (), 0, seed=0, workers=0)
+        return self_training_epochs(*datasets, training, config.weak_labels, h_s, (), 0, seed=0, readers=0)
 
     return build
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scene_files import write_cityscapes, write_gta5, write_palette_png
@@ -122,9 +124,9 @@ def test_mining_reaches_the_crop(domains):
     assert all(crops[k][2][12] == 1 for k in range(8))
 
 
-def test_batches_do_not_depend_on_workers(domains):
+def test_batches_do_not_depend_on_readers(domains):
     crops = TrainingCrops(domains, joint_order(3, 4, 0, 0), CROPS, seed=0, epoch=0)
-    here, ahead = list(load_batches(crops, 2)), list(load_batches(crops, 2, workers=2))
+    here, ahead = list(load_batches(crops, 2)), list(load_batches(crops, 2, readers=2))
     assert len(here) == len(ahead) == num_batches(crops, 2) == 4
     for a, b in zip(here, ahead):
         assert a.names == b.names
@@ -150,12 +152,24 @@ def test_a_resumed_epoch_goes_on_where_it_stopped(domains):
     np.testing.assert_array_equal(rest[0].images, whole[3].images)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_file_is_named(domains, workers):
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_take_their_slices_of_each_batch(domains, count):
+    crops = TrainingCrops(domains, joint_order(3, 2, seed=1, epoch=0), Crops(size=16), seed=1, epoch=0)
+    whole = list(load_batches(crops, 4))
+    parts = [list(load_batches(crops, 4, workers=SimpleNamespace(rank=rank, count=count))) for rank in range(count)]
+    for batch, *of_workers in zip(whole, *parts):
+        for field in ("images", "train_ids", "weak_labels"):
+            assert np.array_equal(np.concatenate([getattr(part, field) for part in of_workers]), getattr(batch, field))
+        assert all(part.names == batch.names for part in of_workers)
+    assert len(whole) == 2
+
+
+@pytest.mark.parametrize("readers", [0, 1])
+def test_a_damaged_file_is_named(domains, readers):
     domains[SOURCE].dataset.image_path(1).write_bytes(b"<html>")
     crops = TrainingCrops(domains, np.array([(SOURCE, 0), (SOURCE, 1)]), CROPS, 0, 0)
     with pytest.raises(InputError, match=r"00002\.png: cannot be read as an image"):
-        list(load_batches(crops, 1, workers))
+        list(load_batches(crops, 1, readers))
 
 
 def test_image_and_label_of_two_sizes_without_a_common_one(tmp_path):

@@ -13,9 +13,10 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.runs import RunLog, read_log
 from mlsl_mx.training import segmentation_loss, weak_label_loss
-from mlsl_mx.training.train import Epochs, composite_loss, make_trainer, train, train_one_epoch
+from mlsl_mx.training.train import Epochs, _dropout_seed, composite_loss, make_trainer, train, train_one_epoch
 
 CLASSES, WIDTH, SIDE = 3, 0.03, 32
+CPU = (mx.cpu(),)
 
 
 def make_net(seed=0, weak_label_head=True) -> MLSLNet:
@@ -68,16 +69,16 @@ def test_a_broken_loss_names_step_and_files():
     trainer = make_trainer(net, Optimizer())
     loss = epochs(1).loss
     with pytest.raises(InputError, match=r"step 1, batch image-1-a, image-1-b"):
-        train_one_epoch(net, loss, [make_batch(0), broken], trainer, mx.cpu(), lambda step: 0.01)
+        train_one_epoch(net, loss, [make_batch(0), broken], trainer, CPU, lambda step: 0.01)
 
 
 def test_learning_rate_zero_changes_nothing_but_training_does():
     net = make_net()
     before = weights(net)
     trainer = make_trainer(net, Optimizer())
-    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.0)
+    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, CPU, lambda step: 0.0)
     assert all(np.array_equal(before[k], v) for k, v in weights(net).items())
-    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, mx.cpu(), lambda step: 0.01)
+    train_one_epoch(net, epochs(1).loss, [make_batch(0)], trainer, CPU, lambda step: 0.01)
     assert not all(np.array_equal(before[k], v) for k, v in weights(net).items())
 
 
@@ -85,7 +86,7 @@ def test_weights_that_leave_the_finite_are_never_saved(tmp_path):
     one_step = {"steps": 1, "batches": lambda epoch: iter([make_batch(0)])}
     wild = dataclasses.replace(epochs(1), **one_step, learning_rate=lambda step: 1e38)
     with pytest.raises(InputError, match="not finite after epoch 0"):
-        train(make_net(), wild, mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "wild")
+        train(make_net(), wild, CPU, tmp_path, RunLog(tmp_path / "log", "t"), "wild")
     assert not (tmp_path / "weights.params").exists()
 
 
@@ -95,7 +96,7 @@ def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
             time.sleep(0.1 * epoch)  # the reader's time
             yield batch
 
-    train(make_net(), epochs(2, slow_second_epoch), mx.cpu(), tmp_path, RunLog(tmp_path / "log", "t"), "timed")
+    train(make_net(), epochs(2, slow_second_epoch), CPU, tmp_path, RunLog(tmp_path / "log", "t"), "timed")
     first, second = (event for event in read_log(tmp_path / "log") if event["event"] == "epoch")
     for event in (first, second):
         assert 0 < event["network_seconds"] <= event["seconds"]
@@ -105,7 +106,7 @@ def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setattr("mlsl_mx.training.train.CHECKPOINT_SECONDS", 0)
     whole = make_net()
-    train(whole, epochs(3), mx.cpu(), tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
+    train(whole, epochs(3), CPU, tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
 
     def cut(epoch):
         if epoch == 2:
@@ -114,9 +115,78 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
 
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut), mx.cpu(), out, RunLog(tmp_path / "log", "t"), "cut")
+        train(make_net(), epochs(3, cut), CPU, out, RunLog(tmp_path / "log", "t"), "cut")
     assert not (out / "weights.params").exists()
     resumed = make_net(seed=99)  # its own weights must not matter
-    train(resumed, epochs(3), mx.cpu(), out, RunLog(tmp_path / "log", "t"), "resumed")
+    train(resumed, epochs(3), CPU, out, RunLog(tmp_path / "log", "t"), "resumed")
     assert (out / "weights.params").read_bytes() == (tmp_path / "whole" / "weights.params").read_bytes()
     assert not (out / ".checkpoint").exists()
+
+
+TWO = (mx.cpu(0), mx.cpu(1))
+
+
+def net_on(devices, dropout=(0, 0)) -> MLSLNet:
+    mx.random.seed(0)
+    net = MLSLNet(CLASSES, WIDTH, dropout=dropout)
+    net.initialize(ctx=list(devices))
+    net.hybridize(static_alloc=True, static_shape=True)
+    return net
+
+
+def test_two_devices_make_the_steps_of_one(tmp_path):
+    trained = {}
+    for devices in (CPU, TWO):
+        net = net_on(devices)
+        train(net, epochs(2), devices, tmp_path / str(len(devices)), RunLog(tmp_path / "log", "t"), "devices")
+        trained[devices] = [[array.asnumpy() for array in p.list_data()] for p in net.collect_params().values()]
+    for (one,), two in zip(trained[CPU], trained[TWO]):
+        np.testing.assert_allclose(two[0], one, atol=2e-6)
+        assert np.array_equal(two[0], two[1])
+
+
+def test_hard_examples_are_those_of_the_whole_batch():
+    """Of 2 crops of 20x20 labels, more than 256: the choice differs from one within each crop."""
+    rng = np.random.default_rng(0)
+    crops = rng.normal(size=(2, 3, 160, 160)).astype(np.float32) * np.array([1, 9], np.float32).reshape(2, 1, 1, 1)
+    batch = Batch(crops, rng.integers(0, CLASSES, (2, 20, 20)).astype(np.uint8), np.zeros((2, CLASSES)), ("a", "b"))
+
+    def loss(outputs, train_ids, weak):
+        return composite_loss((outputs[0] * 20, outputs[1]), train_ids, weak, 0.0, hard_examples=True)
+
+    def value(devices, batch):
+        net = net_on(devices)
+        return train_one_epoch(net, loss, [batch], make_trainer(net, Optimizer()), devices, lambda step: 0.0)
+
+    whole = value(CPU, batch)
+    parts = [value(CPU, Batch(*(array[i : i + 1] for array in batch[:3]), (name,))) for i, name in enumerate("ab")]
+    assert value(TWO, batch) == pytest.approx(whole, rel=1e-5)
+    assert abs(np.mean(parts) - whole) > 1e-3 * whole
+
+
+def test_each_device_and_each_worker_drops_other_units():
+    mx.random.seed(1)
+    with mx.autograd.train_mode():
+        masks = [mx.nd.Dropout(mx.nd.ones(64, ctx=device)).asnumpy() for device in TWO]
+    assert not np.array_equal(*masks)
+    seeds = [_dropout_seed(3, epoch, rank) for epoch in range(4) for rank in range(4)]
+    assert len(set(seeds)) == len(seeds) and _dropout_seed(3, 2, 0) == 3 * 100003 + 2
+
+
+def test_several_devices_go_on_after_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlsl_mx.training.train.CHECKPOINT_SECONDS", 0)
+    log = RunLog(tmp_path / "log", "t")
+    train(net_on(TWO), epochs(3), TWO, tmp_path / "whole", log, "whole")
+
+    def cut(epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return epochs(3).batches(epoch)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(net_on(TWO), epochs(3, cut), TWO, tmp_path / "cut", log, "cut")
+    net = net_on(TWO)
+    train(net, epochs(3), TWO, tmp_path / "cut", log, "resumed")
+    whole, resumed = (mx.nd.load(str(tmp_path / name / "weights.params")) for name in ("whole", "cut"))
+    assert all(np.array_equal(whole[name].asnumpy(), resumed[name].asnumpy()) for name in whole)
+    assert all(np.array_equal(*(a.asnumpy() for a in p.list_data())) for p in net.collect_params().values())

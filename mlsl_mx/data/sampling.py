@@ -1,7 +1,7 @@
 """Which images an epoch shows, in which order, and the crops drawn from them.
 
-Crop k of an epoch is a pure function of (seed, epoch, k): the number of workers, their order and a resumed epoch change
-nothing.
+Crop k of an epoch is a pure function of (seed, epoch, k): the number of workers or readers, their order and a resumed
+epoch change nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
 from mlsl_mx.errors import InputError
+from mlsl_mx.workers import ALONE, Workers
 
 SOURCE, TARGET = 0, 1
 
 # Last word of a seed that keeps each use's random numbers apart; crops use none, and NumPy reads a missing word as 0.
 _SUBSET, _ORDER = 1, 2
-_WORKER_PATIENCE = 600  # seconds for one batch, before a stuck worker is an error
+_READER_PATIENCE = 600  # seconds for one batch, before a stuck reader is an error
 
 
 def source_subset(count: int, portion: float, seed: int) -> np.ndarray:
@@ -116,7 +117,7 @@ class TrainingCrops(Dataset):
 
 
 class Batch(NamedTuple):
-    """B crops and the names of their images."""
+    """The B crops of a batch, or those of them that are one worker's, and the names of the whole batch's images."""
 
     images: np.ndarray  # (B, 3, s, s) float32, normalised
     train_ids: np.ndarray  # (B, s/8, s/8) uint8, 255 = ignore
@@ -129,32 +130,36 @@ def num_batches(crops: TrainingCrops, batch: int) -> int:
     return -(-len(crops) // batch)
 
 
-def load_batches(crops: TrainingCrops, batch: int, workers: int = 0, start: int = 0) -> Iterator[Batch]:
-    """The batches of an epoch in their order.
+def load_batches(
+    crops: TrainingCrops, batch: int, readers: int = 0, start: int = 0, workers: Workers = ALONE
+) -> Iterator[Batch]:
+    """The batches of an epoch in their order; of each, the crops of this worker.
 
     Args:
         crops: of the epoch.
-        batch: B.
-        workers: threads that draw crops ahead of time; 0 draws them here. Decoding holds no interpreter lock, so they
+        batch: B, a multiple of the number of workers.
+        readers: threads that draw crops ahead of time; 0 draws them here. Decoding holds no interpreter lock, so they
             run side by side; processes would have to hand over 3 MB a crop, for a seventh more time.
         start: batches already done, when an epoch is resumed.
+        workers: that share each batch: the first has its first crops, and so on.
 
-    Raises: InputError naming the file that cannot be used, from workers too.
+    Raises: InputError naming the file that cannot be used, from readers too.
     """
     if not len(crops):
         raise InputError("no image to train on: the list or the portion of source images is empty")
-    positions = [range(i * batch, (i + 1) * batch) for i in range(start, num_batches(crops, batch))]
+    share = batch // workers.count
+    starts = range(start * batch, num_batches(crops, batch) * batch, batch)
     loader = DataLoader(
         crops,
-        batch_sampler=positions,
+        batch_sampler=[range(k + workers.rank * share, k + (workers.rank + 1) * share) for k in starts],
         batchify_fn=_stacked,
-        num_workers=workers,
+        num_workers=readers,
         thread_pool=True,
-        timeout=_WORKER_PATIENCE,
+        timeout=_READER_PATIENCE,
         auto_reload=False,
     )
-    for ks, arrays in zip(positions, loader):
-        yield Batch(*arrays, names=tuple(crops.name(k) for k in ks))
+    for k, arrays in zip(starts, loader):
+        yield Batch(*arrays, names=tuple(map(crops.name, range(k, k + batch))))
 
 
 def _stacked(items) -> tuple[np.ndarray, ...]:

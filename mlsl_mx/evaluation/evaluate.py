@@ -26,15 +26,26 @@ from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
 from mlsl_mx.pseudo_labels.selection import most_probable
 from mlsl_mx.runs import RunLog, begin_stage, read_json, write_bytes, write_json
+from mlsl_mx.workers import ALONE, Workers
 
 
-def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = None, weights: str = "") -> dict:
+def evaluate(
+    net,
+    dataset,
+    ctx,
+    flip: bool,
+    out_dir: Path,
+    log: RunLog | None = None,
+    weights: str = "",
+    workers: Workers = ALONE,
+) -> dict:
     """Segment and score every image of a SceneDataset with labels.
 
     Writes `out_dir/predictions/palette/NAME.png` (train ids in colour), `out_dir/predictions/label_ids/NAME.png`
     (what the official script reads: set CITYSCAPES_RESULTS to that folder), and last `out_dir/evaluation.json`.
     Started again, it re-uses the predictions it finds; a finished evaluation is returned as it is. Both only if
-    flip, image list, classes and `weights` (hash of the weights file) are still the same.
+    flip, image list, classes and `weights` (hash of the weights file) are still the same. Several workers take the
+    images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
 
     Returns: the content of evaluation.json: `summary` and flip, weights, list_hash, seconds and
         network_seconds (of this start).
@@ -43,13 +54,14 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
     out_dir = Path(out_dir)
     path, predictions = out_dir / "evaluation.json", out_dir / "predictions"
     inputs = {"weights": weights, "list_hash": dataset.fingerprint, "flip": bool(flip)}
-    begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
-    if path.exists():
+    if workers.rank == 0:
+        begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
+    if workers.agreed(path.exists()):
         return read_json(path)
     started, net = time.monotonic(), TimedNetwork(net)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     with Beside() as beside:  # what follows the network's output runs beside its work on the next image
-        for index in progress(range(len(dataset)), "evaluate", "image", network=net):
+        for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=net):
             label = dataset.label(index)
             predicted = _stored_prediction(predictions, dataset, index, label.shape)
             if predicted is None:
@@ -57,10 +69,12 @@ def evaluate(net, dataset, ctx, flip: bool, out_dir: Path, log: RunLog | None = 
                 beside.run(_predict_and_count, maps, ctx, dataset, index, label, predictions, confusion)
             else:
                 beside.run(confusion.update, label, predicted)
+    confusion.sum_over(workers)
     result = {**summary(confusion, dataset.classes, len(dataset)), **inputs}
     seconds = time.monotonic() - started
     result.update(seconds=round(seconds, 1), network_seconds=round(net.seconds, 1))
-    write_json(path, result)
+    if workers.rank == 0:
+        write_json(path, result)
     if log is not None:
         logged = {key: result[key] for key in ("miou", "mious", "images", "seconds", "network_seconds")}
         log.write("evaluated", **logged, images_per_second=round(len(dataset) / seconds, 3))

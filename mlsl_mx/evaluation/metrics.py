@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from mlsl_mx.labels import IGNORE
+from mlsl_mx.workers import Workers
 
 _EXACT = (
     1 << 24
@@ -60,8 +61,12 @@ class ConfusionMatrix:
         self._counts[:, :-1] += known[:, : self.num_classes]
         self._counts[:, -1] += known[:, self.num_classes :].sum(axis=1)
 
+    def sum_over(self, workers: Workers) -> None:
+        """Count the pixels of all workers; all of them call this, once."""
+        self._counts = workers.sum(self._counts)
+
     def merge(self, other: ConfusionMatrix) -> None:
-        """Add the pixels that another worker counted."""
+        """Add the pixels that another matrix counted."""
         if other.num_classes != self.num_classes:
             raise ValueError(f"cannot add counts of {other.num_classes} classes to counts of {self.num_classes}")
         self._counts += other._counts

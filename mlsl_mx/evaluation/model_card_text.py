@@ -135,6 +135,8 @@ def _stage_notes(card: Card) -> list[str]:
         title = one["stage"] if one["round"] is None else f"{one['stage']} of round {one['round']}"
         if one["lost"]:
             notes.append(f"{title}: {one['lost']} of the starts noted no end, so its seconds are too few.")
+        if one["workers"]:
+            notes.append(f"{title}: shared by {one['workers']} processes; device and threads are those of each.")
         if one["taken_over"]:
             notes.append(f"{title}: copied from {one['taken_over']}, which was made from the same inputs.")
     return notes

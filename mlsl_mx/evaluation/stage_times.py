@@ -23,10 +23,14 @@ class StageTime:
     taken_over: str | None  # the folder of another method of the run whose labels were copied
     ctx: str | None  # of the last part, as the following
     gpu: str | None
+    workers: int | None  # processes that shared it; None for one alone
     threads: str | None
     experiment: str | None
     command: str | None
     revision: str | None
+
+
+LAST = ("taken_over", "ctx", "gpu", "workers", "threads", "experiment", "command", "revision")
 
 
 def stage_times(events: Sequence[Event]) -> tuple[StageTime, ...]:
@@ -74,5 +78,5 @@ def _summed(key: tuple, parts: Sequence[Part], finished: bool) -> StageTime:
         parts=len(parts),
         lost=len(parts) - len(seconds),
         finished=finished,
-        **{key: last.get(key) for key in ("taken_over", "ctx", "gpu", "threads", "experiment", "command", "revision")},
+        **{key: last.get(key) for key in LAST},
     )

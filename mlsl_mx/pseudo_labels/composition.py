@@ -50,20 +50,19 @@ def composite(
         votes: count each patch's most probable class instead of its probabilities (relative frequency, Sec. 4.3).
         window: (height, width); sums differ in the last bit for another one.
     """
-    maps = [mx.nd.array(part.probabilities, ctx=ctx) for part in image.parts]  # (N, h, C, w) each
-    num_classes, add = maps[0].shape[2], _add_votes if votes else SISCAccumulator.add_maps
+    num_classes = image.parts[0].probabilities.shape[2]
+    add = _add_votes if votes else SISCAccumulator.add_maps
     height, width = image.size
     for top in range(0, height, window[0]):
         for left in range(0, width, window[1]):
             bottom, right = min(top + window[0], height), min(left + window[1], width)
             accumulator = SISCAccumulator(num_classes, bottom - top, right - left, ctx)
-            for part, on_device in zip(image.parts, maps):
+            for part in image.parts:
                 corners = part.corners - (top, left)
-                near = np.flatnonzero(
-                    ((corners > -np.array(part.size)) & (corners < (bottom - top, right - left))).all(axis=1)
-                )
-                some = [on_device[int(n)] for n in near]
-                add(accumulator, some, corners[near, 0], corners[near, 1], part.size, upsampling)
+                near = ((corners > -np.array(part.size)) & (corners < (bottom - top, right - left))).all(axis=1)
+                tops, lefts = corners[near].T.tolist()
+                maps = [part.probabilities[n] for n in np.flatnonzero(near)]
+                add(accumulator, maps, tops, lefts, part.size, upsampling)
             yield Window(slice(top, bottom), slice(left, right), *accumulator.normalized())
 
 
@@ -80,9 +79,9 @@ def whole_volume(windows: Iterator[Window], size: tuple[int, int]) -> tuple[np.n
 
 def _add_votes(accumulator: SISCAccumulator, maps, tops, lefts, size: tuple[int, int], upsampling: str) -> None:
     """As `SISCAccumulator.add_maps`, but with 1 for the most probable class of a patch's pixel and 0 for the others."""
-    num_classes, height, width = accumulator.sum.shape
-    for patch_map, top, left in zip(maps, tops.tolist(), lefts.tolist()):
-        patch = SISCAccumulator(num_classes, height, width, accumulator.sum.context)
+    num_classes, height, width = accumulator.shape
+    for patch_map, top, left in zip(maps, tops, lefts):
+        patch = SISCAccumulator(num_classes, height, width, accumulator.ctx)
         patch.add_maps([patch_map], [top], [left], size, upsampling)
         first_row, first_column = max(top, 0), max(left, 0)
         inside = patch.sum[:, first_row : top + size[0], first_column : left + size[1]]  # (C, h, w)

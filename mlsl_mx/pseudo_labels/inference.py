@@ -65,8 +65,9 @@ def segment_patches(
         flip: average each with its mirrored input.
         batch: how many inputs, patches and mirrored ones, a network call takes; no result depends on it.
     """
-    sources = [image, image.flip(axis=2)] if flip else [image]
-    last_left = image.shape[2] - patch
+    image = image.expand_dims(0)  # (1, 3, H, W)
+    sources = [image, image.flip(axis=3)] if flip else [image]
+    last_left = image.shape[3] - patch
     inputs = [
         (source, int(top), int(last_left - left if mirrored else left))
         for top, left in corners
@@ -94,8 +95,9 @@ def _softmax(net: Network, images: mx.nd.NDArray) -> mx.nd.NDArray:
 
 
 def _cut(inputs, patch: int) -> mx.nd.NDArray:
-    """(B, 3, patch, patch) from (image (3, H, W), top, left) each."""
+    """(B, 3, patch, patch) from (image (1, 3, H, W), top, left) each."""
     windows = [
-        mx.nd.slice(image, begin=(0, top, left), end=(3, top + patch, left + patch)) for image, top, left in inputs
+        mx.nd.slice(image, begin=(0, 0, top, left), end=(1, 3, top + patch, left + patch))
+        for image, top, left in inputs
     ]
-    return mx.nd.stack(*windows)
+    return windows[0] if len(windows) == 1 else mx.nd.concat(*windows, dim=0)

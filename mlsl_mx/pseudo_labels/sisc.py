@@ -7,20 +7,34 @@ from typing import Sequence
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.pseudo_labels.upsampling import times_transposed, window_weights, window_weights_on
+from mlsl_mx.pseudo_labels.upsampling import window_weights
 
 
 class SISCAccumulator:
     """Sums and counts of patch probabilities on one device, for an image or a window of one.
 
-    Attributes:
-        sum: (C, H, W) float32 NDArray.
-        count: (H, W) float32 NDArray, patches seen by each pixel.
+    Attributes: `shape`, (C, H, W), and `ctx`.
     """
 
     def __init__(self, num_classes: int, height: int, width: int, ctx: mx.Context):
-        self.sum = mx.nd.zeros((num_classes, height, width), ctx=ctx)
-        self.count = mx.nd.zeros((height, width), ctx=ctx)
+        self.shape = (num_classes, height, width)
+        self.ctx = ctx
+        self._sum: mx.nd.NDArray | None = None  # until something is added
+        self._count: mx.nd.NDArray | None = None
+
+    @property
+    def sum(self) -> mx.nd.NDArray:
+        """(C, H, W) float32, of the probabilities."""
+        if self._sum is None:
+            self._sum = mx.nd.zeros(self.shape, ctx=self.ctx)
+        return self._sum
+
+    @property
+    def count(self) -> mx.nd.NDArray:
+        """(H, W) float32, patches that saw the pixel."""
+        if self._count is None:
+            self._count = mx.nd.zeros(self.shape[1:], ctx=self.ctx)
+        return self._count
 
     def add(self, probabilities: mx.nd.NDArray, tops: Sequence[int], lefts: Sequence[int]) -> None:
         """Add N patches at their corners; nothing leaves the device, and nothing is waited for.
@@ -31,14 +45,14 @@ class SISCAccumulator:
 
         Raises: ValueError if classes or the number of corners differ, or a patch leaves the image.
         """
-        num_classes, height, width = self.sum.shape
+        num_classes, height, width = self.shape
         patches, patch_classes, patch_height, patch_width = probabilities.shape
         if patch_classes != num_classes or not patches == len(tops) == len(lefts):
             raise ValueError(
                 f"{probabilities.shape} patches with {len(tops)} tops and {len(lefts)} lefts do not fit "
-                f"a volume of {self.sum.shape}"
+                f"a volume of {self.shape}"
             )
-        ones = mx.nd.ones((patch_height, patch_width), ctx=self.count.context)
+        ones = mx.nd.ones((patch_height, patch_width), ctx=self.ctx)
         for index, (top, left) in enumerate(zip(map(int, tops), map(int, lefts))):
             bottom, right = top + patch_height, left + patch_width
             if top < 0 or left < 0 or bottom > height or right > width:
@@ -48,7 +62,7 @@ class SISCAccumulator:
 
     def add_maps(
         self,
-        maps: Sequence[mx.nd.NDArray],
+        maps: Sequence[np.ndarray],
         tops: Sequence[int],
         lefts: Sequence[int],
         size: tuple[int, int],
@@ -61,31 +75,37 @@ class SISCAccumulator:
         R side by side with all M Q^T one upon the other, and no patch is ever written at full size.
 
         Args:
-            maps: N NDArrays (h, C, w) float32 on the accumulator's device.
-            tops, lefts: N corners each, as seen from the window: below 0 where a patch begins before it.
+            maps: N arrays (h, C, w) float32.
+            tops, lefts: N corners each, as seen from the window: below 0 where a patch begins before it. Each patch
+                reaches into the window.
             size: (height, width) of each patch in pixels.
             upsampling: "bilinear" or "bicubic".
         """
-        num_classes, height, width = self.sum.shape
-        ctx, counts = self.count.context, np.zeros((height, width), np.float32)
-        rows, wide = [], []
-        for patch_map, top, left in zip(maps, map(int, tops), map(int, lefts)):
-            inside = _overlap(top, size[0], height), _overlap(left, size[1], width)
-            if None in inside:
-                continue
-            counts[inside] += 1
-            weights = window_weights(patch_map.shape[0], size[0], upsampling, -top, height)  # (H, h)
-            used = np.flatnonzero(weights.any(axis=0))
-            used = slice(int(used[0]), int(used[-1]) + 1)  # the rows of the map that the window needs
-            columns = window_weights_on(patch_map.shape[2], size[1], upsampling, -left, width, ctx)  # (W, w)
-            rows.append(weights[:, used])
-            wide.append(times_transposed(patch_map[used], columns))  # (used, C, W)
-        if rows:
-            stacked = mx.nd.concat(*wide, dim=0).reshape((0, -1))  # (M, C * W)
-            weights = mx.nd.array(np.concatenate(rows, axis=1), ctx=ctx)  # (H, M)
-            added = mx.nd.linalg.gemm2(weights, stacked).reshape((height, num_classes, width))
-            self.sum += added.swapaxes(0, 1)  # (C, H, W)
-            self.count += mx.nd.array(counts, ctx=ctx)
+        if not len(maps):
+            return
+        num_classes, height, width = self.shape
+        counts = np.zeros((height, width), np.float32)
+        for top, left in zip(tops, lefts):
+            counts[max(top, 0) : top + size[0], max(left, 0) : left + size[1]] += 1
+        map_height, _, map_width = maps[0].shape
+        weights, rows = _trimmed([window_weights(map_height, size[0], upsampling, -top, height) for top in tops])
+        columns_of, columns = _trimmed([window_weights(map_width, size[1], upsampling, -left, width) for left in lefts])
+        needed = np.stack([some[i, :, j] for some, i, j in zip(maps, rows, columns)])  # (N, n, C, m)
+        wide = mx.nd.batch_dot(  # (N, n * C, m) times (N, W, m) transposed
+            self._here(needed.reshape(len(maps), -1, needed.shape[3])),
+            self._here(np.stack(columns_of)),
+            transpose_b=True,
+        )
+        stacked = wide.reshape((-1, num_classes * width))  # (N * n, C * W)
+        added = mx.nd.linalg.gemm2(self._here(np.concatenate(weights, axis=1)), stacked)  # (H, C * W)
+        added = added.reshape((height, num_classes, width)).swapaxes(0, 1)  # (C, H, W)
+        counts = self._here(counts)
+        # The first sum is taken as it is: zeros to add it to would cost as much as the sum.
+        self._sum, self._count = (added, counts) if self._sum is None else (self._sum + added, self._count + counts)
+
+    def _here(self, values: np.ndarray) -> mx.nd.NDArray:
+        """On the device; on a CPU without a copy."""
+        return mx.nd.from_numpy(values, zero_copy=True).as_in_context(self.ctx)
 
     def normalized(self) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """Mean probabilities (C, H, W), 0 where no patch was, and a copy of the counts (H, W)."""
@@ -93,10 +113,13 @@ class SISCAccumulator:
         return mx.nd.broadcast_div(self.sum, divisor), self.count.copy()
 
 
-def _overlap(first: int, length: int, window: int) -> slice | None:
-    """The part of a window of pixels 0, 1, ... that a patch from `first` on covers; None if there is none."""
-    begin, end = max(first, 0), min(first + length, window)
-    return slice(begin, end) if begin < end else None
+def _trimmed(weights: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[slice]]:
+    """Weights (pixels, cells) without cells of weight 0 at both ends, as many of each; and which these are."""
+    used = [np.flatnonzero(some.any(axis=0)) for some in weights]
+    count = max(int(some[-1] - some[0]) + 1 for some in used)
+    last = weights[0].shape[1] - count
+    cells = [slice(first, first + count) for first in (min(int(some[0]), last) for some in used)]
+    return [some[:, part] for some, part in zip(weights, cells)], cells
 
 
 def _add_window(volume: mx.nd.NDArray, values: mx.nd.NDArray, begin: tuple[int, ...], end: tuple[int, ...]) -> None:

@@ -17,11 +17,11 @@ def upsample(maps: mx.nd.NDArray, height: int, width: int, method: str) -> mx.nd
     """Interpolate (N, C, h, w) to (N, C, height, width), height >= h and width >= w."""
     rows = mx.nd.array(interpolation_matrix(maps.shape[2], height, method), ctx=maps.context)  # (height, h)
     columns = mx.nd.array(interpolation_matrix(maps.shape[3], width, method), ctx=maps.context)  # (width, w)
-    tall = times_transposed(maps.swapaxes(2, 3), rows)  # (N, C, w, height)
-    return times_transposed(tall.swapaxes(2, 3), columns)  # (N, C, height, width)
+    tall = _times_transposed(maps.swapaxes(2, 3), rows)  # (N, C, w, height)
+    return _times_transposed(tall.swapaxes(2, 3), columns)  # (N, C, height, width)
 
 
-def times_transposed(left: mx.nd.NDArray, matrix: mx.nd.NDArray) -> mx.nd.NDArray:
+def _times_transposed(left: mx.nd.NDArray, matrix: mx.nd.NDArray) -> mx.nd.NDArray:
     """(..., n) times the transpose of (m, n): (..., m). FullyConnected is MXNet's fastest matrix product on CPUs."""
     return mx.nd.FullyConnected(left, matrix, no_bias=True, num_hidden=matrix.shape[0], flatten=False)
 
@@ -63,17 +63,7 @@ def window_weights(length: int, output: int, method: str, first: int, window: in
     return _framed(length, output, method, window)[window + first : 2 * window + first]
 
 
-def window_weights_on(length: int, output: int, method: str, first: int, window: int, ctx: mx.Context) -> mx.nd.NDArray:
-    """`window_weights` on a device; nothing is copied there again."""
-    return _framed_on(length, output, method, window, ctx)[window + first : 2 * window + first]
-
-
 @lru_cache(maxsize=64)
 def _framed(length: int, output: int, method: str, window: int) -> np.ndarray:
     """The interpolation matrix between two blocks of `window` rows of 0."""
     return np.pad(interpolation_matrix(length, output, method), ((window, window), (0, 0)))
-
-
-@lru_cache(maxsize=64)
-def _framed_on(length: int, output: int, method: str, window: int, ctx: mx.Context) -> mx.nd.NDArray:
-    return mx.nd.array(_framed(length, output, method, window), ctx=ctx)

@@ -20,13 +20,16 @@ from mlsl_mx.data.sampling import (
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 from mlsl_mx.training.train import Epochs, composite_loss
+from mlsl_mx.workers import ALONE, Workers
 
 # No two epochs of a run, and no two stages of runs with other seeds, draw the same crops or the same dropout.
 AFTER_SOURCE_TRAINING = 10**6
 ROUNDS_AT_MOST = 1000
 
 
-def source_epochs(source: SceneDataset, settings: SourceTraining, seed: int, workers: int) -> Epochs:
+def source_epochs(
+    source: SceneDataset, settings: SourceTraining, seed: int, readers: int, workers: Workers = ALONE
+) -> Epochs:
     """Source training: every source image once an epoch, in random order, cross-entropy alone (Eq. 1)."""
     domain = Domain(source, _present(source))
 
@@ -37,7 +40,7 @@ def source_epochs(source: SceneDataset, settings: SourceTraining, seed: int, wor
     return Epochs(
         count=settings.epochs,
         steps=steps,
-        batches=lambda epoch: load_batches(crops(epoch), settings.batch, workers),
+        batches=lambda epoch: load_batches(crops(epoch), settings.batch, readers, workers=workers),
         loss=partial(composite_loss, weight=0.0),
         learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
         optimizer=settings.optimizer,
@@ -54,7 +57,8 @@ def self_training_epochs(
     mined: tuple[tuple[int, ...], ...],
     round_index: int,
     seed: int,
-    workers: int,
+    readers: int,
+    workers: Workers = ALONE,
 ) -> Epochs:
     """One round: the round's subset of the source and all target images in one random permutation.
 
@@ -65,7 +69,8 @@ def self_training_epochs(
         mined: groups of rare classes, on whose pixels crops of both domains are centred (see `training_crop`).
         round_index: r.
         seed: the run's.
-        workers: threads that draw crops.
+        readers: threads that draw crops.
+        workers: that share each batch.
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
     mining = {"mined": mined, "mining_probability": settings.mining_probability}
@@ -84,7 +89,7 @@ def self_training_epochs(
     return Epochs(
         count=settings.epochs,
         steps=num_batches(crops(0), settings.batch),
-        batches=lambda epoch: load_batches(crops(epoch), settings.batch, workers),
+        batches=lambda epoch: load_batches(crops(epoch), settings.batch, readers, workers=workers),
         loss=partial(composite_loss, weight=weak.weight, hard_examples=settings.hard_examples),
         learning_rate=lambda step: round_learning_rate(settings, round_index),
         optimizer=settings.optimizer,

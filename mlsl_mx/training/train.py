@@ -6,11 +6,11 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Sequence
 
 import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
+from mxnet import gluon
 
 from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
@@ -20,6 +20,8 @@ from mlsl_mx.network_time import TrainingTime
 from mlsl_mx.progress import progress
 from mlsl_mx.runs import RunLog, read_json, whole_file, write_json
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
+from mlsl_mx.training.shards import batch_loss
+from mlsl_mx.workers import ALONE, Workers
 
 CHECKPOINT_SECONDS = 60  # at least, between two checkpoints
 
@@ -40,14 +42,25 @@ def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples
     return loss + weight * weak_label_loss(weak_logits, weak_labels)
 
 
-def make_trainer(net, optimizer: Optimizer) -> gluon.Trainer:
-    """SGD with momentum over the learnable parameters; factors for biases and betas are on the parameters."""
+def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.Trainer:
+    """SGD with momentum over the learnable parameters; factors for biases and betas are on the parameters.
+
+    Gradients are added over devices and workers; then each makes the same step of its own, so that momentum stays here
+    and no optimizer is sent to the parameter server, which would unpickle it.
+    """
     settings = {
         "learning_rate": optimizer.learning_rate,
         "momentum": optimizer.momentum,
         "wd": optimizer.weight_decay,
     }
-    return gluon.Trainer(net.collect_params(), "sgd", settings, kvstore=None)
+    kvstore = workers.kvstore or "device"  # which is none for a single device
+    trainer = gluon.Trainer(net.collect_params(), "sgd", settings, kvstore=kvstore, update_on_kvstore=False)
+    if workers.count > 1:
+        # All take the weights of the first, and wait: else a gradient may overtake a weight, and be taken for it.
+        trainer._init_kvstore()
+        trainer._init_params()
+        mx.nd.waitall()
+    return trainer
 
 
 def train_one_epoch(
@@ -55,23 +68,24 @@ def train_one_epoch(
     loss: Callable,
     batches: Iterable[Batch],
     trainer: gluon.Trainer,
-    ctx: mx.Context,
+    devices: Sequence[mx.Context],
     learning_rate: Callable[[int], float],
+    workers: Workers = ALONE,
 ) -> float:
     """One pass over `batches`; the rate of step k is `learning_rate(k)`.
 
+    Args:
+        batches: this worker's part of each.
+        trainer: of the same workers.
+        devices: of this worker, which share its part evenly.
+
     Returns: mean loss of the steps.
-    Raises: InputError at the first loss that is not finite, naming the step and the batch's files.
+    Raises: InputError at the first loss that is not finite, naming the step and the batch's files; all workers do.
     """
     losses = []
     for step, batch in enumerate(batches):
         trainer.set_learning_rate(learning_rate(step))
-        images, train_ids, weak_labels = (
-            mx.nd.array(values, ctx=ctx, dtype="float32")
-            for values in (batch.images, batch.train_ids, batch.weak_labels)
-        )
-        with autograd.record():
-            value = loss(net(images), train_ids, weak_labels)
+        value = batch_loss(net, loss, batch, devices, workers)
         value.backward()
         losses.append(value.asscalar())
         if not math.isfinite(losses[-1]):
@@ -96,28 +110,38 @@ class Epochs:
     seed: int
 
 
-def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: str) -> None:
+def train(
+    net,
+    epochs: Epochs,
+    devices: Sequence[mx.Context],
+    out: Path,
+    log: RunLog,
+    title: str,
+    workers: Workers = ALONE,
+) -> None:
     """Train for all epochs and write `out/weights.params` in the original naming.
 
     At ends of epochs, once a minute at most, weights, momentum and position go to `out/.checkpoint`; a run that was
-    interrupted goes on from there. Each epoch draws its dropout from (seed, epoch), so going on changes nothing.
+    interrupted goes on from there. Each epoch draws its dropout from (seed, epoch, rank), so going on changes nothing.
+    Of several workers, the first alone writes.
 
     Raises: InputError as `train_one_epoch`, or if a weight is no longer finite at the end of an epoch.
     """
-    trainer = make_trainer(net, epochs.optimizer)
+    trainer = make_trainer(net, epochs.optimizer, workers)
     checkpoint = Checkpoint(out / ".checkpoint")
-    first = checkpoint.restore(net, trainer, ctx)
+    first = workers.agreed(checkpoint.epochs_done())
     if first:
+        checkpoint.restore(net, trainer, devices, first)
         log.write("resumed", epoch=first)
     network, total = TrainingTime(), epochs.count * epochs.steps
     with progress(None, title, "step", total, done=first * epochs.steps, network=network) as steps:
         for epoch in range(first, epochs.count):
             started, network_before = time.monotonic(), network.seconds
-            mx.random.seed(epochs.seed * 100003 + epoch)
+            mx.random.seed(_dropout_seed(epochs.seed, epoch, workers.rank))
             batches = _counted(network.of_steps(epochs.batches(epoch)), steps)
             start = epoch * epochs.steps
             rate = lambda step, start=start: epochs.learning_rate(start + step)  # noqa: E731
-            mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, ctx, rate)
+            mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, devices, rate, workers)
             _check_finite(net, epoch)
             steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write(
@@ -128,9 +152,18 @@ def train(net, epochs: Epochs, ctx: mx.Context, out: Path, log: RunLog, title: s
                 seconds=round(time.monotonic() - started, 3),
                 network_seconds=round(network.seconds - network_before, 3),
             )
-            checkpoint.save_if_due(net, trainer, epoch + 1)
-    save_original(net, out / "weights.params")
-    checkpoint.remove()
+            if workers.rank == 0:
+                checkpoint.save_if_due(net, trainer, epoch + 1)
+    if workers.rank == 0:
+        save_original(net, out / "weights.params")
+        checkpoint.remove()
+
+
+def _dropout_seed(seed: int, epoch: int, rank: int) -> int:
+    """Each worker drops other units; MXNet itself gives each device masks of its own."""
+    if rank == 0:
+        return seed * 100003 + epoch
+    return int(np.random.SeedSequence((seed, epoch, rank)).generate_state(1)[0] >> 1)
 
 
 def _check_finite(net, epoch: int) -> None:
@@ -165,26 +198,26 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         weights, momentum = (self.folder / f"{kind}-{epoch}.params" for kind in ("weights", "momentum"))
         save_original(net, weights)
+        states = trainer._updaters[0].states.items()  # those of the other devices are the same
         with whole_file(momentum) as temporary:
-            mx.nd.save(str(temporary), {str(i): m for i, m in _momentum(trainer).items() if m is not None})
+            mx.nd.save(str(temporary), {str(i): m for i, m in states if m is not None})
         write_json(self.position, {"epoch": epoch})
         for old in self.folder.glob("*.params"):
             if old not in (weights, momentum):
                 old.unlink()
 
-    def restore(self, net, trainer: gluon.Trainer, ctx: mx.Context) -> int:
-        """Number of epochs done (0 if there is no checkpoint); network and momentum are as they were then."""
-        if not self.position.exists():
-            return 0
-        epoch = read_json(self.position)["epoch"]
+    def epochs_done(self) -> int:
+        """Number of epochs done; 0 if there is no checkpoint."""
+        return read_json(self.position)["epoch"] if self.position.exists() else 0
+
+    def restore(self, net, trainer: gluon.Trainer, devices: Sequence[mx.Context], epoch: int) -> None:
+        """Make network and momentum what they were after `epoch` epochs."""
         load_original(net, self.folder / f"weights-{epoch}.params")
         saved = mx.nd.load(str(self.folder / f"momentum-{epoch}.params"))
-        states = {int(i): m.as_in_context(ctx) for i, m in saved.items()}
-        # Trainer.load_states would unpickle; the updater takes the NDArrays as they are.
-        updater = _updater(trainer)
-        updater.states.update(states)
-        updater.states_synced.update({i: True for i in states})
-        return epoch
+        # Trainer.load_states would unpickle; the updaters take the NDArrays as they are.
+        for updater, device in zip(trainer._updaters, devices):
+            updater.states.update({int(i): m.copyto(device) for i, m in saved.items()})
+            updater.states_synced.update({int(i): True for i in saved})
 
     def remove(self) -> None:
         """Delete the folder; the finished weights stand elsewhere."""
@@ -192,11 +225,3 @@ class Checkpoint:
             file.unlink()
         if self.folder.exists():
             self.folder.rmdir()
-
-
-def _updater(trainer: gluon.Trainer):
-    return trainer._updaters[0]
-
-
-def _momentum(trainer: gluon.Trainer):
-    return _updater(trainer).states

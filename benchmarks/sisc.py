@@ -1,0 +1,202 @@
+"""SISC of one image of 1024x2048, 19 classes, 50 patches of 512x512 and their mirrored ones: what is not the network?
+
+With a stub network: crop, flip, softmax, up-sample, accumulate, divide, confidences and store, and the second pass that
+writes the labels; against the floor of memory, and against the same in straightforward NumPy. With the real network:
+the time of all that over the time of bare forward passes.
+
+    .venv/bin/python benchmarks/sisc.py            # about 10 minutes on 2 cores
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from measure import large_copy, peak_extra_bytes, seconds_in_turn, table, write_results
+
+# isort: split
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.config import PseudoLabels
+from mlsl_mx.data.label_images import palette_png
+from mlsl_mx.data.transforms import normalise
+from mlsl_mx.labels import class_set
+from mlsl_mx.network import MLSLNet
+from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, patch_positions
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.pseudo_labels.store import read_store, write_store
+from mlsl_mx.pseudo_labels.upsampling import interpolation_matrix, upsample
+from mlsl_mx.runs import write_bytes
+
+SETTINGS = PseudoLabels()
+CLASSES, HEIGHT, WIDTH = 19, 1024, 2048
+VOLUME = 4 * CLASSES * HEIGHT * WIDTH  # bytes
+PATCHES = SETTINGS.patches * 4 * CLASSES * SETTINGS.patch**2  # bytes of all patches at full size
+INPUTS = SETTINGS.patches * (1 + SETTINGS.flip)
+# What each step of the method must read and write once if its input and output are arrays in memory, in bytes.
+FLOOR = {
+    "crop and flip": 2 * INPUTS * 4 * 3 * SETTINGS.patch**2,
+    "up-sample": PATCHES + PATCHES // 64,
+    "accumulate": 3 * PATCHES,
+    "divide": 2 * VOLUME,
+    "confidences": VOLUME,
+    "encode": VOLUME // 20,  # the maps at stride 8, 16 bits
+}
+ACCUMULATION = 2 * PATCHES  # the sum alone, read and written where each patch lies
+
+
+class Stub:
+    """Answers at once with some logits at stride 8."""
+
+    def __init__(self):
+        self.logits = mx.nd.random.normal(shape=(1, CLASSES, SETTINGS.patch // 8, SETTINGS.patch // 8)) * 3
+
+    def __call__(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
+        return self.logits
+
+
+class Image:
+    """One random image and what is measured on it."""
+
+    def __init__(self, folder: Path):
+        mx.random.seed(0)
+        self.folder = folder
+        self.pixels = np.random.RandomState(0).randint(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        self.segmenter = Segmenter(Stub(), mx.cpu(), SETTINGS, seed=0)
+        self.maps = self.segmenter.maps(self.pixels, "image")
+        self.filed = self.segmenter.confidences(self.maps)
+        self.corners = patch_positions(HEIGHT, WIDTH, SETTINGS.patch, SETTINGS.patches, 0, "image")
+
+    def crop(self):
+        """Normalise, cut, flip, softmax, mean of the two."""
+        return self.segmenter.maps(self.pixels, "image")
+
+    def compose(self):
+        """Up-sample, accumulate, divide, round, most probable class."""
+        return self.segmenter.confidences(self.maps)
+
+    def count(self):
+        """The histogram of confidences."""
+        ClassConfidences(CLASSES).update_top(*self.filed)
+
+    def store(self):
+        """Write the maps."""
+        write_store(self.folder / "image.maps", self.maps, "key")
+
+    def first_pass(self):
+        """All of the first pass but the network."""
+        maps = self.segmenter.maps(self.pixels, "image")
+        write_store(self.folder / "image.maps", maps, "key")
+        ClassConfidences(CLASSES).update_top(*self.segmenter.confidences(maps))
+
+    def second_pass(self):
+        """Read the maps, compose again, select, write the label file."""
+        labels = self.segmenter.labels(read_store(self.folder / "image.maps", "key"), [0.5] * CLASSES, "reweighted")
+        write_bytes(self.folder / "image.png", palette_png(labels, class_set(19)))
+
+    def full_size_on_the_device(self):
+        """Every patch up-sampled whole and added to a whole volume, with NDArrays: `SISCAccumulator.add`."""
+        accumulator = SISCAccumulator(CLASSES, HEIGHT, WIDTH, mx.cpu())
+        maps = mx.nd.array(self.maps.parts[0].probabilities.transpose(0, 2, 1, 3))  # (N, C, h, w)
+        for k, (top, left) in enumerate(self.corners.tolist()):
+            high = upsample(maps[k : k + 1], SETTINGS.patch, SETTINGS.patch, "bilinear")
+            accumulator.add(high, [top], [left])
+        volume, _ = accumulator.normalized()
+        volume.argmax(axis=0).asnumpy(), volume.max(axis=0).asnumpy()
+
+    def numpy_way(self):
+        """The same in straightforward NumPy."""
+        total, count = np.zeros((CLASSES, HEIGHT, WIDTH), np.float32), np.zeros((HEIGHT, WIDTH), np.float32)
+        matrix = interpolation_matrix(SETTINGS.patch // 8, SETTINGS.patch, "bilinear")
+        for patch_map, (top, left) in zip(self.maps.parts[0].probabilities, self.corners.tolist()):
+            window = slice(top, top + SETTINGS.patch), slice(left, left + SETTINGS.patch)
+            total[(slice(None), *window)] += matrix @ patch_map.transpose(1, 0, 2) @ matrix.T
+            count[window] += 1
+        volume = total / np.maximum(count, 1)
+        return volume.argmax(axis=0), volume.max(axis=0)
+
+
+def without_network(image: Image) -> tuple[dict, str]:
+    """Seconds and peak memory with a stub network. Returns: figures and table."""
+    copy, copied = large_copy(VOLUME)
+    steps = {
+        "crop, flip, softmax": image.crop,
+        "up-sample, accumulate, divide, confidences": image.compose,
+        "histogram": image.count,
+        "store": image.store,
+        "first pass": image.first_pass,
+        "second pass": image.second_pass,
+        "patches at full size, NDArray": image.full_size_on_the_device,
+        "patches at full size, NumPy": image.numpy_way,
+    }
+    found = seconds_in_turn({"copy": copy, **steps})
+    rate = copied / found.pop("copy")
+    floor, least = sum(FLOOR.values()) / rate, ACCUMULATION / rate
+    memory = {name: peak_extra_bytes(call) / VOLUME for name, call in steps.items()}
+    rows = [
+        [name, f"{found[name]:.3f}", f"{found[name] / floor:.2f}", f"{found[name] / least:.2f}", f"{memory[name]:.2f}"]
+        for name in steps
+    ]
+    header = ["without the network", "seconds", "of the floor", "of accumulation alone", "peak memory, volumes"]
+    text = table(header, rows)
+    text += (
+        f"\nFloor: {sum(FLOOR.values()) / 1e9:.2f} GB, what the steps read and write one after another, at "
+        f"{rate / 1e9:.1f} GB/s of a copy in this run: {floor:.3f} s. Accumulation alone: {ACCUMULATION / 1e9:.2f} GB, "
+        f"{least:.3f} s. A volume is {VOLUME / 1e6:.0f} MB.\n"
+    )
+    figures = {"seconds": found, "volumes": memory, "copy_bytes_per_second": rate, "floor_bytes": FLOOR}
+    return {**figures, "accumulation_bytes": ACCUMULATION}, text
+
+
+def with_network(image: Image, width: float, patches: int) -> dict:
+    """The first pass of `patches` patches against as many bare forward passes."""
+    net = MLSLNet(CLASSES, width, weak_label_head=False)
+    net.initialize()
+    net.hybridize(static_alloc=True, static_shape=True)
+    segmenter = Segmenter(net, mx.cpu(), PseudoLabels(patches=patches), seed=0)
+    inputs = mx.nd.array(normalise(image.pixels)[None, :, : SETTINGS.patch, : SETTINGS.patch])
+
+    def bare():
+        for _ in range(patches * (1 + SETTINGS.flip)):
+            net(inputs).wait_to_read()
+
+    def whole():
+        maps = segmenter.maps(image.pixels, "image")
+        write_store(image.folder / "image.maps", maps, "key")
+        ClassConfidences(CLASSES).update_top(*segmenter.confidences(maps))
+
+    found = seconds_in_turn({"bare": bare, "whole": whole})
+    return {"width": width, "patches": patches, **found}
+
+
+def overheads(runs: list, rest: float) -> str:
+    """Table: directly where all patches were run, else the rest's seconds over those of all forward passes."""
+    rows = []
+    for run in runs:
+        bare = run["bare"] * SETTINGS.patches / run["patches"]
+        direct = run["patches"] == SETTINGS.patches
+        share = run["whole"] / run["bare"] - 1 if direct else rest / bare
+        rows.append([run["width"], f"{bare:.1f}", f"{100 * share:.1f} %", "measured" if direct else "rest / forwards"])
+    return table(["width", f"{INPUTS} forward passes, s", "overhead", "how"], rows)
+
+
+def main() -> None:
+    """Measure and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-network", action="store_true", help="only the part with a stub network")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        image = Image(Path(folder))
+        figures, text = without_network(image)
+        # At width 1.0 all patches take minutes: 2 of them give the time of a forward pass.
+        runs = (
+            [] if options.no_network else [with_network(image, *some) for some in ((0.125, SETTINGS.patches), (1.0, 2))]
+        )
+    text += "\n" + overheads(runs, figures["seconds"]["first pass"])
+    write_results("sisc", {"without_network": figures, "with_network": runs}, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""`mlsl launch`: stages shared by real workers, what they leave, and that nothing is left of them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from mlsl_mx.cli import main
+from mlsl_mx.data.miniature import make_miniature
+from mlsl_mx.errors import InputError
+from mlsl_mx.launch import divide_devices, launch
+from mlsl_mx.network import MLSLNet, save_original
+from mlsl_mx.runs import read_json, read_log
+
+ROOT = Path(__file__).parents[1]
+LISTS = {
+    "gta5": [f"images/0000{i}.png" for i in range(1, 5)],
+    "synthia": ["RGB/0000000.png"],
+    "cityscapes_train": [f"leftImg8bit/train/alpha/alpha_00000{i}_000019_leftImg8bit.png" for i in range(5)],
+    "cityscapes_val": [f"leftImg8bit/val/beta/beta_00000{i}_000019_leftImg8bit.png" for i in range(3)],
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Folder with data, lists and the weights of a trunk."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "lists").mkdir()
+    for name, entries in LISTS.items():
+        (folder / "lists" / f"{name}.txt").write_text("\n".join(entries) + "\n")
+    make_miniature(folder / "data", folder / "lists", seed=1)
+    mx.random.seed(0)
+    net = MLSLNet(19, 0.03, weak_label_head=False)
+    net.initialize()
+    save_original(net, folder / "trunk.params")
+    return folder
+
+
+def words(world: Path, run: Path, *stage: str, **settings) -> list:
+    """The words of a stage after `mlsl`."""
+    settings = {
+        "source.images": world / "lists" / "gta5.txt",
+        "target.train": world / "lists" / "cityscapes_train.txt",
+        "target.val": world / "lists" / "cityscapes_val.txt",
+        "network.width": 0.03,
+        "network.dropout": "[0,0]",
+        "source_training.epochs": 2,
+        "source_training.batch": 4,
+        **settings,
+    }
+    experiment = ROOT / "experiments" / "miniature" / "gta2city.yaml"
+    options = [*stage, "--experiment", experiment, "--method", "sisc", "--run", run, "--data", world / "data"]
+    return [str(word) for word in (*options, *(w for k, v in settings.items() for w in ("--set", f"{k}={v}")))]
+
+
+@pytest.fixture(scope="module")
+def alone(world, tmp_path_factory):
+    """A run whose source model one process has trained."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    assert main(words(world, run, "train-source", "--imagenet", str(world / "trunk.params"))) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def shared(world, tmp_path_factory):
+    """A run whose source model two processes have trained, as the command line does it; and what that printed."""
+    run = tmp_path_factory.mktemp("shared") / "run"
+    stage = words(world, run, "train-source", "--imagenet", str(world / "trunk.params"))
+    command = [sys.executable, "-m", "mlsl_mx", "launch", "-n", "2", "--", *stage]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return run, done.stdout
+
+
+def test_training_by_two_is_training_by_one(alone, shared):
+    one, two = (mx.nd.load(str(run / "source" / "weights.params")) for run in (alone, shared[0]))
+    assert one.keys() == two.keys()
+    for name, weights in one.items():
+        np.testing.assert_allclose(two[name].asnumpy(), weights.asnumpy(), atol=1e-5, err_msg=name)
+    losses = [[e["loss"] for e in read_log(run / "log.jsonl") if e["event"] == "epoch"] for run in (alone, shared[0])]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
+    run, printed = shared
+    events = read_log(run / "log.jsonl")
+    assert [event["event"] for event in events] == ["begin", "imagenet", "epoch", "epoch", "end"]
+    assert events[0]["workers"] == 2 and events[-1]["outcome"] == "worked"
+    assert printed.count("source model: ") == 1
+    assert sorted(p.name for p in (run / "source").iterdir()) == ["config.yaml", "environment.json", "weights.params"]
+
+
+def made_by(world: Path, run: Path, weights: Path, workers: int, stage: list, summary: str) -> tuple:
+    """What a stage makes from given weights: its summary without times, and the files beside it."""
+    (run / "source").mkdir(parents=True)
+    shutil.copy(weights, run / "source")
+    arguments = words(world, run, *stage, **{"pseudo_labels.patches": 4})
+    assert (main(arguments) if workers == 1 else launch(arguments, workers)) == 0
+    path = run / summary
+    numbers = {k: v for k, v in read_json(path).items() if "seconds" not in k and "per_second" not in k}
+    return numbers, {p.name: p.read_bytes() for p in path.parent.rglob("*.png")}
+
+
+@pytest.mark.parametrize(
+    "stage, summary, images, counts",
+    [
+        (["pseudo-label", "--round", "0"], "sisc/round-0/pseudo_labels/selection.json", 5, (2, 4)),
+        (["evaluate", "--source"], "source/evaluation.json", 3, (4,)),
+    ],
+)
+def test_any_number_of_workers_makes_the_same(world, alone, tmp_path, stage, summary, images, counts):
+    weights = alone / "source" / "weights.params"
+    one = made_by(world, tmp_path / "1", weights, 1, stage, summary)
+    assert one[0]["images"] == images <= len(one[1])
+    for count in counts:
+        assert made_by(world, tmp_path / str(count), weights, count, stage, summary) == one
+        assert not list((tmp_path / str(count)).rglob(".store"))
+
+
+def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capfd):
+    assert launch(words(world, tmp_path / "run", "evaluate", "--source"), 2) == 2
+    said = capfd.readouterr().err
+    assert "source/weights.params: no such file" in said and "Traceback" not in said
+
+
+def test_what_devices_cannot_share_is_known_at_the_beginning(world, tmp_path, capsys):
+    several = words(world, tmp_path / "run", "begin", "--ctx", "cpu(0),cpu(1)", **{"self_training.batch": 1})
+    assert main(several) == 2
+    assert "self_training.batch is 1: it cannot be split over 1 workers with 2 devices" in capsys.readouterr().err
+    several = words(world, tmp_path / "run", "begin", "--ctx", "cpu(0),cpu(1)", **{"source_training.batch": 3})
+    assert main(several) == 2
+    assert "source_training.batch is 3" in capsys.readouterr().err
+    several = words(world, tmp_path / "run", "begin", "--ctx", "cpu(0),cpu(1)", **{"source_training.start": "scratch"})
+    assert main(several) == 2
+    assert "source_training.start is scratch" in capsys.readouterr().err
+
+
+def test_one_process_evaluates_on_one_device(world, alone, capsys):
+    assert main(words(world, alone, "evaluate", "--source", "--ctx", "cpu(0),cpu(1)")) == 2
+    assert "mlsl launch -n 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", [[], ["report"], ["begin", "--ctx", "cpu"]])
+def test_only_what_is_shared_is_launched(stage):
+    with pytest.raises(InputError, match="are shared by workers"):
+        launch(stage, 2)
+
+
+def test_devices_are_divided():
+    stage = ["evaluate", "--ctx", "gpu(0),gpu(1),gpu(2),gpu(3)", "--source"]
+    assert divide_devices(stage, 2) == [
+        ["evaluate", "--ctx", d, "--source"] for d in ("gpu(0),gpu(1)", "gpu(2),gpu(3)")
+    ]
+    assert divide_devices(["evaluate", "--ctx=gpu(1),gpu(0)"], 2)[1] == ["evaluate", "--ctx", "gpu(0)"]
+    assert divide_devices(["evaluate", "--ctx", "cpu"], 2) == [["evaluate", "--ctx", "cpu"]] * 2
+    assert divide_devices(["evaluate"], 2) == [["evaluate"]] * 2
+    with pytest.raises(InputError, match="--ctx names 1 devices, which cannot be divided among 2 workers"):
+        divide_devices(["evaluate", "--ctx", "gpu(0)"], 2)
+
+
+# A worker that waits for ever, or worker 1 that fails; each has started a process of its own.
+STUCK = """
+import os, pathlib, subprocess, sys, time
+folder, how, index = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+child = subprocess.Popen(["sleep", "600"])
+(folder / "new").mkdir(exist_ok=True)
+(folder / "new" / index).write_text(f"{os.getpid()} {child.pid}")
+(folder / "new" / index).rename(folder / f"pids-{index}")
+while how == "waits" or index == "0" or not (folder / "pids-0").exists():
+    time.sleep(0.05)
+sys.exit("out of luck")
+"""
+LAUNCHER = """
+import sys
+from mlsl_mx.launch import run_workers
+sys.exit(run_workers([[sys.executable, *sys.argv[1:], index] for index in "01"], threads=1))
+"""
+
+
+def start_stuck(folder: Path, how: str) -> tuple:
+    """A launcher of two stuck workers, and the ids of the workers and of their children."""
+    (folder / "stuck.py").write_text(STUCK)
+    command = [sys.executable, "-c", LAUNCHER, str(folder / "stuck.py"), str(folder), how]
+    launcher = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    files = [folder / f"pids-{rank}" for rank in (0, 1)]
+    wait_for(lambda: all(file.exists() for file in files))
+    workers, children = zip(*(map(int, file.read_text().split()) for file in files))
+    return launcher, [*workers, *children]
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@on_linux
+def test_a_worker_that_fails_ends_all_and_is_named(tmp_path):
+    launcher, pids = start_stuck(tmp_path, "fails")
+    said = launcher.communicate(timeout=30)[1]
+    assert launcher.returncode == 1
+    assert "mlsl launch: worker 1: exit code 1" in said and "worker 1: out of luck" in said
+    assert not any(map(running, pids))
+
+
+@on_linux
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_launcher_that_is_stopped_ends_all(tmp_path, number):
+    launcher, pids = start_stuck(tmp_path, "waits")
+    assert all(map(running, pids))
+    launcher.send_signal(number)
+    launcher.communicate(timeout=30)
+    assert launcher.returncode not in (0, None)
+    assert not any(map(running, pids))
+
+
+@on_linux
+def test_a_killed_launcher_takes_its_workers_along(tmp_path):
+    launcher, pids = start_stuck(tmp_path, "waits")
+    launcher.kill()
+    launcher.wait()
+    wait_for(lambda: not any(map(running, pids[:2])))
+    for pid in pids[2:]:  # children of workers: nobody is left to end them
+        os.kill(pid, signal.SIGKILL)
+    launcher.stderr.close()

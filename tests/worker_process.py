@@ -1,0 +1,79 @@
+"""One of the workers of test_workers.py: `python worker_process.py FOLDER` leaves what it found in rank-N.npz."""
+
+import sys
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.config import Optimizer
+from mlsl_mx.data.sampling import Batch
+from mlsl_mx.network import MLSLNet
+from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
+from mlsl_mx.workers import Workers, join
+
+CLASSES, BATCH, SIDE = 3, 4, 32
+CPU = (mx.cpu(),)
+
+
+def counts(rank: int) -> np.ndarray:
+    """(3, 4) int64 of all sizes, many of which float32 does not hold."""
+    return np.array([[0, 1, 2**24 - 1, 2**24 + 1], [2**31, 2**32 + 1, 2**48 + 3, 2**51 + 5], [7, 5, 3, 1]]) + rank
+
+
+def batch(step: int, workers: Workers) -> Batch:
+    """The worker's part of a batch, of whose crops the first has no label at all, and the last has all."""
+    rng = np.random.default_rng(step)
+    images = rng.normal(size=(BATCH, 3, SIDE, SIDE)).astype(np.float32)
+    train_ids = rng.integers(0, CLASSES, (BATCH, SIDE // 8, SIDE // 8)).astype(np.uint8)
+    train_ids[rng.random(train_ids.shape) > np.arange(BATCH).reshape(-1, 1, 1) / (BATCH - 1)] = 255
+    weak_labels = rng.integers(0, 2, (BATCH, CLASSES)).astype(np.float32)
+    share = BATCH // workers.count
+    own = slice(workers.rank * share, (workers.rank + 1) * share)
+    return Batch(images[own], train_ids[own], weak_labels[own], tuple("abcd"))
+
+
+def trained(workers: Workers, devices=CPU) -> tuple:
+    """Losses of two steps, with and without the choice of hard examples, and all weights after them, (n,) float32."""
+    mx.random.seed(1)
+    net = MLSLNet(CLASSES, 0.03, dropout=(0, 0))
+    net.initialize(ctx=list(devices))
+    net.hybridize(static_alloc=True, static_shape=True)
+    trainer = make_trainer(net, Optimizer(), workers)
+    losses = []
+    for step, hard in enumerate((False, True)):
+
+        def loss(*values, hard=hard):
+            return composite_loss(*values, weight=0.5, hard_examples=hard)
+
+        losses.append(train_one_epoch(net, loss, [batch(step, workers)], trainer, devices, lambda k: 0.01, workers))
+    # Those of the last device: all must have made the same steps.
+    return losses, np.concatenate([p.list_data()[-1].asnumpy().ravel() for p in net.collect_params().values()])
+
+
+def main(folder: Path) -> None:
+    """Call everything that workers share, and save the results."""
+    workers = join()
+    made = folder / "made"
+
+    def make() -> str:
+        if not made.exists():
+            made.write_text(f"by rank {workers.rank}")
+        return made.read_text()
+
+    losses, weights = trained(workers)
+    np.savez(
+        folder / f"rank-{workers.rank}.npz",
+        sum=workers.sum(counts(workers.rank)),
+        again=workers.sum(2 * counts(workers.rank)),
+        gathered=workers.gather(np.full((2, 3), workers.rank + 0.1, np.float32)),
+        agreed=workers.agreed(10 + workers.rank),
+        made=workers.first_then_all(make),
+        shard=list(workers.shard(7)),
+        losses=losses,
+        weights=weights,
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
