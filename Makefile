@@ -12,6 +12,7 @@ IMAGENET ?=
 ROUNDS ?=
 RUN    ?=
 SET    ?=
+CHECKPOINT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,6 +24,7 @@ VENV := $(if $(filter gpu%,$(CTX)),.venv-gpu,.venv)
 MLSL := $(VENV)/bin/mlsl
 INSTALLED := $(VENV)/installed
 DEVELOPER := $(VENV)/developer
+TORCH := .torch/installed
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 
 # The first Python that MXNet 1.9.1 has a wheel for. A name on the path may be a stub, so each is run.
@@ -117,7 +119,7 @@ begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
 	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(TRAIN_CTX))
 
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
-	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))
+	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))$$(if $$(WEIGHTS),, --checkpoint-seconds $$(CHECKPOINT))
 
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
@@ -146,7 +148,7 @@ $$(M_$(1))/round-$(2)/diagnosis.json: $$(M_$(1))/round-$(2)/pseudo_labels/select
 	$$(MLSL) diagnose --round $(2)$$(if $$(GROUND_TRUTH), --with-ground-truth) $$(STAGE_$(1))
 
 $$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
-	$$(call SHARED_BY,$$(TRAIN_WORKERS)) self-train --round $(2) $$(call STAGE_$(1),$$(TRAIN_CTX))
+	$$(call SHARED_BY,$$(TRAIN_WORKERS)) self-train --round $(2) $$(call STAGE_$(1),$$(TRAIN_CTX)) --checkpoint-seconds $$(CHECKPOINT)
 
 $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --round $(2) $$(call STAGE_$(1),$$(CTX))
@@ -165,7 +167,7 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help test lint format check-data miniature-pretraining full-recipe clean
+.PHONY: help test lint format check-data miniature-pretraining benchmark clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -173,7 +175,8 @@ help:
 	@echo "make table1            all methods of Table 1, SEEDS=\"$(SEEDS)\": means and spreads beside the paper's;  table2: SYNTHIA"
 	@echo "make table3            Tables 1 and 2, with the gains over the source model beside Table 3"
 	@echo "make table4            the weights lambda and shares eta of Table 4;  make ablations  those of Sec. 4.3"
-	@echo "make full-recipe       time and memory of the full recipe's stages at full size, on a handful of images (CPU)"
+	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
+	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
 	@echo "make format            format the code"
@@ -188,6 +191,7 @@ help:
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo "CTX='gpu(0),gpu(1)'  several GPUs: WORKERS=$(WORKERS) processes share labels and evaluation; training divides its batch over"
 	@echo "                TRAIN_CTX (default CTX) and TRAIN_WORKERS=$(TRAIN_WORKERS) processes, or stops if it cannot; docs/SCALING.md"
+	@echo "CHECKPOINT=$(CHECKPOINT)  seconds at least between two checkpoints of a training; SIGTERM and Ctrl-C leave one, too"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
 
@@ -206,9 +210,18 @@ check-data: $(INSTALLED) $(DATA_READY)
 	$(MLSL) check-data --experiment $(EXPERIMENTS)/gta2city.yaml $(ROOTS)
 	$(MLSL) check-data --experiment $(EXPERIMENTS)/synthia2city.yaml $(ROOTS)
 
-# Time and memory of every stage at full size, on a handful of images.
-full-recipe: | $(INSTALLED)
-	$(VENV)/bin/python benchmarks/full_recipe.py
+# One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
+BENCHMARKS := forward train_step sisc selection reader evaluate precision workers
+benchmark:
+	for name in $(BENCHMARKS); do $(MAKE) -s benchmark-$$name || exit; done
+
+benchmark-%: | $(DEVELOPER) $(TORCH)
+	PYTHONPATH=.torch $(VENV)/bin/python benchmarks/$*.py
+
+# Not in .venv: GluonCV refuses to be imported where it finds a PyTorch of today.
+$(TORCH): | $(INSTALLED)
+	@$(PIP) install -c constraints.txt --target .torch torch
+	@touch $@
 
 # --- the paper's tables ---------------------------------------------------------------------------------------------------
 # Methods of each table beside the source model (a test keeps these equal to mlsl_mx/evaluation/compare.py).

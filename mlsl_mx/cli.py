@@ -116,7 +116,9 @@ def _add_training_commands(commands) -> None:
     _add_imagenet(command)
     command.add_argument("--weights", type=Path, help="the source model, if it is not trained but imported")
 
-    _add_imagenet(_add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)"))
+    command = _add_stage(commands, "train-source", _train_source, "train the source model (Eq. 1)")
+    _add_imagenet(command)
+    _add_checkpoint(command)
 
     command = _add_stage(
         commands, "import-weights", _import_weights, "take a published source model instead of training it"
@@ -147,7 +149,9 @@ def _add_training_commands(commands) -> None:
         "--with-ground-truth", action="store_true", help="also how right such labels are, on validation images alone"
     )
 
-    _add_round(_add_stage(commands, "self-train", _self_train, "train on source labels and pseudo-labels (Eq. 3, 7)"))
+    command = _add_stage(commands, "self-train", _self_train, "train on source labels and pseudo-labels (Eq. 3, 7)")
+    _add_round(command)
+    _add_checkpoint(command)
 
 
 def _add_result_commands(commands) -> None:
@@ -219,6 +223,16 @@ def _add_imagenet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--imagenet", type=Path, help=".params of the ImageNet classifier; its trunk is the start")
 
 
+def _add_checkpoint(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=300,
+        metavar="S",
+        help="at least, between two checkpoints, from which an interrupted training goes on; default 300",
+    )
+
+
 def _add_experiment(command: argparse.ArgumentParser, required: bool = True) -> None:
     command.add_argument("--experiment", type=Path, required=required, help="a file of experiments/")
     command.add_argument(
@@ -276,7 +290,7 @@ def _begin(options):
 def _train_source(options):
     from mlsl_mx import stages
 
-    return stages.train_source(_job(options, join()), options.imagenet)
+    return stages.train_source(_job(options, join()), options.imagenet, options.checkpoint_seconds)
 
 
 def _import_weights(options):
@@ -306,7 +320,7 @@ def _diagnose(options):
 def _self_train(options):
     from mlsl_mx import stages
 
-    return stages.self_train(_job(options, join()), options.round)
+    return stages.self_train(_job(options, join()), options.round, options.checkpoint_seconds)
 
 
 def _evaluate(options):

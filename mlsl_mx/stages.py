@@ -104,7 +104,7 @@ def _datasets(job: Job) -> dict[str, SceneDataset]:
     }
 
 
-def train_source(job: Job, imagenet: Path | None) -> str:
+def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> str:
     """Train the source model, from the trunk of an ImageNet classifier or, if the experiment says so, from scratch."""
     settings = job.config.source_training
     if settings.start == "trunk" and imagenet is None:
@@ -128,7 +128,7 @@ def train_source(job: Job, imagenet: Path | None) -> str:
             log.write("imagenet", file=str(imagenet), report=loaded)
             print(f"{imagenet}: {loaded}")
         epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
-        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers)
+        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds)
         return f"source model: {job.source_folder / 'weights.params'}"
 
 
@@ -229,7 +229,7 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         return f"round {round_index}: {in_words(result)}"
 
 
-def self_train(job: Job, round_index: int) -> str:
+def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = _round(job, round_index), job.config
     job.check_batch("self_training")
@@ -252,7 +252,7 @@ def self_train(job: Job, round_index: int) -> str:
         mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
         settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
-        train(net, epochs, job.devices, folder, log, f"round {round_index}", job.workers)
+        train(net, epochs, job.devices, folder, log, f"round {round_index}", job.workers, checkpoint_seconds)
         return f"round {round_index}: {outputs[0]}"
 
 

@@ -138,7 +138,7 @@ def test_tables_run_every_method_for_every_seed(stub):
     trained = [call for call in calls if call.startswith("self-train")]
     folders = [f"--method {m} --run out/gta2city-seed{s}" for m in PAPER_TABLES["table4"].methods for s in (0, 7)]
     assert all(sum(folder + " " in call for call in trained) == ("source-only" not in folder) for folder in folders)
-    assert all(call.endswith("--ctx cpu --rounds 1 --set a=1 --set b=2") for call in trained)
+    assert all(call.endswith("--ctx cpu --rounds 1 --set a=1 --set b=2 --checkpoint-seconds 300") for call in trained)
     assert not [call for call in calls if call.startswith("diagnose")]
     assert compared == "report --compare out/gta2city-seed0 out/gta2city-seed7 --table table4 --out out/table4"
 

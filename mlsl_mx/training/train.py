@@ -25,8 +25,6 @@ from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 from mlsl_mx.training.shards import batch_loss
 from mlsl_mx.workers import ALONE, Workers
 
-CHECKPOINT_SECONDS = 300  # at least, between two checkpoints
-
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
@@ -124,11 +122,11 @@ def train(
     log: RunLog,
     title: str,
     workers: Workers = ALONE,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_seconds: float = math.inf,
 ) -> None:
     """Train for all epochs and write `out/weights.params` in the original naming.
 
-    Every `checkpoint_seconds`, and when the process is asked to stop, weights, momentum and position go to
+    Every `checkpoint_seconds` or more, and when the process is asked to stop, weights, momentum and position go to
     `out/.checkpoint`; a run that was interrupted goes on from there. Each step draws its dropout from its own number,
     so going on changes nothing. Of several workers, the first alone writes.
 
