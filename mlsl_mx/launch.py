@@ -149,12 +149,12 @@ def _wait(processes: dict[str, subprocess.Popen]) -> str | None:
     """Wait for the workers to end well, or for any process to fail. Returns: the name of that one."""
     workers = [process for name, process in processes.items() if name.startswith("worker")]
     while True:
+        if all(process.poll() == 0 for process in workers):
+            return None
         failed = _failed(processes)
         if failed:
             time.sleep(GRACE_SECONDS)
             return "worker 0" if processes["worker 0"].poll() else failed
-        if all(process.poll() == 0 for process in workers):
-            return None
         time.sleep(POLL_SECONDS)
 
 
