@@ -4,7 +4,7 @@ Bare decoding is what no reader can do without: the image and the label file, fr
 OpenCV and Pillow, the label by the one that gives its ids (OpenCV gives a palette's colours, Pillow 8 of SYNTHIA's 16
 bits).
 
-    .venv/bin/python benchmarks/reader.py            # about 3 minutes
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/reader.py            # about 2 minutes
 """
 
 from __future__ import annotations

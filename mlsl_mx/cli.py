@@ -11,6 +11,7 @@ from pathlib import Path
 from mlsl_mx import __version__
 from mlsl_mx.errors import InputError, meaning
 from mlsl_mx.evaluation.compare import PAPER_TABLES
+from mlsl_mx.stopping import Stopped, stops_at_once
 from mlsl_mx.workers import ALONE, SHARED, Workers, check_shared, is_worker, join, leave
 
 EPILOG = """\
@@ -21,7 +22,7 @@ The stages in order, as `make gta2city` calls them:
   mlsl report ...
 An adapted network leaves MXNet with `mlsl export-onnx --weights RUN/METHOD/round-R/weights.params --out FILE.onnx`.
 Every stage can be started again: a finished one is a no-op, an interrupted one goes on.
-Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 interrupted."""
+Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM."""
 
 EXPORT_EPILOG = """\
 Number of classes and width are found in the weights file; the weak-label head is left out.
@@ -58,7 +59,8 @@ def _run(options: argparse.Namespace) -> int:
     try:
         if is_worker():
             check_shared(options.command)
-        text = options.call(options)
+        with stops_at_once():
+            text = options.call(options)
         if text:
             print(text)
         return 0
@@ -70,9 +72,9 @@ def _run(options: argparse.Namespace) -> int:
             raise
         print(f"mlsl {options.command}: {meaning(problem)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"mlsl {options.command}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    except Stopped as stopped:
+        print(f"mlsl {options.command}: {stopped}; the same command goes on from here", file=sys.stderr)
+        return stopped.exit_code
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -49,6 +49,8 @@ class Network:
     # Weak-label head: "every_layer" has a ReLU after each layer but the last (paper), "released" after the 1x1 alone.
     head_relu: str = "every_layer"
     dropout: Tuple[float, float] = (0.3, 0.5)  # before the last convolution of levels 6 and 7
+    # Of labelling and evaluation, never of training: float32 | bfloat16 (CPUs with avx512_bf16) | float16 (GPUs).
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ CHOICES = {
     "source.dataset": ("gta5", "synthia"),
     "target.dataset": ("cityscapes",),
     "network.head_relu": ("every_layer", "released"),
+    "network.precision": ("float32", "bfloat16", "float16"),
     "source_training.start": ("trunk", "scratch"),
     "source_training.decay": ("constant", "poly"),
     "pseudo_labels.inference": ("sisc", "single"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 import mxnet as mx
+from mxnet.gluon import SymbolBlock
 
 import mlsl_mx
 from mlsl_mx.config import Config, load_config
@@ -17,6 +18,7 @@ from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.runs import RunLog, file_hash, locked
 from mlsl_mx.workers import ALONE, Workers
 
@@ -134,10 +136,10 @@ class Job:
         net.hybridize(static_alloc=True, static_shape=True)
         return net
 
-    def segmentation_network(self, weights: Path) -> tuple[MLSLNet, str]:
-        """The network with these weights and their hash; a weak-label head is left out, as labelling needs none.
+    def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
+        """The network for inference (see `inference_net`) with these weights, and their hash.
 
-        Raises: InputError if several devices are named: but for training, a process uses one.
+        Raises: InputError as `load_original`, or if several devices are named: but for training, a process uses one.
         """
         if len(self.devices) > 1:
             raise InputError(
@@ -146,7 +148,7 @@ class Job:
             )
         net = self.network(weak_label_head=False)
         load_original(net, weights, ctx=self.ctx)
-        return net, file_hash(weights)
+        return inference_net(net, self.config.network.precision), file_hash(weights)
 
     def _open(self, kind: str, images: str, size, labels: bool) -> SceneDataset:
         root = self.roots.get(kind)
@@ -167,12 +169,13 @@ def open_job(
 ) -> Job:
     """What the command line says, checked.
 
-    Raises: InputError for a wrong experiment, method, setting, seed or device.
+    Raises: InputError for a wrong experiment, method, setting, seed or device, or a precision that it has not.
     """
     if seed < 0:
         raise InputError(f"seed is {seed}: it must be 0 or more")
-    config = load_config(experiment, method, tuple(settings))
-    return Job(config, Path(run), roots, seed, devices(ctx), workers)
+    config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
+    check_precision(config.network.precision, found[0])  # now, not after hours of training
+    return Job(config, Path(run), roots, seed, found, workers)
 
 
 def devices(names: str) -> tuple[mx.Context, ...]:

@@ -1,5 +1,8 @@
 """The command line: exit codes and messages."""
 
+import os
+import signal
+
 import pytest
 
 from mlsl_mx import cli
@@ -11,7 +14,6 @@ from mlsl_mx.errors import InputError, meaning
     [
         (InputError("x.png: 3 is no id: remove it"), 2, "mlsl report: x.png: 3 is no id: remove it"),
         (RuntimeError("Check failed: cudaMalloc: out of memory"), 2, "lower self_training.batch"),
-        (KeyboardInterrupt(), 130, "goes on from here"),
     ],
 )
 def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, code, said):
@@ -22,6 +24,15 @@ def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, co
     assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == code
     error = capsys.readouterr().err
     assert said in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_is_asked_to_stop_says_so_and_has_an_exit_code_of_its_own(monkeypatch, capsys, number):
+    monkeypatch.setattr(cli, "_report", lambda options: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == 128 + number
+    assert capsys.readouterr().err == f"mlsl report: stopped by {number.name}; the same command goes on from here\n"
+    assert signal.getsignal(number) == before
 
 
 def test_our_own_bugs_keep_their_traceback(monkeypatch):

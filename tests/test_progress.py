@@ -94,12 +94,12 @@ class Array:
         self.clock.now += self.takes
 
 
-def test_a_timed_network_counts_until_its_results_are_there(clock):
+def test_a_timed_network_counts_from_its_input_until_its_results_are_there(clock):
     answers = iter([Array(clock, 3), (Array(clock, 1), Array(clock, 2))])
     net = TimedNetwork(lambda images: next(answers))
-    assert isinstance(net("images"), Array)
-    clock.now += 10  # not in the network
-    assert len(net("images")) == 2
+    assert isinstance(net(Array(clock, 100)), Array)  # what the input takes is not the network's
+    clock.now += 10
+    assert len(net(Array(clock, 0))) == 2
     assert net.seconds == 6
 
 

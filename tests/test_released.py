@@ -269,7 +269,7 @@ def epochs(tmp_path):
     ],
 )
 def test_weak_labels_of_crops(epochs, key, source, target):
-    batches = list(epochs(miniature("sisc-pwl", *filter(None, [key]))).batches(0))
+    batches = list(epochs(miniature("sisc-pwl", *filter(None, [key]))).batches(0, 0))
     found = {batch.names[0]: set(np.flatnonzero(batch.weak_labels[0])) for batch in batches}
     assert found == {"00001": source, "ulm_000000_000019": target}
     train_ids = {batch.names[0]: batch.train_ids[0] for batch in batches}

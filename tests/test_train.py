@@ -1,6 +1,8 @@
 """Training: composite loss, stopping on a broken loss, going on after an interruption."""
 
 import dataclasses
+import os
+import signal
 import time
 
 import mxnet as mx
@@ -12,6 +14,7 @@ from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.runs import RunLog, read_log
+from mlsl_mx.stopping import Stopped
 from mlsl_mx.training import segmentation_loss, weak_label_loss
 from mlsl_mx.training.train import Epochs, _dropout_seed, composite_loss, make_trainer, train, train_one_epoch
 
@@ -45,7 +48,7 @@ def epochs(count: int, batches=None) -> Epochs:
     return Epochs(
         count=count,
         steps=2,
-        batches=batches or (lambda epoch: iter([make_batch(10 * epoch), make_batch(10 * epoch + 1)])),
+        batches=batches or (lambda epoch, start: (make_batch(10 * epoch + step) for step in range(start, 2))),
         loss=lambda *values: composite_loss(*values, weight=0.5),
         learning_rate=lambda step: 0.01 / (1 + step),
         optimizer=Optimizer(learning_rate=0.01),
@@ -83,16 +86,16 @@ def test_learning_rate_zero_changes_nothing_but_training_does():
 
 
 def test_weights_that_leave_the_finite_are_never_saved(tmp_path):
-    one_step = {"steps": 1, "batches": lambda epoch: iter([make_batch(0)])}
+    one_step = {"steps": 1, "batches": lambda epoch, start: iter([make_batch(0)])}
     wild = dataclasses.replace(epochs(1), **one_step, learning_rate=lambda step: 1e38)
-    with pytest.raises(InputError, match="not finite after epoch 0"):
+    with pytest.raises(InputError, match="not finite in epoch 0"):
         train(make_net(), wild, CPU, tmp_path, RunLog(tmp_path / "log", "t"), "wild")
     assert not (tmp_path / "weights.params").exists()
 
 
 def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
-    def slow_second_epoch(epoch):
-        for batch in epochs(2).batches(epoch):
+    def slow_second_epoch(epoch, start):
+        for batch in epochs(2).batches(epoch, start):
             time.sleep(0.1 * epoch)  # the reader's time
             yield batch
 
@@ -103,24 +106,72 @@ def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path):
     assert second["seconds"] - second["network_seconds"] >= 0.2
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlsl_mx.training.train.CHECKPOINT_SECONDS", 0)
-    whole = make_net()
-    train(whole, epochs(3), CPU, tmp_path / "whole", RunLog(tmp_path / "log", "t"), "whole")
+def cut_before(step: int, how):
+    """Batches of `epochs(3)`, but before that step, counted over all epochs, `how` is called."""
 
-    def cut(epoch):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return epochs(3).batches(epoch)
+    def batches(epoch, start):
+        for own, batch in enumerate(epochs(3).batches(epoch, start), start):
+            if 2 * epoch + own == step:
+                how()
+            yield batch
 
-    out = tmp_path / "cut"
+    return batches
+
+
+def killed():
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Weights file of a training that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    train(make_net(), epochs(3), CPU, out, RunLog(out / "log", "t"), "whole")
+    return out / "weights.params"
+
+
+@pytest.mark.parametrize("seconds", [0, 1000])
+@pytest.mark.parametrize("step", range(6))
+def test_a_training_that_is_killed_before_any_step_ends_with_the_same_weights(whole, tmp_path, step, seconds):
+    log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut), CPU, out, RunLog(tmp_path / "log", "t"), "cut")
-    assert not (out / "weights.params").exists()
-    resumed = make_net(seed=99)  # its own weights must not matter
-    train(resumed, epochs(3), CPU, out, RunLog(tmp_path / "log", "t"), "resumed")
-    assert (out / "weights.params").read_bytes() == (tmp_path / "whole" / "weights.params").read_bytes()
-    assert not (out / ".checkpoint").exists()
+        train(make_net(), epochs(3, cut_before(step, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=seconds)
+    assert not (tmp_path / "weights.params").exists()
+    # Its own weights must not matter, unless there was no time for a checkpoint.
+    resumed = make_net(seed=0 if seconds or not step else 99)
+    train(resumed, epochs(3), CPU, tmp_path, log, "resumed")
+    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
+    assert not (tmp_path / ".checkpoint").exists()
+    found = [(e["epoch"], e["step"]) for e in read_log(tmp_path / "log") if e["event"] == "resumed"]
+    assert found == ([] if seconds or not step else [(step // 2, step % 2)] if step % 2 else [((step - 1) // 2, 2)])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_that_is_asked_to_stop_finishes_its_step_and_goes_on_from_there(whole, tmp_path, number):
+    log, before = RunLog(tmp_path / "log", "t"), signal.getsignal(number)
+    asked = epochs(3, cut_before(3, lambda: os.kill(os.getpid(), number)))
+    with pytest.raises(Stopped) as stopped:
+        train(make_net(), asked, CPU, tmp_path, log, "asked")
+    assert stopped.value.exit_code == 128 + number and signal.getsignal(number) == before
+    train(make_net(seed=99), epochs(3), CPU, tmp_path, log, "resumed")
+    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
+    resumed = next(event for event in read_log(tmp_path / "log") if event["event"] == "resumed")
+    assert (resumed["epoch"], resumed["step"]) == (1, 2)
+
+
+def test_the_loss_that_is_logged_is_that_of_all_steps_of_the_epoch(whole, tmp_path):
+    log = RunLog(tmp_path / "log", "t")
+    with pytest.raises(KeyboardInterrupt):
+        train(make_net(), epochs(3, cut_before(3, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
+    train(make_net(), epochs(3), CPU, tmp_path, log, "resumed")
+    logs = [read_log(path) for path in (whole.parent / "log", tmp_path / "log")]
+    losses = [[event["loss"] for event in events if event["event"] == "epoch"] for events in logs]
+    assert losses[0] == losses[1] and len(losses[0]) == 3
+
+
+def test_dropout_differs_from_step_to_step_and_from_worker_to_worker():
+    seeds = [_dropout_seed(3, epoch, step, rank) for epoch in range(3) for step in range(3) for rank in range(3)]
+    assert len(set(seeds)) == len(seeds)
 
 
 TWO = (mx.cpu(0), mx.cpu(1))
@@ -164,27 +215,19 @@ def test_hard_examples_are_those_of_the_whole_batch():
     assert abs(np.mean(parts) - whole) > 1e-3 * whole
 
 
-def test_each_device_and_each_worker_drops_other_units():
+def test_each_device_drops_other_units():
     mx.random.seed(1)
     with mx.autograd.train_mode():
         masks = [mx.nd.Dropout(mx.nd.ones(64, ctx=device)).asnumpy() for device in TWO]
     assert not np.array_equal(*masks)
-    seeds = [_dropout_seed(3, epoch, rank) for epoch in range(4) for rank in range(4)]
-    assert len(set(seeds)) == len(seeds) and _dropout_seed(3, 2, 0) == 3 * 100003 + 2
 
 
-def test_several_devices_go_on_after_an_interruption(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlsl_mx.training.train.CHECKPOINT_SECONDS", 0)
+def test_several_devices_go_on_after_an_interruption(tmp_path):
     log = RunLog(tmp_path / "log", "t")
     train(net_on(TWO), epochs(3), TWO, tmp_path / "whole", log, "whole")
-
-    def cut(epoch):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return epochs(3).batches(epoch)
-
+    cut = epochs(3, cut_before(3, killed))
     with pytest.raises(KeyboardInterrupt):
-        train(net_on(TWO), epochs(3, cut), TWO, tmp_path / "cut", log, "cut")
+        train(net_on(TWO), cut, TWO, tmp_path / "cut", log, "cut", checkpoint_seconds=0)
     net = net_on(TWO)
     train(net, epochs(3), TWO, tmp_path / "cut", log, "resumed")
     whole, resumed = (mx.nd.load(str(tmp_path / name / "weights.params")) for name in ("whole", "cut"))

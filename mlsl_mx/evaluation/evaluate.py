@@ -13,6 +13,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 
+from mlsl_mx.beside import Beside
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.transforms import normalise
@@ -59,8 +60,15 @@ def evaluate(
         return read_json(path)
     started, net = time.monotonic(), TimedNetwork(net)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
-    for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=net):
-        confusion.update(*_truth_and_prediction(net, dataset, index, ctx, flip, predictions))
+    with Beside() as beside:  # what follows the network's output runs beside its work on the next image
+        for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=net):
+            label = dataset.label(index)
+            predicted = _stored_prediction(predictions, dataset, index, label.shape)
+            if predicted is None:
+                maps = _maps(net, dataset, index, ctx, flip)
+                beside.run(_predict_and_count, maps, ctx, dataset, index, label, predictions, confusion)
+            else:
+                beside.run(confusion.update, label, predicted)
     confusion.sum_over(workers)
     result = {**summary(confusion, dataset.classes, len(dataset)), **inputs}
     seconds = time.monotonic() - started
@@ -110,27 +118,23 @@ def percent(share: float) -> float | None:
     return None if math.isnan(share) else 100.0 * float(share)
 
 
-def _truth_and_prediction(net, dataset, index: int, ctx, flip: bool, predictions: Path):
-    """Label and prediction of one image, (H, W) uint8 train ids both; the prediction is stored, if it was not yet."""
-    label = dataset.label(index)
-    predicted = _stored_prediction(predictions, dataset, index, label.shape)
-    if predicted is None:
-        predicted = _predict(net, dataset, index, ctx, flip)
-        _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
-        _store_prediction(predictions, dataset, index, predicted)
-    return label, predicted
-
-
-def _predict(net, dataset, index: int, ctx, flip: bool) -> np.ndarray:
-    """(H, W) uint8 train ids."""
+def _maps(net, dataset, index: int, ctx, flip: bool) -> ImageMaps:
+    """What the network says of an image."""
     image = dataset.image(index)
     part = single_inference(net, mx.nd.array(normalise(image), ctx=ctx), flip)
     if not np.isfinite(part.probabilities).all():
         raise InputError(f"{dataset.image_path(index)}: the network's output is not finite: the weights are damaged")
-    predicted = np.empty(image.shape[:2], np.uint8)
-    for window in composite(ImageMaps(image.shape[:2], (part,)), ctx):
+    return ImageMaps(image.shape[:2], (part,))
+
+
+def _predict_and_count(maps: ImageMaps, ctx, dataset, index: int, label: np.ndarray, predictions: Path, confusion):
+    """From the maps of an image to its prediction, which is stored and counted."""
+    predicted = np.empty(maps.size, np.uint8)
+    for window in composite(maps, ctx):
         predicted[window.rows, window.columns], _ = most_probable(window.volume.asnumpy())
-    return predicted
+    _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
+    _store_prediction(predictions, dataset, index, predicted)
+    confusion.update(label, predicted)
 
 
 def _stored_prediction(predictions: Path, dataset, index: int, shape) -> np.ndarray | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 import time
 import zlib
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
+from mlsl_mx.beside import Beside
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import palette_png
@@ -170,18 +170,13 @@ class _Stage:
         return progress(indices, title, "image", network=self.segmenter.net)
 
     def _file_confidences(self, confidences: ClassConfidences) -> None:
-        # One thread writes, composes and counts beside the next image's network; only it touches `confidences`.
-        with ThreadPoolExecutor(1) as beside:
-            pending: Future | None = None
+        # Writing, composing and counting run beside the next image's network; only they touch `confidences`.
+        with Beside() as beside:
             for index in self._shard("probabilities"):
                 path = self._store_path(index)
                 stored = read_store(path, self.key)
                 maps = self._maps(index) if stored is None else stored
-                if pending is not None:
-                    pending.result()  # at most one image waits
-                pending = beside.submit(self._file, maps, path if stored is None else None, confidences)
-            if pending is not None:
-                pending.result()
+                beside.run(self._file, maps, path if stored is None else None, confidences)
 
     def _file(self, maps: ImageMaps, store: Path | None, confidences: ClassConfidences) -> None:
         """Count an image's confidences and write it to `store`, unless it was read from there."""
@@ -195,8 +190,16 @@ class _Stage:
     def write_labels(self, out_dir: Path, found: dict[str, Any], rule: str) -> dict[str, Any]:
         """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
         counts = np.zeros(256, np.int64)
-        for index in self._shard("labels"):
-            counts += np.bincount(self._label(index, out_dir, found, rule).ravel(), minlength=256)
+        with Beside() as beside:
+            for index in self._shard("labels"):
+                path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
+                if found["resumed"] and path.exists() and not store.exists():
+                    labels = read_pseudo_label(path, self.dataset.classes)
+                else:
+                    maps = read_store(store, self.key) or self._maps(index)
+                    labels = self.segmenter.labels(maps, found["thresholds"], rule)
+                    beside.run(self._write_label, labels, path, store)
+                counts += np.bincount(labels.ravel(), minlength=256)
         counts = self.workers.sum(counts)
         return {
             "labelled": counts[: self.dataset.classes.num_classes],
@@ -204,16 +207,10 @@ class _Stage:
             "uncovered": int(counts.sum()) - sum(found["predicted"]),
         }
 
-    def _label(self, index: int, out_dir: Path, found: dict[str, Any], rule: str) -> np.ndarray:
-        """The labels (H, W) of an image, which are written and their store deleted, unless that was done before."""
-        path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
-        if found["resumed"] and path.exists() and not store.exists():
-            return read_pseudo_label(path, self.dataset.classes)
-        maps = read_store(store, self.key) or self._maps(index)
-        labels = self.segmenter.labels(maps, found["thresholds"], rule)
+    def _write_label(self, labels: np.ndarray, path: Path, store: Path) -> None:
+        """Write an image's label file, and delete the store that it was made from."""
         write_bytes(path, palette_png(labels, self.dataset.classes))
         store.unlink(missing_ok=True)
-        return labels
 
     def _store_path(self, index: int) -> Path:
         return self.store_dir / f"{self.dataset.names[index]}.maps"

@@ -40,7 +40,7 @@ def source_epochs(
     return Epochs(
         count=settings.epochs,
         steps=steps,
-        batches=lambda epoch: load_batches(crops(epoch), settings.batch, readers, workers=workers),
+        batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
         loss=partial(composite_loss, weight=0.0),
         learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
         optimizer=settings.optimizer,
@@ -89,7 +89,7 @@ def self_training_epochs(
     return Epochs(
         count=settings.epochs,
         steps=num_batches(crops(0), settings.batch),
-        batches=lambda epoch: load_batches(crops(epoch), settings.batch, readers, workers=workers),
+        batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
         loss=partial(composite_loss, weight=weak.weight, hard_examples=settings.hard_examples),
         learning_rate=lambda step: round_learning_rate(settings, round_index),
         optimizer=settings.optimizer,

@@ -1,0 +1,145 @@
+"""The segmentation network as it runs fastest, for labelling and evaluation, where no gradient is needed.
+
+The same function of the weights as MLSLNet's segmentation, as another graph: a batch normalisation that follows a
+convolution is folded into its weights; there is no dropout and no weak-label head; on CPUs oneDNN then does a
+convolution, its bias, its ReLU and the residual sum in one go.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import SymbolBlock, nn
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.network.mlsl_net import MLSLNet
+from mlsl_mx.network.resnet38 import BATCH_NORM_EPSILON, BatchNormReLU, ResidualBlock
+
+CPUINFO = Path("/proc/cpuinfo")
+
+# MXNet knows bfloat16 by this name inside a NumPy type.
+DTYPES = {"float32": np.float32, "bfloat16": np.dtype([("bfloat16", np.uint16)]), "float16": np.float16}
+
+
+def inference_net(net: MLSLNet, precision: str = "float32") -> SymbolBlock:
+    """A copy of `net` for inference alone: images (B, 3, H, W) float32 -> logits (B, C, H/8, W/8) float32.
+
+    Any B, H and W; each change of shape costs one planning of memory. On CPUs an image's logits are bit for bit the
+    same in any batch (measured, and a test). Later changes of `net` do not reach the copy.
+
+    Args:
+        net: with its weights, on one device; it stays as it is.
+        precision: "float32": within 1e-4 of `net`; "bfloat16", for CPUs, and "float16", for GPUs: weights and feature
+            maps are rounded to it, but for the first and the last layer. Normalisation always has float32 factors.
+
+    Raises: InputError for a precision that the device has no fast convolutions for.
+    """
+    ctx = net.trunk[0].weight.list_ctx()[0]
+    check_precision(precision, ctx)
+    logits, values = segmentation_symbol(net, precision)
+    copy = SymbolBlock(logits, mx.sym.var("images", dtype=np.float32))
+    for name, parameter in copy.collect_params().items():
+        parameter.cast(values[name].dtype)
+    copy.collect_params().load_dict(values, ctx=ctx)
+    static = {"static_alloc": True, "static_shape": True}
+    if ctx.device_type == "cpu":
+        copy.optimize_for(mx.nd.zeros((1, 3, 8, 8), ctx=ctx), backend="MKLDNN", **static)
+    else:
+        copy.hybridize(**static)
+    return copy
+
+
+def segmentation_symbol(net: MLSLNet, precision: str) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
+    """The graph of `inference_net`, from the variable `images` to the logits, and the values of its parameters."""
+    graph = _Graph(net.prefix, precision)
+    return graph.logits(net, mx.sym.var("images", dtype=np.float32)), graph.values
+
+
+def check_precision(precision: str, ctx: mx.Context) -> None:
+    """Raises: InputError for a precision that is unknown, or that the device has no fast convolutions for."""
+    if precision not in DTYPES:
+        raise InputError(f"network.precision is {precision!r}: use one of {', '.join(DTYPES)}")
+    if precision == "float16" and ctx.device_type == "cpu":
+        raise InputError("network.precision is float16, which is for GPUs: on a CPU use bfloat16 or float32")
+    if precision == "bfloat16" and ctx.device_type != "cpu":
+        raise InputError(f"network.precision is bfloat16, which is for CPUs: on {ctx} use float16 or float32")
+    if precision == "bfloat16" and not has_bfloat16():
+        raise InputError("network.precision is bfloat16, but this CPU has no avx512_bf16 instructions: use float32")
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 numbers, as far as Linux tells."""
+    try:
+        return "avx512_bf16" in CPUINFO.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return False
+
+
+class _Graph:
+    """Symbols of the network's layers; `values` gets the parameters that they name, as NDArray of their types."""
+
+    def __init__(self, prefix: str, precision: str):
+        self.prefix = prefix
+        self.precision = precision
+        self.values: dict[str, mx.nd.NDArray] = {}
+
+    def logits(self, net: MLSLNet, images):
+        """(B, 3, H, W) -> (B, C, H/8, W/8)."""
+        first, *blocks, last_normal = net.trunk
+        hidden, _, classes = net.segmentation_head
+        # The first convolution has nobody but the first block's normalisation behind it.
+        active = self.convolution(images, first, blocks[0].preactivation, precision="float32")
+        x = self.residual_sum(blocks[0], self.cast(active, self.precision), shortcut=None)
+        for block in blocks[1:]:
+            x = self.residual_sum(block, self.normalised(x, block.preactivation), shortcut=x)
+        x = self.normalised(x, last_normal)  # (B, F, H/8, W/8)
+        x = mx.sym.Activation(self.convolution(x, hidden), act_type="relu")
+        return self.convolution(self.cast(x, "float32"), classes, precision="float32")
+
+    def residual_sum(self, block: ResidualBlock, active, shortcut):
+        """The block's output from its first BN + ReLU output and, where it has no projection, its input."""
+        residual = active
+        convolutions = [layer for layer in block.residual if isinstance(layer, nn.Conv2D)]
+        normals = [layer for layer in block.residual if isinstance(layer, BatchNormReLU)]
+        for layer, normal in zip_longest(convolutions, normals):
+            residual = self.convolution(residual, layer, normal)
+        if block.projection is not None:
+            shortcut = self.convolution(active, block.projection)
+        return shortcut + residual
+
+    def convolution(self, x, layer: nn.Conv2D, normal: BatchNormReLU | None = None, precision: str | None = None):
+        """The convolution with, if given, the BN and ReLU behind it."""
+        weight = layer.weight.data().asnumpy().astype(np.float64)  # (O, I, k, k)
+        bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.data().asnumpy()
+        if normal is not None:
+            gamma, beta, mean, variance = (p.data().asnumpy().astype(np.float64) for p in _parameters(normal))
+            scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
+            weight, bias = weight * scale[:, None, None, None], beta + (bias - mean) * scale
+        precision = precision or self.precision
+        parameters = [self.parameter(f"{layer.name}_weight", weight, precision)]
+        parameters += [self.parameter(f"{layer.name}_bias", bias, precision)]
+        out = mx.sym.Convolution(x, *parameters, **{**layer._kwargs, "no_bias": False})
+        return out if normal is None else mx.sym.Activation(out, act_type="relu")
+
+    def normalised(self, x, layer: BatchNormReLU):
+        """BN + ReLU of a residual sum, which other layers read too."""
+        parameters = [self.parameter(p.name, p.data().asnumpy(), "float32") for p in _parameters(layer)]
+        kept = {"eps": BATCH_NORM_EPSILON, "fix_gamma": False, "use_global_stats": True}
+        return mx.sym.Activation(mx.sym.BatchNorm(x, *parameters, **kept), act_type="relu")
+
+    def cast(self, x, precision: str):
+        """x in that precision; x itself where everything is float32."""
+        return x if self.precision == "float32" else mx.sym.amp_cast(x, dtype=DTYPES[precision])
+
+    def parameter(self, name: str, value: np.ndarray, precision: str):
+        """The symbol of a parameter with that value, named as in the release."""
+        name = name[len(self.prefix) :]
+        self.values[name] = mx.nd.amp_cast(mx.nd.array(value, ctx=mx.cpu(), dtype="float32"), dtype=DTYPES[precision])
+        return mx.sym.var(name)
+
+
+def _parameters(layer: BatchNormReLU):
+    return layer.gamma, layer.beta, layer.moving_mean, layer.moving_var

@@ -1,0 +1,68 @@
+"""Being asked to stop: by a user's Ctrl-C, or by a batch system's SIGTERM when the time is up."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from types import FrameType
+from typing import Callable, Iterator
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(BaseException):
+    """The process was asked to stop. Like KeyboardInterrupt it is no Exception, so that nothing swallows it.
+
+    Attributes: `number`, of the signal; `exit_code`, 128 + that number, as shells have it.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def stops_at_once() -> Iterator[None]:
+    """In the block SIGINT and SIGTERM raise Stopped wherever the main thread is."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    with _handled(handler):
+        yield
+
+
+@contextmanager
+def stops_when_asked() -> Iterator[Callable[[], None]]:
+    """In the block SIGINT and SIGTERM wait until the function that is given is called: it raises Stopped after one.
+
+    A second signal does not wait.
+    """
+    received: list[int] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise Stopped(number)
+
+    def stop_here() -> None:
+        if received:
+            raise Stopped(received[0])
+
+    with _handled(handler):
+        yield stop_here
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread alone
+        return
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,81 @@
+"""Where training stands, on disk: a run that was stopped or killed goes on from there, to the same weights."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Sequence
+
+import mxnet as mx
+from mxnet import gluon
+
+from mlsl_mx.network import load_original, save_original
+from mlsl_mx.runs import read_json, whole_file, write_json
+
+
+@dataclass
+class Position:
+    """How far training is: the epoch it is in, and the loss of each step done in it."""
+
+    epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+
+
+class Checkpoint:
+    """Weights, momentum and position, in a folder that vanishes when training is done.
+
+    What is random in a step (crops, dropout) follows from the seed and the step's number, so there is no random state
+    to keep.
+
+    Args:
+        folder: where.
+        seconds: at least, between two checkpoints that are only due.
+    """
+
+    def __init__(self, folder: Path, seconds: float):
+        self.folder = Path(folder)
+        self.seconds = seconds
+        self.position = self.folder / "position.json"
+        self.saved = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the last one is `seconds` old: writing must not cost more than it may save."""
+        return time.monotonic() - self.saved >= self.seconds
+
+    def save(self, net, trainer: gluon.Trainer, position: Position) -> None:
+        """Write the state; `position.json` comes last and names the files that belong to it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"{position.epoch}-{len(position.losses)}"
+        weights, momentum = (self.folder / f"{kind}-{name}.params" for kind in ("weights", "momentum"))
+        save_original(net, weights)
+        states = trainer._updaters[0].states.items()  # those of the other devices are the same
+        with whole_file(momentum) as temporary:
+            mx.nd.save(str(temporary), {str(i): m for i, m in states if m is not None})
+        write_json(self.position, {"name": name, **asdict(position)})
+        for old in self.folder.glob("*.params"):
+            if old not in (weights, momentum):
+                old.unlink()
+        self.saved = time.monotonic()
+
+    def exists(self) -> bool:
+        """Whether there is one to go on from."""
+        return self.position.exists()
+
+    def restore(self, net, trainer: gluon.Trainer, devices: Sequence[mx.Context]) -> Position:
+        """Make network and momentum what they were, and say how far training was."""
+        kept = read_json(self.position)
+        name = kept.pop("name")
+        load_original(net, self.folder / f"weights-{name}.params")
+        saved = mx.nd.load(str(self.folder / f"momentum-{name}.params"))
+        if isinstance(saved, dict):  # before the first step there is no momentum, and an empty file is a list
+            # Trainer.load_states would unpickle; the updaters take the NDArrays as they are.
+            for updater, device in zip(trainer._updaters, devices):
+                updater.states.update({int(i): m.copyto(device) for i, m in saved.items()})
+                updater.states_synced.update({int(i): True for i in saved})
+        return Position(**kept)
+
+    def remove(self) -> None:
+        """Delete the folder; the finished weights stand elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
