@@ -40,7 +40,7 @@ def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
     Raises: InputError for a stage that has nothing to share, or devices that cannot be divided.
     """
     if not 1 <= count <= MOST_WORKERS:
-        raise InputError(f"launch: -n is {count}: it must be from 1 to {MOST_WORKERS}")
+        raise InputError(f"-n is {count}: it must be from 1 to {MOST_WORKERS}")
     check_shared(stage[0] if stage else "")
     commands = [[sys.executable, "-m", "mlsl_mx", *words] for words in divide_devices(stage, count)]
     return run_workers(commands, threads or max(1, (os.cpu_count() or 1) // count))
@@ -91,7 +91,7 @@ def divide_devices(stage: Sequence[str], count: int) -> list[list[str]]:
         return [words] * count
     if len(devices) % count:
         raise InputError(
-            f"launch: --ctx names {len(devices)} devices, which cannot be divided among {count} workers: name "
+            f"--ctx names {len(devices)} devices, which cannot be divided among {count} workers: name "
             f"{count}, or a multiple of it"
         )
     share = len(devices) // count
@@ -149,12 +149,12 @@ def _wait(processes: dict[str, subprocess.Popen]) -> str | None:
     """Wait for the workers to end well, or for any process to fail. Returns: the name of that one."""
     workers = [process for name, process in processes.items() if name.startswith("worker")]
     while True:
+        if all(process.poll() == 0 for process in workers):
+            return None
         failed = _failed(processes)
         if failed:
             time.sleep(GRACE_SECONDS)
             return "worker 0" if processes["worker 0"].poll() else failed
-        if all(process.poll() == 0 for process in workers):
-            return None
         time.sleep(POLL_SECONDS)
 
 

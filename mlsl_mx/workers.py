@@ -6,6 +6,8 @@ takes its share of the images or of a batch; what all must know is summed over t
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from typing import Any, Callable
@@ -97,6 +99,11 @@ class Workers:
         """The indices of this worker, out of `items`: every count-th, from its rank on."""
         return range(self.rank, items, self.count)
 
+    def part(self) -> None:
+        """End the parameter server, when all workers are here; for the way out of one that did not fail."""
+        self.kvstore = None  # whose destructor waits for the others
+        gc.collect()
+
     def _added(self, values: np.ndarray) -> np.ndarray:
         """Sum of a float32 array over all workers."""
         import mxnet as mx
@@ -127,7 +134,7 @@ def check_shared(command: str) -> None:
 
 
 def leave(code: int) -> None:
-    """End a worker that failed at once: MXNet's own way out waits for the other workers."""
+    """End a worker that failed at once, without `Workers.part`."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -150,4 +157,6 @@ def join() -> Workers:
         raise InputError(f"DMLC_NUM_WORKER is {count!r}: it must be a number from 1 to {MOST_WORKERS}")
     import mxnet as mx
 
-    return Workers(mx.kv.create("dist_sync"))
+    workers = Workers(mx.kv.create("dist_sync"))
+    atexit.register(workers.part)  # which also keeps the store until then
+    return workers

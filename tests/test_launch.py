@@ -124,10 +124,15 @@ def test_any_number_of_workers_makes_the_same(world, alone, tmp_path, stage, sum
         assert not list((tmp_path / str(count)).rglob(".store"))
 
 
-def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capfd):
-    assert launch(words(world, tmp_path / "run", "evaluate", "--source"), 2) == 2
-    said = capfd.readouterr().err
-    assert "source/weights.params: no such file" in said and "Traceback" not in said
+def test_wrong_input_that_one_worker_finds_ends_all(world, shared):
+    """The first alone looks at the settings; the other waits for it."""
+    training = ("train-source", "--imagenet", str(world / "trunk.params"))
+    stage = words(world, shared[0], *training, **{"source_training.batch": 2})
+    command = [sys.executable, "-m", "mlsl_mx", "launch", "-n", "2", "--", *stage]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith("mlsl train-source: ") and "choose another RUN" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_devices_cannot_share_is_known_at_the_beginning(world, tmp_path, capsys):

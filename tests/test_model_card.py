@@ -92,6 +92,16 @@ def test_results_are_those_of_the_last_round(tmp_path):
     assert "Of the source model on 500 validation images" in text and "| target |" not in text
 
 
+def test_a_stage_of_several_processes_says_so(tmp_path):
+    run = write_run(tmp_path, {"sisc": [40.0]})
+    begin, end = write_log(run, ("sisc", "self-train", 0, 3, "worked"))
+    (run / "log.jsonl").write_text(f"{json.dumps({**begin, 'workers': 4})}\n{json.dumps(end)}\n")
+    card, text = cards(run, "sisc")
+    assert card["stages"][0]["workers"] == 4 and "self-train of round 0: shared by 4 processes" in text
+    write_log(run, ("sisc", "self-train", 0, 3, "worked"))
+    assert "shared by" not in cards(run, "sisc")[1]
+
+
 def test_weights_are_known_by_their_hash(tmp_path):
     run = write_run(tmp_path, {"sisc": [40.0]})
     (run / "source/config.yaml").write_text("start: {imagenet: '0123456789abcdef', weights: null}\n")
