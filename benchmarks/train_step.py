@@ -28,7 +28,7 @@ from mlsl_mx.training import segmentation_loss
 CROP = 504  # pixels
 CONVOLUTION = "large convolution"
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-6, 0.9, 5e-4  # so low a rate that random weights stay finite
-LARGEST_GRADIENT_DIFFERENCE = 1e-3  # of the largest entry of a gradient
+LARGEST_GRADIENT_DIFFERENCE = 1e-2  # of a gradient's largest entry: a ReLU input near 0 may differ in sign
 MEMORY = {  # name -> program, environment
     "mlsl": ("mlsl", {}),
     "mlsl, MXNET_BACKWARD_DO_MIRROR=1": ("mlsl", {"MXNET_BACKWARD_DO_MIRROR": "1"}),
