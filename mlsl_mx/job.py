@@ -174,7 +174,8 @@ def open_job(
     if seed < 0:
         raise InputError(f"seed is {seed}: it must be 0 or more")
     config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
-    check_precision(config.network.precision, found[0])  # now, not after hours of training
+    for one in found:
+        check_precision(config.network.precision, one)  # now, not after hours of training
     return Job(config, Path(run), roots, seed, found, workers)
 
 

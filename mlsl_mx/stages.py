@@ -160,6 +160,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
         target = _checked(job.target(), "target")
         inputs = {
             "weights": weights_hash,
+            "precision": job.config.network.precision,
             "list": target.fingerprint,
             "round": round_index,
             "seed": job.seed,
