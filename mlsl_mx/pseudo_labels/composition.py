@@ -50,20 +50,31 @@ def composite(
         votes: count each patch's most probable class instead of its probabilities (relative frequency, Sec. 4.3).
         window: (height, width); sums differ in the last bit for another one.
     """
-    num_classes = image.parts[0].probabilities.shape[2]
-    add = _add_votes if votes else SISCAccumulator.add_maps
     height, width = image.size
-    for top in range(0, height, window[0]):
-        for left in range(0, width, window[1]):
-            bottom, right = min(top + window[0], height), min(left + window[1], width)
-            accumulator = SISCAccumulator(num_classes, bottom - top, right - left, ctx)
-            for part in image.parts:
-                corners = part.corners - (top, left)
-                near = ((corners > -np.array(part.size)) & (corners < (bottom - top, right - left))).all(axis=1)
-                tops, lefts = corners[near].T.tolist()
-                maps = [part.probabilities[n] for n in np.flatnonzero(near)]
-                add(accumulator, maps, tops, lefts, part.size, upsampling)
-            yield Window(slice(top, bottom), slice(left, right), *accumulator.normalized())
+    places = [
+        (slice(top, min(top + window[0], height)), slice(left, min(left + window[1], width)))
+        for top in range(0, height, window[0])
+        for left in range(0, width, window[1])
+    ]
+    following = None
+    for place in places:  # a window is handed out once MXNet has the next to compute
+        before, following = following, _composed(image, ctx, upsampling, votes, *place)
+        if before is not None:
+            yield before
+    yield following
+
+
+def _composed(image: ImageMaps, ctx: mx.Context, upsampling: str, votes: bool, rows: slice, columns: slice) -> Window:
+    """One window of `composite`; MXNet computes it when it is asked for its values, or before."""
+    num_classes, size = image.parts[0].probabilities.shape[2], (rows.stop - rows.start, columns.stop - columns.start)
+    accumulator = SISCAccumulator(num_classes, *size, ctx)
+    add = _add_votes if votes else SISCAccumulator.add_maps
+    for part in image.parts:
+        corners = part.corners - (rows.start, columns.start)
+        near = np.flatnonzero(((corners > -np.array(part.size)) & (corners < size)).all(axis=1))
+        maps = [part.probabilities[n] for n in near]
+        add(accumulator, maps, *corners[near].T.tolist(), part.size, upsampling)
+    return Window(rows, columns, *accumulator.normalized())
 
 
 def whole_volume(windows: Iterator[Window], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
