@@ -3,8 +3,8 @@
 Calls of one shape are taken in turn. The floor of a call is its multiplications and additions at the rate of one large
 convolution in the same turns. `mlsl` labels and evaluates with `inference_net`; `hybridized` is the network as trained.
 
-    PYTHONPATH=.torch .venv/bin/python benchmarks/forward.py                  # PyTorch: see torch_net.py; 5 minutes
-    PYTHONPATH=.torch .venv/bin/python benchmarks/forward.py --batches 1 2 4  # 25 minutes on 2 cores
+    PYTHONPATH=.torch .venv/bin/python benchmarks/forward.py                  # PyTorch: see torch_net.py; 10 minutes
+    PYTHONPATH=.torch .venv/bin/python benchmarks/forward.py --batches 1 2 4  # 30 minutes on 2 cores
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import has_bfloat16, inference_net
 
 SIDE = 512  # pixels
+BATCHES = (1, 2, 4)
 CONVOLUTION = "large convolution"
 OURS = "inference_net"
 
@@ -30,11 +31,15 @@ def main() -> None:
     """Measure every width and batch, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.125, 0.5, 1.0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1])
+    parser.add_argument("--batches", type=int, nargs="+", help="default 1 2 4, and at width 1.0 only 1")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(measure.THREADS)
-    rows = [measured(w, b, options.repeats) for w in options.widths for b in options.batches]
+    rows = [
+        measured(width, batch, options.repeats)
+        for width in options.widths
+        for batch in options.batches or (BATCHES if width < 1 else BATCHES[:1])
+    ]
     measure.write_results("forward", {"side": SIDE, "threads": measure.THREADS, "rows": rows}, text(rows))
 
 
