@@ -85,7 +85,7 @@ def generate_pseudo_labels(
         "images": len(dataset.names),
         "seconds": round(seconds, 1),
         "network_seconds": round(segmenter.net.seconds, 1),
-        "images_per_second": len(dataset.names) / seconds,
+        "images_per_second": round(len(dataset.names) / seconds, 3),
     }
     if workers.rank == 0:
         write_contact_sheet(out_dir, dataset)
