@@ -5,6 +5,7 @@ Each is idempotent: a finished stage is a no-op, an interrupted one goes on. No 
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any, Sequence
@@ -104,7 +105,7 @@ def _datasets(job: Job) -> dict[str, SceneDataset]:
     }
 
 
-def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> str:
+def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
     """Train the source model, from the trunk of an ImageNet classifier or, if the experiment says so, from scratch."""
     settings = job.config.source_training
     if settings.start == "trunk" and imagenet is None:
@@ -230,7 +231,7 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         return f"round {round_index}: {in_words(result)}"
 
 
-def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
+def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf) -> str:
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = _round(job, round_index), job.config
     job.check_batch("self_training")
