@@ -32,17 +32,36 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 pytho
 	$$p -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null && echo $$p && exit; done; \
 	echo "no Python 3.8 to 3.11 found (MXNet 1.9.1 has wheels for no other): install one, or give PYTHON=/path/to/it" >&2; exit 1
 
-$(INSTALLED): setup.py constraints.txt
+# $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
+LOCKED = $(PIP) install --require-hashes --no-deps --no-build-isolation -r $(1)
+
+$(INSTALLED): setup.py requirements.lock requirements-gpu.lock
 	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$($$python --version)" && $$python -m venv $(VENV)
-	@$(PIP) install -c constraints.txt -e .
+	@$(call LOCKED,requirements.lock)
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(VENV)/bin/pip check
 ifneq ($(filter gpu%,$(CTX)),)
-	@$(PIP) uninstall -y mxnet && $(PIP) install -c constraints.txt --force-reinstall --no-deps mxnet-cu112
+	@$(PIP) uninstall -y mxnet && $(call LOCKED,requirements-gpu.lock) --force-reinstall
 endif
 	@touch $@
 
-$(DEVELOPER): $(INSTALLED)
-	@$(PIP) install -c constraints.txt -e ".[dev]"
+# Without MXNet, which is there in one build or the other.
+$(DEVELOPER): $(INSTALLED) requirements-dev.lock
+	@$(call LOCKED,requirements-dev.lock)
+ifeq ($(filter gpu%,$(CTX)),)
+	@$(VENV)/bin/pip check
+endif
 	@touch $@
+
+# The newest versions that constraints.txt allows, for every Python and platform that MXNet has wheels for.
+UV ?= uv
+COMPILE = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url -c constraints.txt \
+	--python-version 3.8 --python $$($(FIND_PYTHON)) --custom-compile-command "make lock"
+BUILD = printf 'setuptools\nwheel\n'
+lock:
+	$(BUILD) | $(COMPILE) setup.py - -o requirements.lock
+	$(BUILD) | $(COMPILE) setup.py - --extra dev --no-emit-package mxnet -o requirements-dev.lock
+	echo "mxnet-cu112; sys_platform == 'linux' and platform_machine == 'x86_64'" | $(COMPILE) --no-deps - -o requirements-gpu.lock
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
@@ -167,7 +186,7 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help test lint format check-data miniature-pretraining benchmark clean
+.PHONY: help lock test lint format check-data miniature-pretraining benchmark clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -180,6 +199,7 @@ help:
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
 	@echo "make format            format the code"
+	@echo "make lock              choose the packages of requirements*.lock anew (UV=$(UV), which pip installs)"
 	@echo "make clean             remove .venv and the miniature's data and runs"
 	@echo
 	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
