@@ -140,6 +140,9 @@ begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))$$(if $$(WEIGHTS),, --checkpoint-seconds $$(CHECKPOINT))
 
+# Stages write files whole, so Make must not remove one because it was stopped a moment later: that costs hours.
+.PRECIOUS: $$(D_$(1))/source/weights.params $$(D_$(1))/source/evaluation.json
+
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
 
@@ -157,6 +160,9 @@ endef
 
 # $(call ROUND,gta2city,r): pseudo-labels from the weights before, self-training on them, evaluation.
 define ROUND
+FILES_$(1)_$(2) := pseudo_labels/selection.json diagnosis.json weights.params evaluation.json
+.PRECIOUS: $$(addprefix $$(M_$(1))/round-$(2)/,$$(FILES_$(1)_$(2)))
+
 BEFORE_$(1)_$(2) := $$(if $$(filter 0,$(2)),$$(D_$(1))/source,$$(M_$(1))/round-$$(shell echo $$$$(($(2) - 1))))/weights.params
 
 $$(M_$(1))/round-$(2)/pseudo_labels/selection.json: $$(BEFORE_$(1)_$(2))
