@@ -1,7 +1,9 @@
 """The run directory: whole files, settings that must not change, outputs of other inputs."""
 
+import fcntl
 import json
 import platform
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,6 +12,7 @@ import pytest
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import (
+    TEMPORARY,
     RunLog,
     begin_stage,
     cpu_model,
@@ -19,6 +22,7 @@ from mlsl_mx.runs import (
     locked,
     read_json,
     read_log,
+    remove_temporaries,
     sha256,
     whole_file,
     write_json,
@@ -36,6 +40,45 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from mlsl_mx.runs import whole_file
+with whole_file(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_killed_processes_left_is_removed_but_nothing_that_is_being_written(tmp_path):
+    path = tmp_path / "below" / "weights.params"
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)])
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = path.parent.iterdir()
+    assert TEMPORARY.fullmatch(left.name)
+    (path.parent / ".hidden").touch()
+    with whole_file(path) as temporary:
+        temporary.write_text("whole")
+        remove_temporaries(tmp_path)
+        assert not left.exists() and temporary.exists()
+    assert path.read_text() == "whole"
+    assert sorted(p.name for p in path.parent.iterdir()) == [".hidden", "weights.params"]
+
+
+def test_a_temporary_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    removed, lock = [], fcntl.flock
+
+    def removing(handle, how):
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
+        lock(handle, how)
+
+    monkeypatch.setattr("mlsl_mx.runs.fcntl.flock", removing)
+    write_json(tmp_path / "file.json", 1)
+    assert removed and [p.name for p in tmp_path.iterdir()] == ["file.json"]
 
 
 def test_a_failed_rewrite_keeps_the_old_file(tmp_path):
@@ -117,6 +160,15 @@ def test_a_torn_line_of_the_log_is_left_out(tmp_path):
     assert read_log(path) == []
     path.write_text('{"event": "begin"}\n{"event": "ep\n3\n{"event": "end"}\n')
     assert [event["event"] for event in read_log(path)] == ["begin", "end"]
+
+
+def test_a_line_after_a_torn_one_is_a_line_of_its_own(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"event": "begin"}\n{"event": "ep')
+    RunLog(path, "self-train").write("resumed", step=3)
+    RunLog(path, "self-train").write("epoch")
+    assert [event["event"] for event in read_log(path)] == ["begin", "resumed", "epoch"]
+    assert path.read_text().count("\n") == 4
 
 
 def test_environment_names_the_versions():
