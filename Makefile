@@ -192,7 +192,7 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help lock test lint format check-data miniature-pretraining benchmark clean
+.PHONY: help lock test lint format check-data miniature-pretraining benchmark soak clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -202,6 +202,7 @@ help:
 	@echo "make table4            the weights lambda and shares eta of Table 4;  make ablations  those of Sec. 4.3"
 	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
+	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
 	@echo "make format            format the code"
@@ -243,6 +244,11 @@ benchmark:
 
 benchmark-%: | $(DEVELOPER) $(TORCH)
 	PYTHONPATH=.torch $(VENV)/bin/python benchmarks/$*.py
+
+# Small chains whose stages are killed at random moments and started again: do they end with the same bytes?
+MINUTES ?= 30
+soak: | $(INSTALLED)
+	$(VENV)/bin/python benchmarks/soak.py --minutes $(MINUTES)
 
 # Not in .venv: GluonCV refuses to be imported where it finds a PyTorch of today.
 $(TORCH): | $(INSTALLED)

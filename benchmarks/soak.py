@@ -183,34 +183,24 @@ def launched(stage: Stage, rng) -> tuple[str, ...]:
 def kill_once(stage: Stage, seconds: float, place: Path, rng, record: Record) -> None:
     """Start a stage and end it at a random moment of the time that it takes."""
     words, number = launched(stage, rng), signal.SIGTERM if rng.random() < SHARE_SIGTERM else signal.SIGKILL
-    process = start(words)
-    try:
-        code = process.wait(rng.uniform(0, seconds))
-    except subprocess.TimeoutExpired:
-        code = None
-    if code is not None:
-        record.finished_first += 1
-        said = process.communicate()[0]
-        if code:
-            raise Broken(f"{stage.name}: exit code {code} without a signal: {said[-2000:]}")
-        return
-    family = descendants(process.pid)
-    process.send_signal(number)
-    try:
-        said = process.communicate(timeout=END_SECONDS)[0]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise Broken(f"{stage.name}: still there {END_SECONDS} s after {number.name}") from None
-    record.kills[stage.kind, number.name] += 1
-    record.launched += words[0] == LAUNCH[0]
-    record.left += sum(1 for _ in temporaries(place))
-    if number == signal.SIGTERM:
-        record.codes[stage.kind, ended_as(process.returncode)] += 1
-        if process.returncode not in (128 + number, -number, 0):
-            raise Broken(f"{stage.name}: exit code {process.returncode} after SIGTERM: {said[-2000:]}")
-    orphans = outlived(family)
-    if orphans:
-        record.faults.append(f"{place.name}: {stage.name}: alive after {number.name}: {'; '.join(orphans)}")
+    with Started(words) as process:
+        if process.ended_within(rng.uniform(0, seconds)):
+            record.finished_first += 1
+            process.must_have_ended(stage.name, 0)
+            return
+        family = descendants(process.pid)
+        process.send_signal(number)
+        if not process.ended_within(END_SECONDS):
+            raise Broken(f"{stage.name}: still there {END_SECONDS} s after {number.name}")
+        record.kills[stage.kind, number.name] += 1
+        record.launched += words[0] == LAUNCH[0]
+        record.left += sum(1 for _ in temporaries(place))
+        if number == signal.SIGTERM:
+            process.must_have_ended(stage.name, 128 + number, -number, 0)
+            record.codes[stage.kind, ended_as(process.returncode)] += 1
+        orphans = outlived(family)
+        if orphans:
+            record.faults.append(f"{place.name}: {stage.name}: alive after {number.name}: {'; '.join(orphans)}")
 
 
 def ended_as(code: int) -> str:
@@ -219,18 +209,40 @@ def ended_as(code: int) -> str:
     return names.get(code, str(code))
 
 
-def start(words: tuple[str, ...]) -> subprocess.Popen:
-    """A stage as a process; what it says is kept."""
-    command = [sys.executable, "-m", "mlsl_mx", *words]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+class Started(subprocess.Popen):
+    """A stage as a process; what it says goes to a file, which no child that outlives it can keep us from reading."""
+
+    def __init__(self, words: tuple[str, ...]):
+        self.said = tempfile.TemporaryFile()
+        command = [sys.executable, "-m", "mlsl_mx", *words]
+        super().__init__(command, cwd=ROOT, stdout=self.said, stderr=subprocess.STDOUT)
+
+    def __exit__(self, *problem) -> None:
+        self.kill()
+        self.said.close()
+        super().__exit__(*problem)
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for so long at most."""
+        try:
+            self.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def must_have_ended(self, name: str, *codes: int) -> None:
+        """Raises: Broken with what the process said if its exit code is none of these."""
+        if self.returncode not in codes:
+            self.said.seek(0)
+            said = self.said.read().decode(errors="replace")
+            raise Broken(f"{name}: exit code {self.returncode}: {said[-2000:]}")
 
 
 def finish(words: tuple[str, ...], name: str) -> None:
     """Run a stage to its end. Raises: Broken if it does not end well."""
-    process = start(words)
-    said = process.communicate()[0]
-    if process.returncode:
-        raise Broken(f"{name}: exit code {process.returncode}: {said[-2000:]}")
+    with Started(words) as process:
+        process.wait()
+        process.must_have_ended(name, 0)
 
 
 def descendants(pid: int) -> dict[int, str]:
