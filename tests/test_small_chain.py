@@ -78,22 +78,22 @@ def test_a_download_would_be_noticed(tmp_path):
 
 
 def test_a_killed_chain_goes_on_to_the_same_bytes(world, soak):
-    """Killed in the middle of each long stage, and by SIGTERM in the last."""
+    """Killed in the middle of each long stage; in the last one asked to stop."""
     run, chain = world / "cut" / "run", stages("cut/run")
-    moments = [
-        ("source/.checkpoint/position.json", signal.SIGKILL),
-        ("sisc-pwl/round-0/pseudo_labels/.store/*.maps", signal.SIGKILL),
-        ("sisc-pwl/round-0/.checkpoint/position.json", signal.SIGTERM),
+    moments = [  # which stages are started, and what the signal waits for
+        (chain[:2], "source/.checkpoint/position.json", signal.SIGKILL),
+        (chain[1:4], "sisc-pwl/round-0/pseudo_labels/.store/*.maps", signal.SIGKILL),
+        (chain[3:5], "sisc-pwl/round-0/.checkpoint/position.json", signal.SIGTERM),
     ]
-    for pattern, number in moments:
-        process = start(world, chain)
+    for started, pattern, number in moments:
+        process = start(world, started)
         end = time.monotonic() + 60
         while not list(run.glob(pattern)) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.002)
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == (143 if number == signal.SIGTERM else -number)
-    through(start(world, chain))
+    through(start(world, chain[4:]))
     assert list(soak.differences(soak.results(world / "whole"), soak.results(world / "cut"))) == []
     assert list(soak.leftovers(world / "cut")) == []
     assert [e["event"] for e in read_log(run / "log.jsonl")].count("resumed") == 2
