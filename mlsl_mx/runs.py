@@ -284,7 +284,6 @@ class RunLog:
         self.events = 0  # written by this object
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._end_torn_line()
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event; values must be JSON."""
@@ -293,14 +292,6 @@ class RunLog:
             with open(self.path, "a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
         self.events += 1
-
-    def _end_torn_line(self) -> None:
-        """A crash may have torn the last line: what is written next must not become a part of it."""
-        with open(self.path, "ab+") as log:
-            if log.tell():
-                log.seek(-1, os.SEEK_END)
-                if log.read(1) != b"\n":
-                    log.write(b"\n")
 
     @contextmanager
     def timed(self, **where: Any) -> Iterator[RunLog]:

@@ -162,15 +162,6 @@ def test_a_torn_line_of_the_log_is_left_out(tmp_path):
     assert [event["event"] for event in read_log(path)] == ["begin", "end"]
 
 
-def test_a_line_after_a_torn_one_is_a_line_of_its_own(tmp_path):
-    path = tmp_path / "log.jsonl"
-    path.write_text('{"event": "begin"}\n{"event": "ep')
-    RunLog(path, "self-train").write("resumed", step=3)
-    RunLog(path, "self-train").write("epoch")
-    assert [event["event"] for event in read_log(path)] == ["begin", "resumed", "epoch"]
-    assert path.read_text().count("\n") == 4
-
-
 def test_environment_names_the_versions():
     found = environment()
     assert {"mxnet", "numpy", "python", "revision"} <= set(found)
