@@ -37,9 +37,9 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import begin_stage, file_hash, read_json, remove_temporaries, write_bytes, write_json
+from mlsl_mx.runs import begin_stage, file_hash, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
-from mlsl_mx.training.train import is_trained, train
+from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
 
 
@@ -117,7 +117,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
     job.check_batch("source_training")
     keep_source_settings(job, imagenet=imagenet)
     with job.stage("train-source") as log:
-        if is_trained(job.source_folder, job.workers):
+        if job.workers.agreed((job.source_folder / "weights.params").exists()):
             return _already(job.source_folder / "weights.params", job.workers)
         source = _checked(job.source(), "source")
         mx.random.seed(job.seed)
@@ -241,7 +241,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
         outputs = [folder / "weights.params", folder / ".checkpoint"]
         if job.workers.rank == 0:
             begin_stage(folder / "self_train.inputs.json", inputs, outputs)
-        if is_trained(folder, job.workers):
+        if job.workers.agreed(outputs[0].exists()):
             return _already(outputs[0], job.workers)
         source = _checked(job.source(), "source")
         target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
@@ -283,7 +283,7 @@ def _means(title: str, result: dict[str, Any]) -> str:
 
 def report(job: Job) -> str:
     """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
-    remove_temporaries(job.run)
+    remove_leftovers(job.run)
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
     write_model_cards(job.run, find_list)

@@ -210,16 +210,6 @@ def test_damaged_and_foreign_stores_are_made_again(tmp_path, monkeypatch):
     assert net.calls == 5 * 5 and files(tmp_path / "foreign") == files(tmp_path / "fresh")
 
 
-def test_stores_that_a_kill_at_the_end_left_are_removed(tmp_path, monkeypatch):
-    with monkeypatch.context() as patched:
-        patched.setattr(generate, "_remove_stores", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path)
-    assert (tmp_path / "selection.json").exists() and (tmp_path / ".store").exists()
-    run(tmp_path)
-    assert not (tmp_path / ".store").exists()
-
-
 def test_labels_do_not_depend_on_the_batch_or_the_order_of_images(tmp_path):
     run(tmp_path / "one", settings=PseudoLabels(patches=5, patch=16, batch=1))
     backwards = Scenes()

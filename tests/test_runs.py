@@ -22,7 +22,7 @@ from mlsl_mx.runs import (
     locked,
     read_json,
     read_log,
-    remove_temporaries,
+    remove_leftovers,
     sha256,
     whole_file,
     write_json,
@@ -61,10 +61,22 @@ def test_what_killed_processes_left_is_removed_but_nothing_that_is_being_written
     (path.parent / ".hidden").touch()
     with whole_file(path) as temporary:
         temporary.write_text("whole")
-        remove_temporaries(tmp_path)
+        remove_leftovers(tmp_path)
         assert not left.exists() and temporary.exists()
     assert path.read_text() == "whole"
     assert sorted(p.name for p in path.parent.iterdir()) == [".hidden", "weights.params"]
+
+
+@pytest.mark.parametrize("folder, result", [(".checkpoint", "weights.params"), (".store", "selection.json")])
+def test_what_a_stage_needs_goes_only_when_it_has_its_result(tmp_path, folder, result):
+    needed = tmp_path / "round-0" / folder / "file"
+    needed.parent.mkdir(parents=True)
+    needed.touch()
+    remove_leftovers(tmp_path)
+    assert needed.exists()
+    (tmp_path / "round-0" / result).touch()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in (tmp_path / "round-0").iterdir()] == [result]
 
 
 def test_a_temporary_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):

@@ -16,16 +16,7 @@ from mlsl_mx.network import MLSLNet
 from mlsl_mx.runs import RunLog, read_log
 from mlsl_mx.stopping import Stopped
 from mlsl_mx.training import segmentation_loss, weak_label_loss
-from mlsl_mx.training.checkpoint import Checkpoint
-from mlsl_mx.training.train import (
-    Epochs,
-    _dropout_seed,
-    composite_loss,
-    is_trained,
-    make_trainer,
-    train,
-    train_one_epoch,
-)
+from mlsl_mx.training.train import Epochs, _dropout_seed, composite_loss, make_trainer, train, train_one_epoch
 
 CLASSES, WIDTH, SIDE = 3, 0.03, 32
 CPU = (mx.cpu(),)
@@ -153,18 +144,6 @@ def test_a_training_that_is_killed_before_any_step_ends_with_the_same_weights(wh
     assert not (tmp_path / ".checkpoint").exists()
     found = [(e["epoch"], e["step"]) for e in read_log(tmp_path / "log") if e["event"] == "resumed"]
     assert found == ([] if seconds or not step else [(step // 2, step % 2)] if step % 2 else [((step - 1) // 2, 2)])
-
-
-def test_a_checkpoint_that_a_kill_at_the_end_left_is_removed(whole, tmp_path, monkeypatch):
-    log = RunLog(tmp_path / "log", "t")
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "remove", lambda _: killed())
-        assert not is_trained(tmp_path)
-        with pytest.raises(KeyboardInterrupt):
-            train(make_net(), epochs(3), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
-    assert (tmp_path / ".checkpoint").exists()
-    assert is_trained(tmp_path) and not (tmp_path / ".checkpoint").exists()
-    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

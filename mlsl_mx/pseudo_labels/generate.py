@@ -34,7 +34,6 @@ from mlsl_mx.runs import RunLog, read_json, write_bytes, write_json
 from mlsl_mx.workers import ALONE, Workers
 
 SUMMARY = "selection.json"
-STORES = ".store"
 
 
 def generate_pseudo_labels(
@@ -69,10 +68,9 @@ def generate_pseudo_labels(
     """
     out_dir = Path(out_dir)
     if workers.agreed((out_dir / SUMMARY).exists()):
-        _remove_stores(out_dir, workers)  # killed just before the end, a start may have left them
         return read_json(out_dir / SUMMARY)
     segmenter = Segmenter(net, ctx, settings, patch_seed(seed, round_index), prior)
-    stage = _Stage(segmenter, dataset, out_dir / STORES, workers)
+    stage = _Stage(segmenter, dataset, out_dir / ".store", workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
     started = time.monotonic()
     found = stage.thresholds(selection, portion)
@@ -92,7 +90,7 @@ def generate_pseudo_labels(
     if workers.rank == 0:
         write_contact_sheet(out_dir, dataset)
         write_json(out_dir / SUMMARY, summary)
-        _remove_stores(out_dir, workers)
+        shutil.rmtree(stage.store_dir, ignore_errors=True)
         if log is not None:
             log.write("pseudo_labels", **summary)
     workers.barrier()
@@ -125,11 +123,6 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
 def _copy_whole(source: str, copy: str) -> None:
     """Copy a file so that it survives a power failure."""
     write_bytes(Path(copy), Path(source).read_bytes())
-
-
-def _remove_stores(out_dir: Path, workers: Workers) -> None:
-    if workers.rank == 0:
-        shutil.rmtree(out_dir / STORES, ignore_errors=True)
 
 
 class _Stage:

@@ -25,8 +25,6 @@ from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 from mlsl_mx.training.shards import batch_loss
 from mlsl_mx.workers import ALONE, Workers
 
-WEIGHTS, CHECKPOINT = "weights.params", ".checkpoint"  # what training leaves, and where it keeps its place
-
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
@@ -136,7 +134,7 @@ def train(
         Stopped by SIGINT or SIGTERM, after the step that is being made.
     """
     trainer = make_trainer(net, epochs.optimizer, workers)
-    checkpoint, position = Checkpoint(out / CHECKPOINT, checkpoint_seconds), Position()
+    checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
     if workers.agreed(checkpoint.exists()):
         position = checkpoint.restore(net, trainer, devices)
         log.write("resumed", epoch=position.epoch, step=len(position.losses))
@@ -177,16 +175,8 @@ def train(
             )
             position.epoch, position.losses = epoch + 1, []
     if workers.rank == 0:
-        save_original(net, out / WEIGHTS)
+        save_original(net, out / "weights.params")
         checkpoint.remove()
-
-
-def is_trained(out: Path, workers: Workers = ALONE) -> bool:
-    """Whether `train` has written `out/weights.params`; a checkpoint that it had no time to remove goes now."""
-    trained = bool(workers.agreed((out / WEIGHTS).exists()))
-    if trained and workers.rank == 0:
-        Checkpoint(out / CHECKPOINT, math.inf).remove()
-    return trained
 
 
 def _seeded(batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
