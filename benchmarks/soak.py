@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,19 +26,15 @@ from typing import Any, Iterator
 
 import numpy as np
 from measure import RESULTS, table, write_results
+from stage_processes import ROOT, Broken, Started, descendants, finish, outlived
 from tqdm import tqdm
 
 from mlsl_mx.runs import TEMPORARY, read_json, read_log
 
-ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = ROOT / "experiments" / "miniature" / "gta2city.yaml"
 TRUNK = ROOT / "experiments" / "miniature" / "pretrained.params"
 METHOD, ROUNDS = "sisc-pwl", 2
-LISTS = {  # name: first lines of the miniature's list
-    "gta5": 6,
-    "cityscapes_train": 4,
-    "cityscapes_val": 2,
-}
+LISTS = {"gta5": 6, "cityscapes_train": 4, "cityscapes_val": 2}  # so many images of the miniature's
 SETTINGS = {
     "source_training.epochs": 8,
     "source_training.batch": 2,
@@ -83,10 +77,6 @@ class Record:
     resumed: int = 0  # trainings that went on from a checkpoint
     left: int = 0  # temporary files found after kills
     faults: list[str] = field(default_factory=list)
-
-
-class Broken(Exception):
-    """A chain that cannot go on."""
 
 
 def main() -> None:
@@ -162,14 +152,14 @@ def disturbed(work: Path, seconds: dict[str, float], expected: dict[str, Any], r
             for _ in range(rng.integers(MOST_KILLS + 1)):
                 kill_once(stage, seconds[stage.name], place, rng, record)
             finish(launched(stage, rng), stage.name)
-        record.faults += [
-            f"{place.name}: {fault}" for fault in (*differences(expected, results(place)), *leftovers(place))
-        ]
+        faults = [*differences(expected, results(place)), *leftovers(place)]
+        record.faults += [f"{place.name}: {fault}" for fault in faults]
     except Broken as problem:
         record.faults.append(f"{place.name}: {problem}")
     record.resumed += sum(event["event"] == "resumed" for event in read_log(place / "run" / "log.jsonl"))
     if len(record.faults) > before:
-        shutil.move(str(place), tempfile.mkdtemp(prefix="soak-"))
+        kept = shutil.move(str(place), tempfile.mkdtemp(prefix="soak-"))
+        record.faults.append(f"{place.name}: kept in {kept}")
     else:
         shutil.rmtree(place)
 
@@ -207,80 +197,6 @@ def ended_as(code: int) -> str:
     """In words: a shell shows 143 for both of the first."""
     names = {143: "143", -15: "the signal itself, while Python starts", 0: "0, for all was done"}
     return names.get(code, str(code))
-
-
-class Started(subprocess.Popen):
-    """A stage as a process; what it says goes to a file, which no child that outlives it can keep us from reading."""
-
-    def __init__(self, words: tuple[str, ...]):
-        self.said = tempfile.TemporaryFile()
-        command = [sys.executable, "-m", "mlsl_mx", *words]
-        super().__init__(command, cwd=ROOT, stdout=self.said, stderr=subprocess.STDOUT)
-
-    def __exit__(self, *problem) -> None:
-        self.kill()
-        self.said.close()
-        super().__exit__(*problem)
-
-    def ended_within(self, seconds: float) -> bool:
-        """Wait for so long at most."""
-        try:
-            self.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def must_have_ended(self, name: str, *codes: int) -> None:
-        """Raises: Broken with what the process said if its exit code is none of these."""
-        if self.returncode not in codes:
-            self.said.seek(0)
-            said = self.said.read().decode(errors="replace")
-            raise Broken(f"{name}: exit code {self.returncode}: {said[-2000:]}")
-
-
-def finish(words: tuple[str, ...], name: str) -> None:
-    """Run a stage to its end. Raises: Broken if it does not end well."""
-    with Started(words) as process:
-        process.wait()
-        process.must_have_ended(name, 0)
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The processes below one: their command lines by (id), from /proc."""
-    parents, found = {}, {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
-    for child in parents:
-        above = child
-        while above in parents and above != pid:
-            above = parents[above]
-        if above == pid and child != pid:
-            found[child] = command_line(child)
-    return found
-
-
-def command_line(pid: int) -> str:
-    """Empty for a process that is not there, or not any more."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def outlived(family: dict[int, str], patience: float = 5) -> list[str]:
-    """Which of the processes are there still, after some seconds in which they may end; these are ended now."""
-    end = time.monotonic() + patience
-    while True:
-        alive = {pid: line for pid, line in family.items() if line and command_line(pid) == line}
-        if not alive or time.monotonic() > end:
-            break
-        time.sleep(0.05)
-    for pid in alive:
-        os.kill(pid, signal.SIGKILL)
-    return [f"{pid} {line[:100]}" for pid, line in alive.items()]
 
 
 def results(place: Path) -> dict[str, Any]:
