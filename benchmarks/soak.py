@@ -159,7 +159,7 @@ def disturbed(work: Path, seconds: dict[str, float], expected: dict[str, Any], r
     record.resumed += sum(event["event"] == "resumed" for event in read_log(place / "run" / "log.jsonl"))
     if len(record.faults) > before:
         kept = shutil.move(str(place), tempfile.mkdtemp(prefix="soak-"))
-        record.faults.append(f"{place.name}: kept in {kept}")
+        record.faults[-1] += f" (kept in {kept})"
     else:
         shutil.rmtree(place)
 
