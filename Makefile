@@ -32,17 +32,36 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 pytho
 	$$p -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null && echo $$p && exit; done; \
 	echo "no Python 3.8 to 3.11 found (MXNet 1.9.1 has wheels for no other): install one, or give PYTHON=/path/to/it" >&2; exit 1
 
-$(INSTALLED): setup.py constraints.txt
+# $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
+LOCKED = $(PIP) install --require-hashes --no-deps --no-build-isolation -r $(1)
+
+$(INSTALLED): setup.py requirements.lock requirements-gpu.lock
 	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$($$python --version)" && $$python -m venv $(VENV)
-	@$(PIP) install -c constraints.txt -e .
+	@$(call LOCKED,requirements.lock)
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(VENV)/bin/pip check
 ifneq ($(filter gpu%,$(CTX)),)
-	@$(PIP) uninstall -y mxnet && $(PIP) install -c constraints.txt --force-reinstall --no-deps mxnet-cu112
+	@$(PIP) uninstall -y mxnet && $(call LOCKED,requirements-gpu.lock) --force-reinstall
 endif
 	@touch $@
 
-$(DEVELOPER): $(INSTALLED)
-	@$(PIP) install -c constraints.txt -e ".[dev]"
+# Without MXNet, which is there in one build or the other.
+$(DEVELOPER): $(INSTALLED) requirements-dev.lock
+	@$(call LOCKED,requirements-dev.lock)
+ifeq ($(filter gpu%,$(CTX)),)
+	@$(VENV)/bin/pip check
+endif
 	@touch $@
+
+# The newest versions that constraints.txt allows, for every Python and platform that MXNet has wheels for.
+UV ?= uv
+COMPILE = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url -c constraints.txt \
+	--python-version 3.8 --python $$($(FIND_PYTHON)) --custom-compile-command "make lock"
+BUILD = printf 'setuptools\nwheel\n'
+lock:
+	$(BUILD) | $(COMPILE) setup.py - -o requirements.lock
+	$(BUILD) | $(COMPILE) setup.py - --extra dev --no-emit-package mxnet -o requirements-dev.lock
+	echo "mxnet-cu112; sys_platform == 'linux' and platform_machine == 'x86_64'" | $(COMPILE) --no-deps - -o requirements-gpu.lock
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
@@ -121,6 +140,9 @@ begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))$$(if $$(WEIGHTS),, --checkpoint-seconds $$(CHECKPOINT))
 
+# Stages write files whole, so Make must not remove one because it was stopped a moment later: that costs hours.
+.PRECIOUS: $$(D_$(1))/source/weights.params $$(D_$(1))/source/evaluation.json
+
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
 
@@ -138,6 +160,9 @@ endef
 
 # $(call ROUND,gta2city,r): pseudo-labels from the weights before, self-training on them, evaluation.
 define ROUND
+FILES_$(1)_$(2) := pseudo_labels/selection.json diagnosis.json weights.params evaluation.json
+.PRECIOUS: $$(addprefix $$(M_$(1))/round-$(2)/,$$(FILES_$(1)_$(2)))
+
 BEFORE_$(1)_$(2) := $$(if $$(filter 0,$(2)),$$(D_$(1))/source,$$(M_$(1))/round-$$(shell echo $$$$(($(2) - 1))))/weights.params
 
 $$(M_$(1))/round-$(2)/pseudo_labels/selection.json: $$(BEFORE_$(1)_$(2))
@@ -167,7 +192,7 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help test lint format check-data miniature-pretraining benchmark clean
+.PHONY: help lock test lint format check-data miniature-pretraining benchmark soak clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -177,9 +202,11 @@ help:
 	@echo "make table4            the weights lambda and shares eta of Table 4;  make ablations  those of Sec. 4.3"
 	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
+	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
 	@echo "make format            format the code"
+	@echo "make lock              choose the packages of requirements*.lock anew (UV=$(UV), which pip installs)"
 	@echo "make clean             remove .venv and the miniature's data and runs"
 	@echo
 	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
@@ -217,6 +244,11 @@ benchmark:
 
 benchmark-%: | $(DEVELOPER) $(TORCH)
 	PYTHONPATH=.torch $(VENV)/bin/python benchmarks/$*.py
+
+# Small chains whose stages are killed at random moments and started again: do they end with the same bytes?
+MINUTES ?= 30
+soak: | $(INSTALLED)
+	$(VENV)/bin/python benchmarks/soak.py --minutes $(MINUTES)
 
 # Not in .venv: GluonCV refuses to be imported where it finds a PyTorch of today.
 $(TORCH): | $(INSTALLED)

@@ -19,7 +19,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
-from mlsl_mx.runs import RunLog, file_hash, locked
+from mlsl_mx.runs import RunLog, file_hash, locked, remove_leftovers
 from mlsl_mx.workers import ALONE, Workers
 
 
@@ -93,6 +93,8 @@ class Job:
         if self.workers.count > 1:
             where["workers"] = self.workers.count
         with locked(self.run / ".locks" / place) if first else nullcontext():
+            if first:
+                remove_leftovers(self.run)
             self.workers.barrier()
             with log.timed(**where):
                 yield log

@@ -6,7 +6,6 @@ ends in whatever way, nothing that it started is left.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.stopping import end_with_parent
 from mlsl_mx.workers import MOST_WORKERS, check_shared
 
 HOST = "127.0.0.1"  # the parameter server trusts whoever reaches it
@@ -125,16 +125,11 @@ def _start(command: Sequence[str], variables: dict[str, str], output: Path | Non
             stdout=file,
             stderr=file,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
     finally:
         if file:
             file.close()
-
-
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when the launcher is killed."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Iterator, Sequence
@@ -39,27 +39,68 @@ from mlsl_mx.errors import InputError
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well, and vanishes when it does not.
 
+    File and name are on the disk when the block is left, for the case of a power failure. What a killed process leaves
+    is for `remove_leftovers`.
+
     Raises: InputError if the folder cannot be written.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        handle, temporary = _new_temporary(path)
     except OSError as problem:
         raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another folder") from None
-    temporary = Path(name)
     try:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except OSError as problem:
         remedy = "free some space, or choose another folder"
         raise InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}") from None
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as mkstemp makes them in `_new_temporary`
+# What a stage needs no more once the file beside it is there.
+NEEDED_BEFORE = {".checkpoint": "weights.params", ".store": "selection.json"}
+
+
+def _new_temporary(path: Path) -> tuple[int, Path]:
+    """An empty file beside `path`, locked as long as the handle is open: so others see that somebody is at it."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with suppress(OSError):  # a disk without locks: there `remove_leftovers` removes no temporary file
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.exists(name):  # else `remove_leftovers` was faster than the lock
+            return handle, Path(name)
+        os.close(handle)
+
+
+def remove_leftovers(run: Path) -> None:
+    """Remove what killed processes left in a folder and below: the temporary files of `whole_file`, but none that is
+    being written; and a finished stage's stores and checkpoint, if there was no time to remove them."""
+    for place, folders, names in os.walk(run):
+        for name in filter(TEMPORARY.fullmatch, names):
+            with suppress(OSError), open(Path(place, name), "rb+") as left:
+                fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(left.name)
+        for folder in folders:
+            if NEEDED_BEFORE.get(folder) in names:
+                shutil.rmtree(Path(place, folder), ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder written to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -38,7 +38,7 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import begin_stage, file_hash, read_json, write_bytes, write_json
+from mlsl_mx.runs import begin_stage, file_hash, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
@@ -284,6 +284,7 @@ def _means(title: str, result: dict[str, Any]) -> str:
 
 def report(job: Job) -> str:
     """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
+    remove_leftovers(job.run)
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
     write_model_cards(job.run, find_list)

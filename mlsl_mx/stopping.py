@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from types import FrameType
 from typing import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGAIN_SECONDS = 0.02  # by then the `__del__` is left
 
 
 class Stopped(BaseException):
@@ -55,14 +59,34 @@ def stops_when_asked() -> Iterator[Callable[[], None]]:
         yield stop_here
 
 
+def end_with_parent() -> None:
+    """Have Linux end this process when the one that started it is killed; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _ask_again(unraisable: Callable) -> Callable:
+    """Python drops what is raised in a `__del__`, e.g. an NDArray's: then the signal is sent once more, a bit later."""
+
+    def hook(dropped) -> None:
+        if isinstance(dropped.exc_value, Stopped):
+            threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), dropped.exc_value.number)).start()
+        else:
+            unraisable(dropped)
+
+    return hook
+
+
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread alone
         return
     before = {number: signal.signal(number, handler) for number in SIGNALS}
+    unraisable, sys.unraisablehook = sys.unraisablehook, _ask_again(sys.unraisablehook)
     try:
         yield
     finally:
+        sys.unraisablehook = unraisable
         for number, old in before.items():
             signal.signal(number, old)

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -118,7 +120,7 @@ def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
 def stub(tmp_path):
     """A checkout whose `mlsl` notes its arguments and does nothing else. Returns: a function from make's to mlsl's."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("setup.py", "constraints.txt", ".venv/bin/mlsl", ".venv/installed"):
+    for name in ("setup.py", "requirements.lock", "requirements-gpu.lock", ".venv/bin/mlsl", ".venv/installed"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / ".venv/bin/mlsl").write_text('#!/bin/sh\necho "$@" >> calls\n')
@@ -178,6 +180,26 @@ def test_training_has_devices_and_workers_of_its_own(stub):
     trained = [call for call in calls if "self-train" in call or "train-source" in call]
     assert len(trained) == 2 and all(call.startswith("launch -n 2 -- ") for call in trained)
     assert all("--ctx cpu(1) " in call for call in trained)
+
+
+@pytest.mark.parametrize("made", ["source/weights.params", "sisc/round-0/weights.params"])
+def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, made):
+    """Training is through, its weights are there, the process is about to end: Ctrl-C must not cost hours."""
+    folder, name = tmp_path / "out", "train-source" if made.startswith("source") else "self-train"
+    files = ("source/weights.params", "source/evaluation.json", "sisc/round-0/pseudo_labels/selection.json", made)
+    for file in files[: files.index(made)]:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    (folder / made).parent.mkdir(parents=True, exist_ok=True)
+    stage = f'#!/bin/sh\n[ "$1" = {name} ] || exit 0\necho weights > {folder / made}\nsleep 60\n'
+    (tmp_path / ".venv/bin/mlsl").write_text(stage)
+    command = ["make", "evaluated-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=outside_make(), start_new_session=True)
+    end = time.monotonic() + 30
+    while not (folder / made).exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) and (folder / made).read_text() == "weights\n"
 
 
 def test_tables_take_no_method():

@@ -1,7 +1,9 @@
 """The run directory: whole files, settings that must not change, outputs of other inputs."""
 
+import fcntl
 import json
 import platform
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,6 +12,7 @@ import pytest
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import (
+    TEMPORARY,
     RunLog,
     begin_stage,
     cpu_model,
@@ -19,6 +22,7 @@ from mlsl_mx.runs import (
     locked,
     read_json,
     read_log,
+    remove_leftovers,
     sha256,
     whole_file,
     write_json,
@@ -36,6 +40,57 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from mlsl_mx.runs import whole_file
+with whole_file(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_killed_processes_left_is_removed_but_nothing_that_is_being_written(tmp_path):
+    path = tmp_path / "below" / "weights.params"
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)])
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = path.parent.iterdir()
+    assert TEMPORARY.fullmatch(left.name)
+    (path.parent / ".hidden").touch()
+    with whole_file(path) as temporary:
+        temporary.write_text("whole")
+        remove_leftovers(tmp_path)
+        assert not left.exists() and temporary.exists()
+    assert path.read_text() == "whole"
+    assert sorted(p.name for p in path.parent.iterdir()) == [".hidden", "weights.params"]
+
+
+@pytest.mark.parametrize("folder, result", [(".checkpoint", "weights.params"), (".store", "selection.json")])
+def test_what_a_stage_needs_goes_only_when_it_has_its_result(tmp_path, folder, result):
+    needed = tmp_path / "round-0" / folder / "file"
+    needed.parent.mkdir(parents=True)
+    needed.touch()
+    remove_leftovers(tmp_path)
+    assert needed.exists()
+    (tmp_path / "round-0" / result).touch()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in (tmp_path / "round-0").iterdir()] == [result]
+
+
+def test_a_temporary_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    removed, lock = [], fcntl.flock
+
+    def removing(handle, how):
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
+        lock(handle, how)
+
+    monkeypatch.setattr("mlsl_mx.runs.fcntl.flock", removing)
+    write_json(tmp_path / "file.json", 1)
+    assert removed and [p.name for p in tmp_path.iterdir()] == ["file.json"]
 
 
 def test_a_failed_rewrite_keeps_the_old_file(tmp_path):

@@ -349,6 +349,35 @@ def test_changed_settings_are_refused_with_the_difference(finished, world, capsy
     assert "seed: 0 -> 7" in line
 
 
+@pytest.mark.parametrize(
+    "name, key, words",
+    [
+        ("gta5", "lists.source", ("train-source",)),
+        ("gta5", "lists.source", ("self-train", "--round", "1")),
+        ("cityscapes_train", "lists.target", ("pseudo-label", "--round", "1")),
+        ("cityscapes_val", "lists.val", ("begin",)),
+    ],
+)
+def test_a_list_of_other_images_is_refused_under_the_same_name(finished, world, capsys, name, key, words):
+    path = world / "lists" / f"{name}.txt"
+    content, before = path.read_text(), files(finished)
+    path.write_text("\n".join(content.splitlines()[:-1]) + "\n")
+    try:
+        line = refused(capsys, stage(world, finished, *words))
+    finally:
+        path.write_text(content)
+    assert f"{key}: " in line and " -> " in line and "choose another RUN" in line
+    assert files(finished) == before
+
+
+def test_a_list_in_another_order_is_another_list(finished, world, tmp_path, capsys):
+    """Which images a seed draws follows from the order."""
+    entries = LISTS["gta5"]
+    (tmp_path / "gta5.txt").write_text("\n".join(entries[::-1]) + "\n")
+    line = refused(capsys, stage(world, finished, "begin", **{"source.images": tmp_path / "gta5.txt"}))
+    assert "lists.source: " in line and "source.images: " in line
+
+
 def test_validation_images_are_refused_for_adapting(world, tmp_path, finished, capsys):
     settings = {"target.train": world / "lists" / "cityscapes_val.txt"}
     line = refused(capsys, stage(world, finished, "pseudo-label", "--round", "0", method="cbst", **settings))

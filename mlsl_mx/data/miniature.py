@@ -29,7 +29,8 @@ from mlsl_mx.data.miniature_style import Style
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import CLASSES, SYNTHIA_NAMES, class_set
 from mlsl_mx.progress import progress
-from mlsl_mx.runs import file_hash, read_json, write_bytes, write_json
+from mlsl_mx.runs import file_hash, read_json, remove_leftovers, write_bytes, write_json
+from mlsl_mx.stopping import end_with_parent
 
 VERSION = 1  # of the generator: raise it when the same seed gives other pictures
 STAMP = "miniature.json"
@@ -97,8 +98,9 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     if _is_complete(root, stamp, jobs):
         return
     (root / STAMP).unlink(missing_ok=True)
+    remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(initializer=end_with_parent) as pool:
         done = pool.map(partial(_write, seed=seed), jobs, chunksize=4)
         for _ in progress(done, "miniature data sets", "image", total=len(jobs)):
             pass

@@ -111,13 +111,18 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
             for old in (copy, folder):
                 shutil.rmtree(old, ignore_errors=True)
             try:
-                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"))
+                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
             except OSError:  # the other method is making them anew: then this one makes its own
                 shutil.rmtree(copy, ignore_errors=True)
                 return
             copy.replace(folder)
             log.write("taken_over", labels=str(made.relative_to(run)))
             return
+
+
+def _copy_whole(source: str, copy: str) -> None:
+    """Copy a file so that it survives a power failure."""
+    write_bytes(Path(copy), Path(source).read_bytes())
 
 
 class _Stage:

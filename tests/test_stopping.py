@@ -1,0 +1,83 @@
+"""Being asked to stop, also at moments when Python drops exceptions."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlsl_mx.stopping import Stopped, stops_at_once, stops_when_asked
+
+
+class StoppedWhenDeleted:
+    """Asks this process to stop in its `__del__`, as it may happen in that of any NDArray."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_during_a_del_is_not_lost():
+    hook = sys.unraisablehook
+    with pytest.raises(Stopped) as stopped, stops_at_once():
+        thing = StoppedWhenDeleted()
+        del thing
+        time.sleep(10)
+        pytest.fail("nothing was raised")
+    assert stopped.value.exit_code == 143 and sys.unraisablehook is hook
+
+
+def test_other_exceptions_in_a_del_go_where_they_went(monkeypatch):
+    class Broken:
+        def __del__(self):
+            raise ValueError("broken")
+
+    found = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: found.append(str(dropped.exc_value)))
+    with stops_at_once():
+        thing = Broken()
+        del thing
+    assert found == ["broken"]
+
+
+def test_who_waits_is_told_where_it_asks_and_a_second_signal_does_not_wait():
+    with stops_when_asked() as stop_here:
+        stop_here()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped):
+            stop_here()
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+POOL = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from mlsl_mx.stopping import end_with_parent
+with ProcessPoolExecutor(2, initializer=end_with_parent) as pool:
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone ends them")
+def test_the_processes_of_a_killed_pool_end():
+    root = Path(__file__).parents[1]
+    parent = subprocess.Popen([sys.executable, "-c", POOL], cwd=root, stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    assert is_running(child)
+    parent.kill()
+    parent.communicate()
+    end = time.monotonic() + 10
+    while is_running(child):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
