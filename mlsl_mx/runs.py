@@ -33,6 +33,7 @@ import yaml
 
 import mlsl_mx
 from mlsl_mx.errors import InputError
+from mlsl_mx.text_files import parse_yaml, read_text
 
 
 @contextmanager
@@ -79,10 +80,10 @@ def read_json(path: Path) -> Any:
     Raises: InputError naming the file if it is missing or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: run the stage that writes it first") from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path}: not a readable JSON file ({problem}): delete it and run its stage again") from None
 
 
@@ -130,9 +131,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises: InputError if the file is damaged.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None
+        values = parse_yaml(read_text(path))
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: not a readable YAML file ({problem}): it was damaged; choose another RUN") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds no settings: it was damaged; choose another RUN")
     return values
@@ -289,6 +290,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def _event(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

@@ -18,6 +18,7 @@ from mlsl_mx.data.label_files import WrongLabels, read_pseudo_label, read_train_
 from mlsl_mx.data.transforms import resized, resized_labels
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, ClassSet
+from mlsl_mx.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -220,13 +221,11 @@ def read_list(path: Path) -> tuple[str, ...]:
     Raises: InputError as `open_dataset`.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such list of images: see data_lists/") from None
-    except UnicodeDecodeError as problem:
-        raise InputError(f"{path}: not UTF-8 text (byte {problem.start}): save the list as UTF-8") from None
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror}): name a text file of image paths") from None
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: cannot be read ({problem}): name a text file of image paths") from None
     lines = {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
     if not lines:
         raise InputError(f"{path}: holds no image path: write one a line, relative to the data set's folder")
