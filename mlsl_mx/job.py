@@ -22,7 +22,6 @@ from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.runs import RunLog, file_hash, locked
 from mlsl_mx.workers import ALONE, Workers
 
-
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
 
 

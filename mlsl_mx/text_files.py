@@ -1,4 +1,4 @@
-"""Text and YAML that a person wrote or a crash damaged: read up to a limit, and without what makes little text large."""
+"""Text and YAML that a person wrote or a crash damaged: read up to a limit, without what makes much of little."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from PIL import Image, ImageFile
 
 from mlsl_mx.errors import InputError
 
-
 # What data sets come in. Pillow knows many more kinds, some of which start other programs.
 KINDS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 1 << 26  # 8192x8192; a small file can claim many more, which would be allocated
@@ -107,7 +106,7 @@ def _check_ending(path: Path, kind: str, ending: bytes) -> None:
 
 
 def _opened(path: Path, content: BinaryIO) -> Image.Image:
-    """The image that `content` of the file begins, not yet decoded. Raises: UnreadableFile, also for too many pixels."""
+    """The image in `content`, not yet decoded. Raises: UnreadableFile, also for one of too many pixels."""
     try:
         image = Image.open(content, formats=KINDS)
     except Exception as problem:  # Pillow raises many kinds for a damaged file
