@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import traceback
+import unicodedata
 from pathlib import Path
 
 from mlsl_mx import __version__
@@ -59,6 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         if is_worker():
             check_shared(options.command)
+        _check_words(options)
         with stops_at_once():
             text = options.call(options)
         if text:
@@ -67,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     except InputError as problem:
         print(f"mlsl {options.command}: {problem}", file=sys.stderr)
         return 2
-    except RuntimeError as problem:  # MXNetError is one
+    except Exception as problem:
         if meaning(problem) is None:
             raise
         print(f"mlsl {options.command}: {meaning(problem)}", file=sys.stderr)
@@ -75,6 +77,14 @@ def _run(options: argparse.Namespace) -> int:
     except Stopped as stopped:
         print(f"mlsl {options.command}: {stopped}; the same command goes on from here", file=sys.stderr)
         return stopped.exit_code
+
+
+def _check_words(options: argparse.Namespace) -> None:
+    """Raises: InputError for a path or name that could not be written into logs and reports."""
+    for value in vars(options).values():
+        for word in map(str, value if isinstance(value, list) else [value]):
+            if any(unicodedata.category(character) in ("Cc", "Cs") for character in word):
+                raise InputError(f"{word!r}: is not UTF-8, or holds a control character: rename it")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -226,11 +236,18 @@ def _add_imagenet(command: argparse.ArgumentParser) -> None:
 def _add_checkpoint(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--checkpoint-seconds",
-        type=float,
+        type=_seconds,
         default=300,
         metavar="S",
         help="at least, between two checkpoints, from which an interrupted training goes on; default 300",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds:
+        raise ValueError
+    return seconds
 
 
 def _add_experiment(command: argparse.ArgumentParser, required: bool = True) -> None:

@@ -248,16 +248,24 @@ class RunLog:
         self.path = path and Path(path)
         self.about = {"stage": stage, **about}
         self.events = 0  # written by this object
-        if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one event; values must be JSON."""
+        """Append one event; values must be JSON. Raises: InputError if the log cannot be written."""
         line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
         if self.path:
-            with open(self.path, "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+            try:
+                self._append(json.dumps(line).encode() + b"\n")
+            except OSError as problem:
+                raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
         self.events += 1
+
+    def _append(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab+") as log:
+            if log.tell():
+                log.seek(-1, os.SEEK_END)
+                line = line if log.read() == b"\n" else b"\n" + line  # a line that a crash tore must not take this one
+            log.write(line)
 
     @contextmanager
     def timed(self, **where: Any) -> Iterator[RunLog]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlsl_mx.errors import InputError
-from mlsl_mx.network.params_file import read_index, read_params
+from mlsl_mx.network.params_file import read_index, read_params, write_params
 
 LIST = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -53,6 +53,20 @@ def test_what_mxnet_writes(tmp_path):
     for empty in ({}, [mx.nd.ones(2)]):
         mx.nd.save(str(tmp_path / "x"), empty)
         assert read_params(tmp_path / "x") == {}
+
+
+def test_what_we_write_is_what_mxnet_writes(tmp_path):
+    arrays = {
+        "arg:a": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "aux:b": np.float32([0.5]),
+        "c": np.ones((1, 2, 1, 2)),
+    }
+    write_params(tmp_path / "ours", arrays)
+    mx.nd.save(str(tmp_path / "theirs"), {name: mx.nd.array(array) for name, array in arrays.items()})
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "theirs"] == ["ours"]
+    write_params(tmp_path / "none", {})
+    assert read_params(tmp_path / "none") == {}
 
 
 ONE = head("V2", (2,)) + struct.pack("<iii", 1, 0, 0) + bytes(8)

@@ -119,6 +119,20 @@ def test_a_torn_line_of_the_log_is_left_out(tmp_path):
     assert [event["event"] for event in read_log(path)] == ["begin", "end"]
 
 
+def test_a_torn_line_takes_no_other_with_it(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"event": "begin"}\n{"event": "ep')
+    RunLog(path, "evaluate").write("begin", round=1)
+    assert path.read_bytes().count(b"\n") == 3
+    assert [event.get("round") for event in read_log(path)] == [None, 1]
+
+
+def test_a_log_on_a_full_disk_is_named(tmp_path):
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"log\.jsonl: cannot be written \(No space left on device\)"):
+        RunLog(tmp_path / "log.jsonl", "evaluate").write("begin")
+
+
 def test_environment_names_the_versions():
     found = environment()
     assert {"mxnet", "numpy", "python", "revision"} <= set(found)

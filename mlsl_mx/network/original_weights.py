@@ -17,8 +17,7 @@ from mxnet import gluon, nd
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.params_file import read_index, read_params
-from mlsl_mx.runs import whole_file
+from mlsl_mx.network.params_file import read_index, read_params, write_params
 
 SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
 WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
@@ -77,11 +76,10 @@ def save_original(net: MLSLNet, path) -> None:
     Raises: InputError if the file cannot be written.
     """
     named = {
-        ("aux:" if parameter.grad_req == "null" else "arg:") + name: parameter.list_data()[0].as_in_context(mx.cpu())
+        ("aux:" if parameter.grad_req == "null" else "arg:") + name: parameter.list_data()[0].asnumpy()
         for name, parameter in _named_parameters(net).items()
     }
-    with whole_file(Path(path)) as temporary:
-        nd.save(str(temporary), named)
+    write_params(Path(path), named)
 
 
 def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:

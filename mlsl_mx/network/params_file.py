@@ -1,4 +1,4 @@
-"""MXNet's parameter files, read here and not by MXNet, which believes every size that a file claims.
+"""MXNet's parameter files, read and written here and not by MXNet, which believes every size that a file claims.
 
 A file is an index of little-endian numbers between the tensors' bytes; nothing in it is executed or unpickled:
 
@@ -17,15 +17,16 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Mapping
 
 import numpy as np
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.runs import whole_file
 
 LIST_MAGIC = 0x112
 VERSION_1, VERSION_2 = 0xF993FAC8, 0xF993FAC9
-DENSE = 0
+DENSE, CPU, FLOAT32 = 0, 1, 0
 ELEMENT_TYPES = {0: "<f4", 1: "<f8", 2: "<f2"}  # MXNet's numbers of those that weights may have
 # Far above what a network has: ResNet-38 with both heads has 203 tensors.
 MOST_TENSORS, MOST_AXES, LONGEST_NAME = 10_000, 8, 1000
@@ -85,6 +86,22 @@ def read_params(path: Path) -> dict[str, np.ndarray]:
 def _elements(content: BinaryIO, tensor: StoredTensor) -> np.ndarray:
     content.seek(tensor.offset)
     return np.frombuffer(content.read(tensor.size), tensor.dtype).reshape(tensor.shape)
+
+
+def write_params(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write float32 tensors whole, in the bytes of `mx.nd.save`, which takes no notice of a full disk at the last bytes.
+
+    Raises: InputError if the file cannot be written.
+    """
+    with whole_file(path) as temporary, open(temporary, "wb") as content:
+        content.write(struct.pack("<QQQ", LIST_MAGIC, 0, len(tensors)))
+        for array in tensors.values():
+            shape = struct.pack(f"<IiI{array.ndim}q", VERSION_2, DENSE, array.ndim, *array.shape)
+            content.write(shape + struct.pack("<iii", CPU, 0, FLOAT32))
+            content.write(np.ascontiguousarray(array, ELEMENT_TYPES[FLOAT32]).data)
+        content.write(struct.pack("<Q", len(tensors)))
+        for name in map(str.encode, tensors):
+            content.write(struct.pack("<Q", len(name)) + name)
 
 
 class _Index:

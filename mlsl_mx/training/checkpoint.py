@@ -15,8 +15,8 @@ from mxnet import gluon
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
-from mlsl_mx.network.params_file import read_params
-from mlsl_mx.runs import file_hash, read_json, whole_file, write_json
+from mlsl_mx.network.params_file import read_params, write_params
+from mlsl_mx.runs import file_hash, read_json, write_json
 
 
 @dataclass
@@ -55,8 +55,7 @@ class Checkpoint:
         weights, momentum = (self.folder / f"{kind}-{name}.params" for kind in ("weights", "momentum"))
         save_original(net, weights)
         states = trainer._updaters[0].states.items()  # those of the other devices are the same
-        with whole_file(momentum) as temporary:
-            mx.nd.save(str(temporary), {str(i): m for i, m in states if m is not None})
+        write_params(momentum, {str(i): m.asnumpy() for i, m in states if m is not None})
         files = {path.name: file_hash(path) for path in (weights, momentum)}
         write_json(self.position, {**asdict(position), "files": files, "check": _check(position, files)})
         for old in self.folder.glob("*.params"):
