@@ -74,17 +74,21 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of ours.
+def read_json(path: Path, *keys: str) -> Any:
+    """Read a JSON file of ours; with `keys` it is an object that has them.
 
-    Raises: InputError naming the file if it is missing or not JSON.
+    Raises: InputError naming the file if it is missing, not JSON, or without one of the keys.
     """
     try:
-        return json.loads(read_text(path))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: run the stage that writes it first") from None
     except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path}: not a readable JSON file ({problem}): delete it and run its stage again") from None
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise InputError(f"{path}: no key {missing[0]!r}: delete the file and run its stage again")
+    return content
 
 
 def file_hash(path: Path) -> str:
@@ -154,7 +158,7 @@ def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -
     Outputs that an earlier start left behind are kept if it started from the same, and removed if not: a round is made
     anew when the round before it was.
     """
-    if Path(record).exists() and read_json(record) == inputs:
+    if is_done(record, inputs, record):
         return
     Path(record).unlink(missing_ok=True)  # first: it must never stand beside outputs that are half removed
     for output in map(Path, outputs):
@@ -163,6 +167,11 @@ def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -
         elif output.exists():
             output.unlink()
     write_json(record, inputs)
+
+
+def is_done(record: Path, inputs: dict[str, Any], output: Path) -> bool:
+    """Whether a stage has its output, made from the same as `begin_stage` noted."""
+    return Path(output).exists() and Path(record).exists() and read_json(record) == inputs
 
 
 def environment() -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _elements(content: BinaryIO, tensor: StoredTensor) -> np.ndarray:
 
 
 def write_params(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Write float32 tensors whole, in the bytes of `mx.nd.save`, which takes no notice of a full disk at the last bytes.
+    """Write float32 tensors whole, in the bytes of `mx.nd.save`, which takes no notice if the disk is full at the end.
 
     Raises: InputError if the file cannot be written.
     """
