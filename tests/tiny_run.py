@@ -41,6 +41,7 @@ SETTINGS = {
     "evaluation.diagnosed_images": 1,
     "evaluation.panels": 1,
 }
+TIMED_FILES = ("environment.json", "model_card.json", ".inputs.json")  # which hold times, or hashes of files with times
 TIMES = ("seconds", "network_seconds", "images_per_second", "time", "command", "parts", "commands", "stages", "run")
 
 
@@ -64,15 +65,15 @@ def _rename(cityscapes: Path, split: str) -> None:
         path.rename(path.parents[1] / path.name.replace("ulm_", f"{split}_", 1))
 
 
-def words(world: Path, run: Path, *stage, method: str = "sisc-pwl", **settings) -> list[str]:
+def words(world: Path, run: Path, *stage, experiment: Path = EXPERIMENT, **settings) -> list[str]:
     """What `main` is given for a stage."""
     lists = {"source.images": "gta5", "target.train": "cityscapes_train", "target.val": "cityscapes_val"}
     values = {key: world / "lists" / f"{name}.txt" for key, name in lists.items()}
-    options = ["--experiment", EXPERIMENT, "--data", world / "data"]
+    options = ["--experiment", experiment, "--data", world / "data"]
     for key, value in {**values, **SETTINGS, **settings}.items():
         options += ["--set", f"{key}={value}"]
     if stage[0] != "check-data":
-        options += ["--run", run, "--method", method]
+        options += ["--run", run, *(["--method", "sisc-pwl"] if experiment == EXPERIMENT else [])]
     return [str(word) for word in (*stage, *options)]
 
 
@@ -83,7 +84,7 @@ def results(run: Path) -> dict[str, object]:
         name = str(path.relative_to(run))
         if path.is_file() and path.suffix in (".params", ".png"):
             found[name] = path.read_bytes()
-        elif path.suffix == ".json" and path.is_file() and not path.name.startswith(("environment", "model_card")):
+        elif path.suffix == ".json" and path.is_file() and not path.name.endswith(TIMED_FILES):
             found[name] = _without_times(json.loads(path.read_text()))
     return found
 
