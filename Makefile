@@ -192,7 +192,7 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help lock test lint format check-data miniature-pretraining benchmark soak clean
+.PHONY: help lock test lint format check-data miniature-pretraining benchmark soak fuzz clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -205,6 +205,7 @@ help:
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
+	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"
 	@echo "make format            format the code"
 	@echo "make lock              choose the packages of requirements*.lock anew (UV=$(UV), which pip installs)"
 	@echo "make clean             remove .venv and the miniature's data and runs"
@@ -232,6 +233,10 @@ lint: $(DEVELOPER)
 format: $(DEVELOPER)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+FUZZ ?= 600
+fuzz: $(DEVELOPER)
+	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
 	$(MLSL) check-data --experiment $(EXPERIMENTS)/gta2city.yaml $(ROOTS)

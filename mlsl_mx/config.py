@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple, get_type_hints
 
-import yaml
-
 from mlsl_mx.config_limits import check_values
 from mlsl_mx.errors import InputError
+from mlsl_mx.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
 # The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
 METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
+LONGEST_SHOWN = 100  # characters of a wrong value in an error
 
 
 @dataclass(frozen=True)
@@ -226,21 +227,21 @@ def _method_files(path: Path) -> Dict[str, Path]:
 
 
 def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
-    if path.resolve() in seen:
-        raise InputError(f"{path}: inherits from itself by way of {seen[-1]}: break the circle")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        place, values = path.resolve(), parse_yaml(read_text(path, MOST_YAML_BYTES))
     except FileNotFoundError:
         raise InputError(f"{path}: no such experiment file: see experiments/") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None
+    except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: links in a circle
+        raise InputError(f"{path}: not a readable YAML file: {problem}") from None
+    if place in seen:
+        raise InputError(f"{path}: inherits from itself by way of {seen[-1]}: break the circle")
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds a {type(values).__name__}, not `key: value` lines")
     parent = values.pop("inherit", None)
     if parent is None:
         return values
-    return _merged(_read_inherited(path.parent / str(parent), (*seen, path.resolve())), values)
+    return _merged(_read_inherited(path.parent / str(parent), (*seen, place)), values)
 
 
 def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:
@@ -254,11 +255,11 @@ def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:
 def _parse_setting(setting: str) -> Dict[str, Any]:
     key, separator, text = setting.partition("=")
     if not separator:
-        raise InputError(f"setting {setting!r} is not of the form key=value, e.g. pseudo_labels.patches=25")
+        raise InputError(f"setting {_shown(setting)} is not of the form key=value, e.g. pseudo_labels.patches=25")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"setting {setting!r}: {text!r} is not a YAML value") from None
+        value = parse_yaml(text)
+    except ValueError as problem:
+        raise InputError(f"setting {_shown(setting)} has no YAML value: {problem}") from None
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
@@ -279,15 +280,21 @@ def _build(default, values: Dict[str, Any], prefix: str, origin: str):
         elif isinstance(value, dict):
             changed[key] = _build(getattr(default, key), value, f"{name}.", origin)
         else:
-            raise InputError(f"{origin}: {name} is {value!r}, but it is a group of settings: write them below it")
+            raise InputError(f"{origin}: {name} is {_shown(value)}, but it is a group of settings: write them below it")
     return dataclasses.replace(default, **changed)
+
+
+def _shown(value) -> str:
+    """A value in an error's line, which it must not fill."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _typed(value, kind, name: str, origin: str):
     if getattr(kind, "__origin__", None) is tuple:
         kinds = kind.__args__
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
-            raise InputError(f"{origin}: {name} is {value!r}, but must be a list of {len(kinds)} values")
+            raise InputError(f"{origin}: {name} is {_shown(value)}, but must be a list of {len(kinds)} values")
         return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds))
     if kind is float and isinstance(value, str):
         try:
@@ -296,7 +303,9 @@ def _typed(value, kind, name: str, origin: str):
             pass
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{origin}: {name} is {value!r}, but must be of type {kind.__name__}")
-    if kind is float and value != value:
-        raise InputError(f"{origin}: {name} is not a number: give one")
+        raise InputError(f"{origin}: {name} is {_shown(value)}, but must be of type {kind.__name__}")
+    if kind is str and not value.isprintable():
+        raise InputError(f"{origin}: {name} is {_shown(value)}: leave out what cannot be printed")
+    if kind is float and not abs(value) <= sys.float_info.max:
+        raise InputError(f"{origin}: {name} is not a finite number: give one")
     return float(value) if kind is float else value

@@ -27,34 +27,34 @@ CHOICES = {
     "weak_labels.source_rule": ("present", "threshold"),
 }
 
-# Smallest and largest value that makes sense; a bound of None is open.
+# Smallest and largest value that makes sense: far above what anybody uses, but below what no machine can hold.
 LIMITS = {
-    "source.size": (8, None),
-    "target.size": (8, None),
+    "source.size": (8, 16384),
+    "target.size": (8, 16384),
     "network.width": (0.02, 4),
     "network.dropout": (0, 0.99),
-    "pseudo_labels.patches": (1, None),
-    "pseudo_labels.patch": (8, None),
-    "pseudo_labels.batch": (0, None),
+    "pseudo_labels.patches": (1, 10_000),
+    "pseudo_labels.patch": (8, 16384),
+    "pseudo_labels.batch": (0, 1024),
     "selection.portion": (0, 1),
     "selection.portion_step": (0, 1),
     "selection.portion_max": (0, 1),
-    "selection.stride": (1, None),
+    "selection.stride": (1, 1_000_000),
     "weak_labels.eta": (0, 1),
-    "weak_labels.weight": (0, None),
-    "self_training.rounds": (0, None),
+    "weak_labels.weight": (0, 1e6),
+    "self_training.rounds": (0, 999),
     "self_training.learning_rate_decay": (0, 1),
     "self_training.source_portion": (0, 1),
     "self_training.source_portion_step": (0, 1),
     "self_training.source_portion_max": (0, 1),
     "self_training.mining_probability": (0, 1),
     "selection.mining_share": (0, 1),
-    "selection.mining_rarest": (0, None),
-    "evaluation.diagnosed_images": (0, None),
-    "evaluation.panels": (0, None),
-    **{f"{stage}.epochs": (1, None) for stage in ("source_training", "self_training")},
-    **{f"{stage}.batch": (1, None) for stage in ("source_training", "self_training")},
-    **{f"{stage}.crops.size": (8, None) for stage in ("source_training", "self_training")},
+    "selection.mining_rarest": (0, 1000),
+    "evaluation.diagnosed_images": (0, 1_000_000),
+    "evaluation.panels": (0, 1000),
+    **{f"{stage}.epochs": (1, 100_000) for stage in ("source_training", "self_training")},
+    **{f"{stage}.batch": (1, 4096) for stage in ("source_training", "self_training")},
+    **{f"{stage}.crops.size": (8, 16384) for stage in ("source_training", "self_training")},
     **{f"{stage}.crops.scale": (0.05, 20) for stage in ("source_training", "self_training")},
     **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in ("source_training", "self_training")},
     **{f"{stage}.optimizer.momentum": (0, 1) for stage in ("source_training", "self_training")},
@@ -71,9 +71,8 @@ def check_values(config) -> None:
     for name, (low, high) in LIMITS.items():
         values = settings[name] if isinstance(settings[name], tuple) else [settings[name]]
         for value in values:
-            if (low is not None and value < low) or (high is not None and value > high):
-                span = f"at least {low}" if high is None else f"between {low} and {high}"
-                raise InputError(f"{name} is {value}: it must be {span}")
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}: it must be between {low} and {high}")
     for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
         if settings[name] % 8:
             raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")

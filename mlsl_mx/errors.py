@@ -1,14 +1,20 @@
-"""The one exception that means: the user's input, not our program, is at fault; and what MXNet's own errors mean."""
+"""The one exception that means: the user's input, not our program, is at fault; and what errors of others mean."""
 
 from __future__ import annotations
 
-# How MXNet says that a GPU's memory is used up.
-OUT_OF_MEMORY = ("out of memory", "Failed to find any forward convolution algorithm")
+# How MXNet says that a device's memory is used up.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "Failed to find any forward convolution algorithm",
+    "Failed to allocate CPU Memory",
+)
 
-MXNET_ERRORS = {
-    **dict.fromkeys(
-        OUT_OF_MEMORY, "the device has not enough memory: lower self_training.batch or pseudo_labels.batch"
-    ),
+TOO_LARGE = "not enough memory: lower self_training.batch, source_training.batch, pseudo_labels.batch or the sizes"
+ERRORS_OF_OTHERS = {
+    **dict.fromkeys(OUT_OF_MEMORY, TOO_LARGE),
+    "larger than 2^31 elements": TOO_LARGE,
+    "std::bad_alloc": TOO_LARGE,
+    "Insufficient memory": TOO_LARGE,  # OpenCV
     "is not implemented for GPU": "this MXNet was built without CUDA: make CTX='gpu(0)' installs the one with it",
     "no kernel image is available": "this MXNet holds no code for this GPU: it knows Maxwell to Ada, no newer one",
 }
@@ -21,6 +27,12 @@ class InputError(Exception):
     """
 
 
-def meaning(problem: BaseException) -> str | None:
-    """What to do about an error of MXNet that is the user's to mend; None for any other."""
-    return next((text for key, text in MXNET_ERRORS.items() if key in str(problem)), None)
+def meaning(problem: Exception) -> str | None:
+    """What to do about an error of MXNet, OpenCV or the system that is the user's to mend; None for any other."""
+    if isinstance(problem, MemoryError):
+        return TOO_LARGE
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return (
+            f"{problem.filename}: {problem.strerror}: see that it can be read and written, and that the disk has space"
+        )
+    return next((text for key, text in ERRORS_OF_OTHERS.items() if key in str(problem)), None)

@@ -22,6 +22,8 @@ from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.runs import RunLog, file_hash, locked, remove_leftovers
 from mlsl_mx.workers import ALONE, Workers
 
+LARGEST_SEED = 2**31 - 1  # that MXNet takes
+
 
 @dataclass(frozen=True)
 class Job:
@@ -173,8 +175,8 @@ def open_job(
 
     Raises: InputError for a wrong experiment, method, setting, seed or device, or a precision that it has not.
     """
-    if seed < 0:
-        raise InputError(f"seed is {seed}: it must be 0 or more")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"seed is {seed}: it must be between 0 and {LARGEST_SEED}")
     config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
     for one in found:
         check_precision(config.network.precision, one)  # now, not after hours of training

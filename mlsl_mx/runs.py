@@ -33,6 +33,7 @@ import yaml
 
 import mlsl_mx
 from mlsl_mx.errors import InputError
+from mlsl_mx.text_files import parse_yaml, read_text
 
 
 @contextmanager
@@ -114,17 +115,21 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of ours.
+def read_json(path: Path, *keys: str) -> Any:
+    """Read a JSON file of ours; with `keys` it is an object that has them.
 
-    Raises: InputError naming the file if it is missing or not JSON.
+    Raises: InputError naming the file if it is missing, not JSON, or without one of the keys.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: run the stage that writes it first") from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path}: not a readable JSON file ({problem}): delete it and run its stage again") from None
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise InputError(f"{path}: no key {missing[0]!r}: delete the file and run its stage again")
+    return content
 
 
 def file_hash(path: Path) -> str:
@@ -171,9 +176,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises: InputError if the file is damaged.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(problem).split())}") from None
+        values = parse_yaml(read_text(path))
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: not a readable YAML file ({problem}): it was damaged; choose another RUN") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds no settings: it was damaged; choose another RUN")
     return values
@@ -194,7 +199,7 @@ def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -
     Outputs that an earlier start left behind are kept if it started from the same, and removed if not: a round is made
     anew when the round before it was.
     """
-    if Path(record).exists() and read_json(record) == inputs:
+    if is_done(record, inputs, record):
         return
     Path(record).unlink(missing_ok=True)  # first: it must never stand beside outputs that are half removed
     for output in map(Path, outputs):
@@ -203,6 +208,11 @@ def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -
         elif output.exists():
             output.unlink()
     write_json(record, inputs)
+
+
+def is_done(record: Path, inputs: dict[str, Any], output: Path) -> bool:
+    """Whether a stage has its output, made from the same as `begin_stage` noted."""
+    return Path(output).exists() and Path(record).exists() and read_json(record) == inputs
 
 
 def environment() -> dict[str, Any]:
@@ -288,32 +298,44 @@ class RunLog:
         self.path = path and Path(path)
         self.about = {"stage": stage, **about}
         self.events = 0  # written by this object
-        if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one event; values must be JSON."""
+        """Append one event; values must be JSON. Raises: InputError if the log cannot be written."""
         line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
         if self.path:
-            with open(self.path, "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+            try:
+                self._append(json.dumps(line).encode() + b"\n")
+            except OSError as problem:
+                raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
         self.events += 1
+
+    def _append(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab+") as log:
+            if log.tell():
+                log.seek(-1, os.SEEK_END)
+                line = line if log.read() == b"\n" else b"\n" + line  # a line that a crash tore must not take this one
+            log.write(line)
 
     @contextmanager
     def timed(self, **where: Any) -> Iterator[RunLog]:
         """Write `begin` with `where`, threads, code revision and command line; at the end `end` with the seconds.
 
         The outcome is "worked" if the block wrote any event, as whatever does work does, "no-op" if it wrote none, and
-        "unfinished" if an exception left it.
+        "unfinished" if an exception left it, which `reason` then names.
         """
         process = {"threads": os.environ.get("OMP_NUM_THREADS"), "revision": _revision()}
         self.write("begin", **where, **process, command=shlex.join(sys.argv[1:]))
-        begun, started, outcome = self.events, time.monotonic(), "unfinished"
+        begun, started = self.events, time.monotonic()
+        found = {"outcome": "unfinished"}
         try:
             yield self
-            outcome = "worked" if self.events > begun else "no-op"
+            found = {"outcome": "worked" if self.events > begun else "no-op"}
+        except BaseException as problem:
+            found["reason"] = f"{type(problem).__name__}: {problem}"
+            raise
         finally:
-            self.write("end", outcome=outcome, seconds=round(time.monotonic() - started, 3))
+            self.write("end", **found, seconds=round(time.monotonic() - started, 3))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -330,6 +352,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def _event(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

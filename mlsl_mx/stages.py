@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import mxnet as mx
-import numpy as np
 
 from mlsl_mx.config import load_config, to_dict
 from mlsl_mx.data import miniature
 from mlsl_mx.data.check import check_dataset
-from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
-from mlsl_mx.data.statistics import source_class_sizes
+from mlsl_mx.data.datasets import with_pseudo_labels
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
@@ -28,17 +26,15 @@ from mlsl_mx.job import Job, find_list
 from mlsl_mx.kept_settings import keep_method_settings, keep_source_settings
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
-from mlsl_mx.pseudo_labels import ClassSizes
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diagnosis, in_words
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, take_over_labels
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import stored_bytes
-from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import begin_stage, file_hash, read_json, remove_leftovers, write_bytes, write_json
+from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
+from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
@@ -50,16 +46,15 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
     Args:
         imagenet, weights: what `train_source` or `import_weights` starts from.
     """
-    given = described(job.config, imagenet, weights)
+    given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
     if weights is None:
         job.check_batch("source_training")
-    keep_source_settings(job, imagenet, weights)
-    rounds = job.config.self_training.rounds
     if rounds:
         job.check_batch("self_training")
-        keep_method_settings(job)
-    lists = [f"  {title}: {len(dataset)} images" for title, dataset in _datasets(job).items()]
+    lists = [f"  {title}: {len(dataset)} images" for title, dataset in datasets(job).items()]
+    keep_source_settings(job, imagenet, weights)
     if rounds:
+        keep_method_settings(job)
         lists.append(_disk_line(job, len(job.target())))
     devices = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {devices}, in {job.run}"
@@ -89,20 +84,11 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
     """
     config = load_config(experiment, None, tuple(settings))
     job = Job(config, Path(), roots, 0, (mx.cpu(),))
-    reports = [check_dataset(dataset, title) for title, dataset in _datasets(job).items()]
+    reports = [check_dataset(dataset, title) for title, dataset in datasets(job).items()]
     print("\n".join(line for report in reports for line in report.lines()))
     for report in reports:
         report.raise_faults()
     return "all data can be used"
-
-
-def _datasets(job: Job) -> dict[str, SceneDataset]:
-    config = job.config
-    return {
-        f"source ({config.source.images})": job.source(),
-        f"target ({config.target.train})": job.target(),
-        f"validation ({config.target.val})": job.validation(),
-    }
 
 
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
@@ -116,32 +102,34 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     if imagenet:
         check_trunk(imagenet, job.config.network.width)
     job.check_batch("source_training")
+    source, weights = job.source(), job.source_folder / "weights.params"
+    if not job.workers.agreed(weights.exists()):
+        check_files(source, "source")
+    mx.random.seed(job.seed)
+    net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
+    net.initialize(ctx=list(job.devices))
+    loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
     keep_source_settings(job, imagenet=imagenet)
     with job.stage("train-source") as log:
-        if job.workers.agreed((job.source_folder / "weights.params").exists()):
-            return _already(job.source_folder / "weights.params", job.workers)
-        source = _checked(job.source(), "source")
-        mx.random.seed(job.seed)
-        net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
-        net.initialize(ctx=list(job.devices))
+        if job.workers.agreed(weights.exists()):
+            return _already(weights, job.workers)
         if imagenet:
-            loaded = str(load_original(net, imagenet, part="trunk"))
             log.write("imagenet", file=str(imagenet), report=loaded)
             print(f"{imagenet}: {loaded}")
         epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
         train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds)
-        return f"source model: {job.source_folder / 'weights.params'}"
+        return f"source model: {weights}"
 
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
     check_source_model(weights, job.config.classes, job.config.network.width)
+    net = job.network(weak_label_head=False)
+    report = load_original(net, weights, ctx=job.ctx)
     keep_source_settings(job, weights=weights)
     with job.stage("import-weights") as log:
         if (job.source_folder / "weights.params").exists():
             return _already(job.source_folder / "weights.params")
-        net = job.network(weak_label_head=False)
-        report = load_original(net, weights, ctx=job.ctx)
         save_original(net, job.source_folder / "weights.params")
         log.write("imported", file=str(weights), report=str(report))
         return f"{weights}: {report}"
@@ -156,19 +144,21 @@ def spatial_prior(job: Job) -> str:
 def pseudo_label(job: Job, round_index: int) -> str:
     """Label the target's training images with the weights before the round."""
     folder = _round(job, round_index) / "pseudo_labels"
+    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
+    target, record = job.target(), folder.parent / "pseudo_labels.inputs.json"
+    inputs = {
+        "weights": weights_hash,
+        "precision": job.config.network.precision,
+        "list": target.fingerprint,
+        "round": round_index,
+        "seed": job.seed,
+        "pseudo_labels": to_dict(job.config)["pseudo_labels"],
+        "selection": selection_settings(job.config.selection),
+    }
+    if not job.workers.agreed(is_done(record, inputs, folder / "selection.json")):
+        check_files(target, "target")
+    keep_method_settings(job)
     with job.stage("pseudo-label", round_index) as log:
-        net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-        target = _checked(job.target(), "target")
-        inputs = {
-            "weights": weights_hash,
-            "precision": job.config.network.precision,
-            "list": target.fingerprint,
-            "round": round_index,
-            "seed": job.seed,
-            "pseudo_labels": to_dict(job.config)["pseudo_labels"],
-            "selection": selection_settings(job.config.selection),
-        }
-        record = folder.parent / "pseudo_labels.inputs.json"
         if job.workers.rank == 0:
             begin_stage(record, inputs, [folder])
             if not (folder / "selection.json").exists():
@@ -182,7 +172,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
             round_index,
             job.seed,
             folder,
-            prior=_prior(job),
+            prior=prior(job),
             log=log,
             workers=job.workers,
         )
@@ -202,24 +192,25 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
     folder, config = _round(job, round_index), job.config
     labels, out = folder / "pseudo_labels", folder / "diagnosis.json"
     before = job.round_folder(round_index - 1) / "pseudo_labels" if round_index else None
+    selection = read_json(labels / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class")
+    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
+    now, validation = with_pseudo_labels(job.target(), labels), job.validation()
+    sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
+    inputs = {
+        "weights": weights_hash,
+        "selection": file_hash(labels / "selection.json"),
+        "selection_before": file_hash(before / "selection.json") if before else None,
+        "target": now.fingerprint,
+        "sample": sample.fingerprint,
+        "ground_truth": truth.fingerprint if with_ground_truth else None,
+    }
+    keep_method_settings(job)
     with job.stage("diagnose", round_index) as log:
-        selection = read_json(labels / "selection.json")
-        net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-        now, validation = with_pseudo_labels(job.target(), labels), job.validation()
-        sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
-        inputs = {
-            "weights": weights_hash,
-            "selection": file_hash(labels / "selection.json"),
-            "selection_before": file_hash(before / "selection.json") if before else None,
-            "target": now.fingerprint,
-            "sample": sample.fingerprint,
-            "ground_truth": truth.fingerprint if with_ground_truth else None,
-        }
         begin_stage(folder / "diagnosis.inputs.json", inputs, [out])
         if out.exists():
             return _already(out)
         seed = patch_seed(job.seed, round_index)
-        segmenter = Segmenter(net, job.ctx, config.pseudo_labels, seed, _prior(job))
+        segmenter = Segmenter(net, job.ctx, config.pseudo_labels, seed, prior(job))
         result = diagnosis(
             selection,
             agreement(with_pseudo_labels(now, before), now) if before else None,
@@ -235,18 +226,23 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = _round(job, round_index), job.config
     job.check_batch("self_training")
+    labels, start = folder / "pseudo_labels" / "selection.json", job.weights_before(round_index)
+    selection = read_json(labels, "mined_first", "mined")
+    source, target = job.source(), with_pseudo_labels(job.target(), labels.parent)
+    inputs = {"weights": file_hash(start), "labels": file_hash(labels)}
+    record, outputs = folder / "self_train.inputs.json", [folder / "weights.params", folder / ".checkpoint"]
+    if not job.workers.agreed(is_done(record, inputs, outputs[0])):
+        check_files(source, "source")
+        check_files(
+            target, "pseudo-labels", f"of a missing or damaged label delete {labels}: pseudo-label makes all anew"
+        )
+    keep_method_settings(job)
     with job.stage("self-train", round_index) as log:
-        selection = read_json(folder / "pseudo_labels" / "selection.json")
-        start = job.weights_before(round_index)
-        inputs = {"weights": file_hash(start), "labels": file_hash(folder / "pseudo_labels" / "selection.json")}
-        outputs = [folder / "weights.params", folder / ".checkpoint"]
         if job.workers.rank == 0:
-            begin_stage(folder / "self_train.inputs.json", inputs, outputs)
+            begin_stage(record, inputs, outputs)
         if job.workers.agreed(outputs[0].exists()):
             return _already(outputs[0], job.workers)
-        source = _checked(job.source(), "source")
-        target = with_pseudo_labels(job.target(), folder / "pseudo_labels")
-        h_s = _class_sizes(job, source)
+        h_s = class_sizes(job, source)
         mx.random.seed(job.seed)
         net = job.network(weak_label_head=config.weak_labels.enabled)
         net.initialize(ctx=list(job.devices))
@@ -262,9 +258,12 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
     """IoU on the validation images of the weights after a round, or (None) of the source model."""
     folder = job.source_folder if round_index is None else _round(job, round_index)
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
+    validation, flip = job.validation(), job.config.evaluation.flip
+    if not job.workers.agreed((folder / "evaluation.json").exists()):
+        check_files(validation, "validation")
+    if round_index is not None:
+        keep_method_settings(job)
     with job.stage("evaluate", round_index) as log:
-        validation = _checked(job.validation(), "validation")
-        flip = job.config.evaluation.flip
         result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, job.workers)
         _touch(folder / "evaluation.json", job.workers)
         return _means("source model" if round_index is None else f"round {round_index}", result)
@@ -300,40 +299,13 @@ def compare(runs: Sequence[Path], out: Path, table: str | None) -> str:
 
 
 def _round(job: Job, round_index: int) -> Path:
-    """The folder of a round. Raises: InputError if there is no such round, or the settings were others before."""
+    """The folder of a round. Raises: InputError if there is no such round."""
     rounds = job.config.self_training.rounds
     if not 0 <= round_index < rounds:
         raise InputError(
             f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS"
         )
-    keep_method_settings(job)
     return job.round_folder(round_index)
-
-
-def _prior(job: Job) -> SpatialPrior | None:
-    """The run's spatial prior, made once a run; None where the method has none."""
-    if not job.config.selection.spatial_prior:
-        return None
-    source, prior_file = job.source(), job.config.selection.prior_file
-    path = job.workers.first_then_all(lambda: keep_prior(job.run, source, prior_file))
-    return SpatialPrior.load(path, job.config.classes)
-
-
-def _class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
-    """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
-    sizes, weak = ClassSizes(job.config.classes), job.config.weak_labels
-    if not weak.enabled:
-        return sizes.mean()
-    if weak.sizes == "released":
-        return np.array(RELEASED_SIZES)
-    cache = job.source_folder / "class_sizes.json"
-    return job.workers.first_then_all(lambda: source_class_sizes(source, sizes, cache))
-
-
-def _checked(dataset: SceneDataset, title: str) -> SceneDataset:
-    """The data set, after the cheap part of `mlsl check-data`."""
-    check_dataset(dataset, f"check {title}", quick=True).raise_faults()
-    return dataset
 
 
 def _already(path: Path, workers: Workers = ALONE) -> str:

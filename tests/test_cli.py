@@ -1,5 +1,6 @@
 """The command line: exit codes and messages."""
 
+import errno
 import os
 import signal
 
@@ -14,6 +15,10 @@ from mlsl_mx.errors import InputError, meaning
     [
         (InputError("x.png: 3 is no id: remove it"), 2, "mlsl report: x.png: 3 is no id: remove it"),
         (RuntimeError("Check failed: cudaMalloc: out of memory"), 2, "lower self_training.batch"),
+        (RuntimeError("MXNetError: Failed to allocate CPU Memory"), 2, "lower self_training.batch"),
+        (MemoryError("Unable to allocate 9 EiB"), 2, "lower self_training.batch"),
+        (OSError(errno.ENOSPC, "No space left on device", "r/x"), 2, "r/x: No space left on device: see that"),
+        (OSError(errno.EROFS, "Read-only file system", "r/x"), 2, "r/x: Read-only file system: see that"),
     ],
 )
 def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, code, said):
@@ -43,6 +48,20 @@ def test_our_own_bugs_keep_their_traceback(monkeypatch):
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main(["report", "--experiment", "x.yaml", "--run", "r"])
     assert meaning(RuntimeError("a bug")) is None
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "nul\0"])
+def test_names_that_no_report_could_hold_are_refused(name, capsys):
+    assert cli.main(["report", "--experiment", "x.yaml", "--run", name]) == 2
+    error = capsys.readouterr().err
+    assert "is not UTF-8, or holds a control character" in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "soon"])
+def test_seconds_between_checkpoints(seconds, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train-source", "--experiment", "x", "--run", "r", "--checkpoint-seconds", seconds])
+    assert ended.value.code == 2 and "--checkpoint-seconds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--help"], ["pseudo-label", "--help"]])

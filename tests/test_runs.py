@@ -154,8 +154,8 @@ def test_log_is_one_json_object_a_line(tmp_path):
 def test_a_stage_notes_its_begin_and_its_end(tmp_path, outcome):
     log = RunLog(tmp_path / "log.jsonl", "self-train", method="sisc", round=2)
     if outcome == "unfinished":
-        with pytest.raises(KeyboardInterrupt), log.timed(ctx="cpu(0)"):
-            raise KeyboardInterrupt
+        with pytest.raises(InputError), log.timed(ctx="cpu(0)"):
+            raise InputError("x.png: no such file")
     else:
         with log.timed(ctx="cpu(0)") as block:
             if outcome == "worked":
@@ -165,6 +165,7 @@ def test_a_stage_notes_its_begin_and_its_end(tmp_path, outcome):
     assert {(event["stage"], event["method"], event["round"]) for event in events} == {("self-train", "sisc", 2)}
     assert events[0]["ctx"] == "cpu(0)" and {"threads", "command"} <= set(events[0])
     assert events[-1]["outcome"] == outcome and events[-1]["seconds"] >= 0
+    assert events[-1].get("reason") == ("InputError: x.png: no such file" if outcome == "unfinished" else None)
 
 
 def test_a_torn_line_of_the_log_is_left_out(tmp_path):
@@ -172,6 +173,20 @@ def test_a_torn_line_of_the_log_is_left_out(tmp_path):
     assert read_log(path) == []
     path.write_text('{"event": "begin"}\n{"event": "ep\n3\n{"event": "end"}\n')
     assert [event["event"] for event in read_log(path)] == ["begin", "end"]
+
+
+def test_a_torn_line_takes_no_other_with_it(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"event": "begin"}\n{"event": "ep')
+    RunLog(path, "evaluate").write("begin", round=1)
+    assert path.read_bytes().count(b"\n") == 3
+    assert [event.get("round") for event in read_log(path)] == [None, 1]
+
+
+def test_a_log_on_a_full_disk_is_named(tmp_path):
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"log\.jsonl: cannot be written \(No space left on device\)"):
+        RunLog(tmp_path / "log.jsonl", "evaluate").write("begin")
 
 
 def test_environment_names_the_versions():

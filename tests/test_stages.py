@@ -388,7 +388,9 @@ def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capsys):
     assert "has 2" in refused(capsys, stage(world, tmp_path / "run", "pseudo-label", "--round", "2"))
     assert "weights.params: no such file" in refused(capsys, stage(world, tmp_path / "none", "evaluate", "--source"))
     assert not (tmp_path / "none").exists()
-    assert "it must be 0 or more" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--seed", "-1"))
+    assert "seed is -1: it must be between 0 and" in refused(
+        capsys, stage(world, tmp_path / "run", "train-source", "--seed", "-1")
+    )
     missing = str(tmp_path / "none.params")
     assert "none.params" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--imagenet", missing))
     assert "is not a device" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--ctx", "tpu"))

@@ -75,6 +75,22 @@ def test_a_broken_loss_names_step_and_files():
         train_one_epoch(net, loss, [make_batch(0), broken], trainer, CPU, lambda step: 0.01)
 
 
+def test_a_broken_loss_leaves_the_last_checkpoint_to_go_on_from(whole, tmp_path):
+    def broken_at_the_fourth(epoch, start):
+        for own, batch in enumerate(epochs(3).batches(epoch, start), start):
+            if 2 * epoch + own == 3:
+                batch.weak_labels[0, 0] = np.nan
+            yield batch
+
+    log = RunLog(tmp_path / "log", "t")
+    with pytest.raises(InputError, match="step 1, batch image-11-a, .*: lower .*; the last checkpoint is kept"):
+        train(make_net(), epochs(3, broken_at_the_fourth), CPU, tmp_path, log, "broken", checkpoint_seconds=0)
+    train(make_net(seed=99), epochs(3), CPU, tmp_path, log, "mended")
+    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
+    resumed = next(event for event in read_log(tmp_path / "log") if event["event"] == "resumed")
+    assert (resumed["epoch"], resumed["step"]) == (1, 1)
+
+
 def test_learning_rate_zero_changes_nothing_but_training_does():
     net = make_net()
     before = weights(net)
@@ -233,3 +249,32 @@ def test_several_devices_go_on_after_an_interruption(tmp_path):
     whole, resumed = (mx.nd.load(str(tmp_path / name / "weights.params")) for name in ("whole", "cut"))
     assert all(np.array_equal(whole[name].asnumpy(), resumed[name].asnumpy()) for name in whole)
     assert all(np.array_equal(*(a.asnumpy() for a in p.list_data())) for p in net.collect_params().values())
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit of the middle: still a whole file, of finite numbers."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("file", ["position.json", "weights-1-1.params", "momentum-1-1.params"])
+@pytest.mark.parametrize("damage", [cut, flipped, None, lambda content: b"{}", lambda content: b"[" * 10**5])
+def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, capsys, file, damage):
+    log = RunLog(tmp_path / "log", "t")
+    with pytest.raises(KeyboardInterrupt):
+        train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
+    path = next((tmp_path / ".checkpoint").glob(file.replace("1-1", "*")))
+    content = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage(content))
+    train(make_net(), epochs(3), CPU, tmp_path, log, "again")
+    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
+    events = [event["event"] for event in read_log(tmp_path / "log")]
+    if path.name == "position.json" and damage is None:  # then there is none
+        assert "resumed" not in events and "damaged_checkpoint" not in events
+    else:
+        assert "resumed" not in events and events.count("damaged_checkpoint") == 1
+        assert "training starts from its beginning" in capsys.readouterr().err

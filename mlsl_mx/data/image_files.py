@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
+import warnings
 from pathlib import Path
-from typing import Sequence
+from typing import BinaryIO, Sequence
 
 import cv2
 import numpy as np
 from PIL import Image, ImageFile
 
 from mlsl_mx.errors import InputError
+
+# What data sets come in. Pillow knows many more kinds, some of which start other programs.
+KINDS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 1 << 26  # 8192x8192; a small file can claim many more, which would be allocated
+MOST_BYTES = 1 << 29
+ENDINGS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}  # without which cv2 fills up what is missing
+ENDING_BYTES = 1024  # in which they stand; some cameras write more after them
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow's limit is above ours
 
 
 class MissingFile(InputError):
@@ -34,13 +45,15 @@ def decode(path: Path, flags: int) -> np.ndarray:
 
     Raises: MissingFile, UnreadableFile.
     """
-    content = np.frombuffer(_read_bytes(path), np.uint8)
+    content = _read_bytes(path)
+    with _opened(path, io.BytesIO(content)) as image:
+        _check_ending(path, image.format, content[-ENDING_BYTES:])
     try:
-        pixels = cv2.imdecode(content, flags) if content.size else None
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise _unreadable(path, f"{content.size} bytes that are not a whole image")
+        raise _unreadable(path, f"{len(content)} bytes that are not a whole image")
     return pixels
 
 
@@ -61,31 +74,47 @@ def decode_with_mode(path: Path) -> tuple[np.ndarray, str]:
     """
     content = _read_bytes(path)
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv's import sets it, and the missing part would be read as id 0
-    try:
-        with Image.open(io.BytesIO(content)) as image:
+    with _opened(path, io.BytesIO(content)) as image:
+        try:
             return np.array(image), image.mode
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
+        except Exception as problem:  # Pillow raises many kinds for a damaged file
+            raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
 
 
-def header_size(path: Path) -> tuple[int, int]:
-    """(height, width) from the file's header alone; of a PNG the end is looked at too, so truncation is noticed.
+def header(path: Path) -> tuple[tuple[int, int], str]:
+    """(height, width) and PIL's mode from the file's header; of a PNG or JPEG the end is looked at too, so that
+    truncation is noticed.
 
     Raises: MissingFile, UnreadableFile.
     """
     try:
+        _check_file(path)
         with open(path, "rb") as content:
-            with Image.open(content) as image:
-                (width, height), kind = image.size, image.format
-            content.seek(-min(12, content.seek(0, io.SEEK_END)), io.SEEK_END)
-            ending = content.read()
+            with _opened(path, content) as image:
+                (width, height), kind, mode = image.size, image.format, image.mode
+            content.seek(-min(ENDING_BYTES, content.seek(0, io.SEEK_END)), io.SEEK_END)
+            _check_ending(path, kind, content.read())
     except FileNotFoundError:
         raise _missing(path) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise _unreadable(path, str(problem)) from None
-    if kind == "PNG" and b"IEND" not in ending:
+    except OSError as problem:
+        raise _unreadable(path, problem.strerror) from None
+    return (height, width), mode
+
+
+def _check_ending(path: Path, kind: str, ending: bytes) -> None:
+    if ENDINGS.get(kind, b"") not in ending:
         raise _unreadable(path, "its end is missing")
-    return height, width
+
+
+def _opened(path: Path, content: BinaryIO) -> Image.Image:
+    """The image in `content`, not yet decoded. Raises: UnreadableFile, also for one of too many pixels."""
+    try:
+        image = Image.open(content, formats=KINDS)
+    except Exception as problem:  # Pillow raises many kinds for a damaged file
+        raise _unreadable(path, f"not {', '.join(KINDS)}" if "identify" in str(problem) else str(problem)) from None
+    if image.width * image.height > MOST_PIXELS:
+        raise _unreadable(path, f"it claims {image.width}x{image.height} pixels, at most {MOST_PIXELS} are read")
+    return image
 
 
 def size_text(size: Sequence[int]) -> str:
@@ -95,6 +124,7 @@ def size_text(size: Sequence[int]) -> str:
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        _check_file(path)
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise _missing(path) from None
@@ -102,9 +132,19 @@ def _read_bytes(path: Path) -> bytes:
         raise _unreadable(path, problem.strerror) from None
 
 
+def _check_file(path: Path) -> None:
+    """Raises: UnreadableFile for a folder, what never ends, as a pipe, and what is larger than images are; OSError."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise _unreadable(path, "not a file")
+    if status.st_size > MOST_BYTES:
+        raise _unreadable(path, f"{status.st_size} bytes, at most {MOST_BYTES} are read")
+
+
 def _missing(path: Path) -> MissingFile:
     return MissingFile(f"{path}: no such file: complete the data set or take it from the list; see `mlsl check-data`")
 
 
 def _unreadable(path: Path, reason: str) -> UnreadableFile:
+    reason = " ".join(reason.split())
     return UnreadableFile(f"{path}: cannot be read as an image ({reason}): download or write it again")

@@ -57,7 +57,7 @@ def evaluate(
     if workers.rank == 0:
         begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
     if workers.agreed(path.exists()):
-        return read_json(path)
+        return read_json(path, "miou", "mious", "images")
     started, net = time.monotonic(), TimedNetwork(net)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     with Beside() as beside:  # what follows the network's output runs beside its work on the next image

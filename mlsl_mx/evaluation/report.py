@@ -67,7 +67,7 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
         "means_over": {str(n): [classes.names[i] for i in classes.common(n)] for n in classes.published_means},
         "methods": [_method_content(config, method) for method in methods],
         "paper": [_paper_row(row) for row in published_table(config.source.dataset)],
-        "environment": read_json(environment) if environment.exists() else None,
+        "environment": read_json(environment, "mxnet") if environment.exists() else None,
     }
     content["notes"] = [*_notes(content), *(note for m in methods for note in _collapsed(m))]
     return content

@@ -137,13 +137,7 @@ def _read_round(folder: Path, index: int) -> Round:
 
 
 def _read(path: Path, *keys: str) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    content = read_json(path)
-    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise InputError(f"{path}: no key {missing[0]!r}: delete the file and run its stage again")
-    return content
+    return read_json(path, *keys) if path.exists() else None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mxnet as mx
 import numpy as np
@@ -16,7 +17,7 @@ from mxnet import gluon, nd
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.runs import whole_file
+from mlsl_mx.network.params_file import read_index, read_params, write_params
 
 SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
 WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
@@ -55,13 +56,13 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
 
     Raises:
         InputError: no such file, not an MXNet parameter file, a name missing or unknown, a wrong shape, a value that is
-            not finite. The network is then unchanged.
+            not finite, a negative variance. The network is then unchanged.
         ValueError: an unknown `part`.
     """
     if part not in ("all", "trunk"):
         raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
     parameters = _named_parameters(net)
-    saved = read_tensors(Path(path))
+    saved = _original_names(read_params(Path(path)), path)
     report = compare(net, {name: array.shape for name, array in saved.items()}, part, Path(path))
     for name in report.matched:
         _check_values(saved[name], name, path)
@@ -75,38 +76,35 @@ def save_original(net: MLSLNet, path) -> None:
     Raises: InputError if the file cannot be written.
     """
     named = {
-        ("aux:" if parameter.grad_req == "null" else "arg:") + name: parameter.list_data()[0].as_in_context(mx.cpu())
+        ("aux:" if parameter.grad_req == "null" else "arg:") + name: parameter.list_data()[0].asnumpy()
         for name, parameter in _named_parameters(net).items()
     }
-    with whole_file(Path(path)) as temporary:
-        nd.save(str(temporary), named)
+    write_params(Path(path), named)
 
 
 def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:
     return {name[len(net.prefix) :]: parameter for name, parameter in net.collect_params().items()}
 
 
-def read_tensors(path: Path) -> dict[str, nd.NDArray]:
-    """Tensors by name without `arg:` or `aux:`.
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors by name without `arg:` or `aux:`; no tensor is read.
 
     Raises: InputError for a file that is missing, damaged, or not in the release's naming.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: give the path of a .params file")
-    try:
-        saved = nd.load(str(path))
-    except mx.MXNetError:
-        raise InputError(
-            f"{path}: not an MXNet parameter file, or cut short ({path.stat().st_size} bytes): download it again, and "
-            "see that it is not a web page"
-        ) from None
-    names = list(saved) if isinstance(saved, dict) else []
-    if not names or not all(name.startswith(("arg:", "aux:")) for name in names):
+    return {name: tensor.shape for name, tensor in _original_names(read_index(path), path).items()}
+
+
+def _original_names(saved: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a file holds, by names without `arg:` or `aux:`. Raises: InputError for a file of other names."""
+    if not saved or not all(name.startswith(("arg:", "aux:")) for name in saved):
         raise InputError(
             f"{path}: its names do not begin with arg: or aux:, as in the original release: files of Gluon's "
             "save_parameters are not read; write them with save_original"
         )
-    return {name[4:]: array for name, array in saved.items()}
+    named = {name[4:]: value for name, value in saved.items()}
+    if len(named) < len(saved):
+        raise InputError(f"{path}: holds a name both as arg: and as aux:: use another file")
+    return named
 
 
 def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: Path) -> LoadReport:
@@ -162,11 +160,14 @@ def _remedy(present, faults) -> str:
     return "use another file"
 
 
-def _check_values(array: nd.NDArray, name: str, path) -> None:
-    finite = np.isfinite(array.asnumpy())
+def _check_values(array: np.ndarray, name: str, path) -> None:
+    """With such values a network need not fail: oneDNN's ReLU makes 0 of NaN. Raises: InputError for one."""
+    finite = np.isfinite(array)
     if not finite.all():
         count = finite.size - finite.sum()
         raise InputError(f"{path}: {name} has {count} values that are not finite numbers: use a sound file")
+    if name.endswith("_moving_var") and array.min() < 0:
+        raise InputError(f"{path}: {name} has negative variances, down to {array.min():g}: use a sound file")
 
 
 def _fill(parameters, saved, report: LoadReport, ctx) -> None:
@@ -175,7 +176,7 @@ def _fill(parameters, saved, report: LoadReport, ctx) -> None:
         if not _is_initialised(parameter):
             parameter.initialize(init=None if fresh else mx.init.Zero(), ctx=ctx)
         if not fresh:
-            parameter.set_data(saved[name])
+            parameter.set_data(nd.array(saved[name], dtype="float32"))
 
 
 def _is_initialised(parameter: gluon.Parameter) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.original_weights import CLASSIFIER_NAME, LAST_LAYER, WEAK_LABEL_NAME, compare, read_tensors
+from mlsl_mx.network.original_weights import CLASSIFIER_NAME, LAST_LAYER, WEAK_LABEL_NAME, compare, read_shapes
 from mlsl_mx.network.resnet38 import CHANNELS, LEVELS, scaled
 
 CLASSIFIER = "classifier"
@@ -79,7 +79,7 @@ def describe(path: Path) -> Contents:
 
     Raises: InputError if it is missing, damaged, or not of a ResNet-38 with its last layer.
     """
-    shapes = {name: array.shape for name, array in read_tensors(Path(path)).items()}
+    shapes = read_shapes(Path(path))
     last = [match.group(1) for match in map(LAST_LAYER.fullmatch, shapes) if match]
     if "bn7_gamma" not in shapes or len(last) != 1:
         some = ", ".join(sorted(shapes)[:3])

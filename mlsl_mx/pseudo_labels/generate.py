@@ -23,6 +23,7 @@ from mlsl_mx.beside import Beside
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import palette_png
+from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
 from mlsl_mx.pseudo_labels.inference import ImageMaps, Network
@@ -68,7 +69,7 @@ def generate_pseudo_labels(
     """
     out_dir = Path(out_dir)
     if workers.agreed((out_dir / SUMMARY).exists()):
-        return read_json(out_dir / SUMMARY)
+        return read_json(out_dir / SUMMARY, "coverage", "collapsed", "loose")
     segmenter = Segmenter(net, ctx, settings, patch_seed(seed, round_index), prior)
     stage = _Stage(segmenter, dataset, out_dir / ".store", workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
@@ -145,8 +146,8 @@ class _Stage:
     def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:
         """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
         path, key = self.store_dir / "thresholds.json", self._thresholds_key(selection, portion)
-        if self.workers.agreed(path.exists() and read_json(path)["key"] == key):
-            return {**read_json(path), "resumed": True}
+        if self.workers.agreed(_thresholds_of(path, key) is not None):
+            return {**_thresholds_of(path, key), "resumed": True}
         confidences = ClassConfidences(self.dataset.classes.num_classes, selection.stride, selection.extra_zero)
         self._file_confidences(confidences)
         confidences.histogram = self.workers.sum(confidences.histogram)
@@ -198,9 +199,8 @@ class _Stage:
         with Beside() as beside:
             for index in self._shard("labels"):
                 path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
-                if found["resumed"] and path.exists() and not store.exists():
-                    labels = read_pseudo_label(path, self.dataset.classes)
-                else:
+                labels = self._finished(path, store) if found["resumed"] else None
+                if labels is None:
                     maps = read_store(store, self.key) or self._maps(index)
                     labels = self.segmenter.labels(maps, found["thresholds"], rule)
                     beside.run(self._write_label, labels, path, store)
@@ -212,6 +212,15 @@ class _Stage:
             "uncovered": int(counts.sum()) - sum(found["predicted"]),
         }
 
+    def _finished(self, path: Path, store: Path) -> np.ndarray | None:
+        """The labels of an image that an earlier start made; None if it did not, or they are damaged."""
+        if store.exists() or not path.exists():
+            return None
+        try:
+            return read_pseudo_label(path, self.dataset.classes)
+        except InputError:
+            return None
+
     def _write_label(self, labels: np.ndarray, path: Path, store: Path) -> None:
         """Write an image's label file, and delete the store that it was made from."""
         write_bytes(path, palette_png(labels, self.dataset.classes))
@@ -219,6 +228,15 @@ class _Stage:
 
     def _store_path(self, index: int) -> Path:
         return self.store_dir / f"{self.dataset.names[index]}.maps"
+
+
+def _thresholds_of(path: Path, key: str) -> dict[str, Any] | None:
+    """What pass 1 saved; None if it is missing, damaged, or of another key: pass 1 is then made again."""
+    try:
+        found = read_json(path, "key", "thresholds", "predicted")
+    except InputError:
+        return None
+    return found if found["key"] == key else None
 
 
 def _parameters_checksum(net: Network) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import time
 from dataclasses import asdict, dataclass, field
@@ -11,8 +13,10 @@ from typing import Sequence
 import mxnet as mx
 from mxnet import gluon
 
+from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
-from mlsl_mx.runs import read_json, whole_file, write_json
+from mlsl_mx.network.params_file import read_params, write_params
+from mlsl_mx.runs import file_hash, read_json, write_json
 
 
 @dataclass
@@ -45,15 +49,15 @@ class Checkpoint:
         return time.monotonic() - self.saved >= self.seconds
 
     def save(self, net, trainer: gluon.Trainer, position: Position) -> None:
-        """Write the state; `position.json` comes last and names the files that belong to it."""
+        """Write the state; `position.json` comes last and names the files that belong to it, with their hashes."""
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{position.epoch}-{len(position.losses)}"
         weights, momentum = (self.folder / f"{kind}-{name}.params" for kind in ("weights", "momentum"))
         save_original(net, weights)
         states = trainer._updaters[0].states.items()  # those of the other devices are the same
-        with whole_file(momentum) as temporary:
-            mx.nd.save(str(temporary), {str(i): m for i, m in states if m is not None})
-        write_json(self.position, {"name": name, **asdict(position)})
+        write_params(momentum, {str(i): m.asnumpy() for i, m in states if m is not None})
+        files = {path.name: file_hash(path) for path in (weights, momentum)}
+        write_json(self.position, {**asdict(position), "files": files, "check": _check(position, files)})
         for old in self.folder.glob("*.params"):
             if old not in (weights, momentum):
                 old.unlink()
@@ -63,19 +67,38 @@ class Checkpoint:
         """Whether there is one to go on from."""
         return self.position.exists()
 
+    def damage(self) -> str | None:
+        """What is wrong with it; None if all of it is as it was written, or there is none."""
+        if not self.exists():
+            return None
+        try:
+            kept = read_json(self.position)
+            if kept["check"] != _check(Position(kept["epoch"], kept["losses"]), kept["files"]):
+                return f"{self.position} is not as it was written"
+            changed = [name for name, known in kept["files"].items() if file_hash(self.folder / name) != known]
+            return f"{self.folder / changed[0]} is not as it was written" if changed else None
+        except (KeyError, TypeError):
+            return f"{self.position} is no checkpoint's"
+        except InputError as problem:
+            return str(problem)
+
     def restore(self, net, trainer: gluon.Trainer, devices: Sequence[mx.Context]) -> Position:
         """Make network and momentum what they were, and say how far training was."""
         kept = read_json(self.position)
-        name = kept.pop("name")
-        load_original(net, self.folder / f"weights-{name}.params")
-        saved = mx.nd.load(str(self.folder / f"momentum-{name}.params"))
-        if isinstance(saved, dict):  # before the first step there is no momentum, and an empty file is a list
-            # Trainer.load_states would unpickle; the updaters take the NDArrays as they are.
-            for updater, device in zip(trainer._updaters, devices):
-                updater.states.update({int(i): m.copyto(device) for i, m in saved.items()})
-                updater.states_synced.update({int(i): True for i in saved})
-        return Position(**kept)
+        weights, momentum = (self.folder / name for name in kept["files"])
+        load_original(net, weights)
+        saved = read_params(momentum)  # none before the first step
+        # Trainer.load_states would unpickle; the updaters take NDArrays as they are.
+        for updater, device in zip(trainer._updaters, devices):
+            updater.states.update({int(i): mx.nd.array(m, ctx=device) for i, m in saved.items()})
+            updater.states_synced.update({int(i): True for i in saved})
+        return Position(kept["epoch"], kept["losses"])
 
     def remove(self) -> None:
         """Delete the folder; the finished weights stand elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _check(position: Position, files: dict[str, str]) -> str:
+    """Changes with the position or a file's hash."""
+    return hashlib.sha256(json.dumps([asdict(position), files]).encode()).hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,13 +129,15 @@ def train(
 
     Every `checkpoint_seconds` or more, and when the process is asked to stop, weights, momentum and position go to
     `out/.checkpoint`; a run that was interrupted goes on from there. Each step draws its dropout from its own number,
-    so going on changes nothing. Of several workers, the first alone writes.
+    so going on changes nothing. A checkpoint that is damaged is left out. Of several workers, the first alone writes.
 
     Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
         Stopped by SIGINT or SIGTERM, after the step that is being made.
     """
     trainer = make_trainer(net, epochs.optimizer, workers)
     checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
+    if workers.rank == 0:
+        _leave_out_if_damaged(checkpoint, log)
     if workers.agreed(checkpoint.exists()):
         position = checkpoint.restore(net, trainer, devices)
         log.write("resumed", epoch=position.epoch, step=len(position.losses))
@@ -176,6 +179,15 @@ def train(
             position.epoch, position.losses = epoch + 1, []
     if workers.rank == 0:
         save_original(net, out / "weights.params")
+        checkpoint.remove()
+
+
+def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
+    """Training then starts from its beginning, and says so."""
+    damage = checkpoint.damage()
+    if damage is not None:
+        print(f"{damage}: the checkpoint is left out, training starts from its beginning", file=sys.stderr)
+        log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
 
 

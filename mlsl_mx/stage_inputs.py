@@ -1,0 +1,59 @@
+"""What stages read beside weights: data sets after the cheap part of `mlsl check-data`, the prior, the class sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsl_mx.data.check import check_dataset
+from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.statistics import source_class_sizes
+from mlsl_mx.errors import InputError
+from mlsl_mx.job import Job
+from mlsl_mx.pseudo_labels import ClassSizes
+from mlsl_mx.pseudo_labels.prior_files import keep_prior
+from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
+
+
+def datasets(job: Job) -> dict[str, SceneDataset]:
+    """Source, target and validation images, by a title with the list's name."""
+    config = job.config
+    return {
+        f"source ({config.source.images})": job.source(),
+        f"target ({config.target.train})": job.target(),
+        f"validation ({config.target.val})": job.validation(),
+    }
+
+
+def check_files(dataset: SceneDataset, title: str, remedy: str = "") -> None:
+    """See that the files of a data set are there, whole and images, from their headers: before anything is written.
+
+    Args:
+        remedy: other than that of the first fault.
+
+    Raises: InputError for the gravest fault.
+    """
+    try:
+        check_dataset(dataset, f"check {title}", quick=True).raise_faults()
+    except InputError as problem:
+        raise InputError(f"{problem}{remedy and f'; {remedy}'}") from None
+
+
+def prior(job: Job) -> SpatialPrior | None:
+    """The run's spatial prior, made once a run; None where the method has none."""
+    if not job.config.selection.spatial_prior:
+        return None
+    source, prior_file = job.source(), job.config.selection.prior_file
+    path = job.workers.first_then_all(lambda: keep_prior(job.run, source, prior_file))
+    return SpatialPrior.load(path, job.config.classes)
+
+
+def class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
+    """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
+    sizes, weak = ClassSizes(job.config.classes), job.config.weak_labels
+    if not weak.enabled:
+        return sizes.mean()
+    if weak.sizes == "released":
+        return np.array(RELEASED_SIZES)
+    cache = job.source_folder / "class_sizes.json"
+    return job.workers.first_then_all(lambda: source_class_sizes(source, sizes, cache))

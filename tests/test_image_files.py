@@ -1,0 +1,77 @@
+"""Image files that are damaged, endless or much larger than they look."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from scene_files import write_palette_png, write_png
+
+from mlsl_mx.data.image_files import UnreadableFile, decode_indices, header, read_image
+
+READERS = (read_image, decode_indices, header)
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of few bytes whose header claims side x side pixels of 8-bit colour."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("side", [8193, 12_000, 100_000])
+def test_an_image_that_claims_too_many_pixels(tmp_path, read, side):
+    (tmp_path / "x.png").write_bytes(bomb(side))
+    with pytest.raises(UnreadableFile, match=r"x\.png: cannot be read .*pixels.*: download or write it again"):
+        read(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_no_cut_of_an_image_is_taken_for_a_whole_one(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    write_png(path, np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8))
+    whole = path.read_bytes()
+    assert read_image(path).shape == (24, 40, 3) and header(path) == ((24, 40), "RGB")
+    for length in {0, 1, 8, 30, *range(40, len(whole) - 12, 97), len(whole) - 12}:
+        path.write_bytes(whole[:length])
+        for read in (read_image, header):
+            with pytest.raises(UnreadableFile):
+                read(path)
+
+
+def test_no_cut_of_a_label_is_taken_for_a_whole_one(tmp_path):
+    path = tmp_path / "x.png"
+    write_palette_png(path, np.random.default_rng(0).integers(0, 19, (24, 40)).astype(np.uint8))
+    whole = path.read_bytes()
+    # Without its last chunk alone, which holds nothing, Pillow has all pixels.
+    for length in range(0, len(whole) - 20, 31):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UnreadableFile):
+            decode_indices(path)
+
+
+def test_what_some_cameras_write_after_the_end(tmp_path):
+    path = tmp_path / "x.jpg"
+    assert cv2.imwrite(str(path), np.full((16, 16, 3), 90, np.uint8))
+    pixels = read_image(path)
+    path.write_bytes(path.read_bytes() + bytes(100))
+    assert np.array_equal(read_image(path), pixels) and header(path) == ((16, 16), "RGB")
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_what_is_no_image_file(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.eps")  # which Pillow would give to another program
+    for endless in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UnreadableFile, match="not a file"):
+            read(endless)
+    with pytest.raises(UnreadableFile, match="not PNG, JPEG, BMP, PPM, TIFF, WEBP"):
+        read(tmp_path / "x.eps")
