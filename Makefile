@@ -167,7 +167,7 @@ announce:
 	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help test lint format check-data miniature-pretraining benchmark clean
+.PHONY: help test lint format check-data miniature-pretraining benchmark fuzz clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -179,6 +179,7 @@ help:
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
+	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"
 	@echo "make format            format the code"
 	@echo "make clean             remove .venv and the miniature's data and runs"
 	@echo
@@ -205,6 +206,10 @@ lint: $(DEVELOPER)
 format: $(DEVELOPER)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+FUZZ ?= 600
+fuzz: $(DEVELOPER)
+	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
 	$(MLSL) check-data --experiment $(EXPERIMENTS)/gta2city.yaml $(ROOTS)

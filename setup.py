@@ -30,7 +30,7 @@ setup(
         # The same import as mxnet, which must be uninstalled: `make CTX=gpu(0)` does that.
         "cu112": ["mxnet-cu112==1.9.1"],
         "onnx": ONNX,
-        "dev": ["cityscapesScripts==2.2.4", "pytest", "ruff==0.17.6", *ONNX],
+        "dev": ["cityscapesScripts==2.2.4", "hypothesis==6.113.0", "pytest", "ruff==0.17.6", *ONNX],
     },
     entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Collection
 
 from scene_files import write_cityscapes, write_gta5
 
@@ -77,14 +78,16 @@ def words(world: Path, run: Path, *stage, experiment: Path = EXPERIMENT, **setti
     return [str(word) for word in (*stage, *options)]
 
 
-def results(run: Path) -> dict[str, object]:
+def results(run: Path, leave_out: Collection[str] = ()) -> dict[str, object]:
     """What must be the same however often the run was interrupted: file -> its bytes, or its JSON without times."""
     found: dict[str, object] = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if path.is_file() and path.suffix in (".params", ".png"):
+        if name in leave_out or not path.is_file():
+            continue
+        if path.suffix in (".params", ".png"):
             found[name] = path.read_bytes()
-        elif path.suffix == ".json" and path.is_file() and not path.name.endswith(TIMED_FILES):
+        elif path.suffix == ".json" and not path.name.endswith(TIMED_FILES):
             found[name] = _without_times(json.loads(path.read_text()))
     return found
 

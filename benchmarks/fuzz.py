@@ -1,0 +1,120 @@
+"""Strange lists, settings, images, weights and run directories for some minutes: what was tried, and what went wrong.
+
+    make fuzz                       10 minutes
+    .venv/bin/python benchmarks/fuzz.py --seconds 60 --seed 7
+
+Each case goes through the command line (tests/fuzzing.py says what must be true of what comes of it). A failure is a
+traceback, another exit code than 0 or 2, a refusal of more than a line, a wrong result, a hang, or more than 1 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from measure import table, write_results
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import hypothesis
+from fuzzing import KINDS, Playground
+from hypothesis import HealthCheck, Phase, given, settings
+
+CASES_AT_A_TIME = 20
+HANG_SECONDS = 120  # for a case that takes a few at most
+MOST_BYTES = 10**9
+
+
+class Tally:
+    """What happened to the cases of one kind."""
+
+    def __init__(self):
+        self.tried = self.accepted = 0
+        self.seconds = 0.0
+        self.failures: list[dict[str, str]] = []
+
+    @property
+    def refused(self) -> int:
+        return self.tried - self.accepted - len(self.failures)
+
+
+def try_some(ground: Playground, name: str, seed: int, tally: Tally) -> None:
+    """Some cases of a kind, and what comes of them."""
+
+    def check(case: Any) -> None:
+        tally.tried += 1
+        signal.alarm(HANG_SECONDS)
+        try:
+            tally.accepted += KINDS[name].check(ground, case)
+            assert peak_bytes() < MOST_BYTES, f"{peak_bytes()} bytes"
+        except Exception:
+            tally.failures.append({"case": repr(case)[:2000], "problem": traceback.format_exc()[-2000:]})
+        finally:
+            signal.alarm(0)
+
+    options = {"max_examples": CASES_AT_A_TIME, "deadline": None, "database": None, "phases": (Phase.generate,)}
+    started = time.monotonic()
+    limited = settings(**options, suppress_health_check=list(HealthCheck))
+    limited(hypothesis.seed(seed)(given(KINDS[name].cases)(check)))()
+    tally.seconds += time.monotonic() - started
+
+
+def fuzz(seconds: float, seed: int) -> dict[str, Tally]:
+    """Kind after kind, each getting the same time."""
+    signal.signal(signal.SIGALRM, _hanging)
+    tallies = {name: Tally() for name in KINDS}
+    end = time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as folder:
+        ground = Playground(Path(folder))
+        while time.monotonic() < end:
+            name = min(tallies, key=lambda name: tallies[name].seconds)
+            try_some(ground, name, seed, tallies[name])
+            seed += 1
+    return tallies
+
+
+def peak_bytes() -> int:
+    """The most memory that this process had resident so far."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _hanging(number, frame):
+    raise TimeoutError(f"no end after {HANG_SECONDS} s")
+
+
+def main() -> int:
+    """Returns: 0, or 1 if there was a failure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=0, help="of the first cases; each later batch has the next one")
+    parser.add_argument("--results", type=Path, help="folder; default benchmarks/results")
+    options = parser.parse_args()
+    tallies = fuzz(options.seconds, options.seed)
+    rows = [
+        (KINDS[name].title, tally.tried, tally.accepted, tally.refused, len(tally.failures))
+        for name, tally in tallies.items()
+    ]
+    rows.append(("all", *(sum(row[i] for row in rows) for i in range(1, 5))))
+    content = {
+        "seconds": options.seconds,
+        "seed": options.seed,
+        "peak_bytes": peak_bytes(),
+        "kinds": {name: {**vars(tally), "refused": tally.refused} for name, tally in tallies.items()},
+        "tried": rows[-1][1],
+        "failures": rows[-1][4],
+    }
+    text = "# Fuzzing\n\n" + table(("input", "tried", "accepted", "refused in one line", "failures"), rows)
+    text += f"\n{options.seconds:.0f} s, first seed {options.seed}; peak memory {peak_bytes() / 1e6:.0f} MB.\n"
+    write_results("fuzz", content, text, *([options.results] if options.results else []))
+    return 1 if content["failures"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""A few seconds of what `make fuzz` does for minutes, with the same cases each time."""
+
+import pytest
+from fuzzing import KINDS, Playground
+from hypothesis import HealthCheck, given, settings
+
+EXAMPLES = {"lists": 40, "settings": 40, "yaml": 40, "images": 40, "params": 25, "runs": 2}
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory):
+    return Playground(tmp_path_factory.mktemp("ground"))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_strange_input_is_refused_in_one_line_or_dealt_with(ground, name):
+    kind = KINDS[name]
+
+    @settings(
+        max_examples=EXAMPLES[name],
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(kind.cases)
+    def check(case):
+        kind.check(ground, case)
+
+    check()
