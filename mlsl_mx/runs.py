@@ -281,16 +281,20 @@ class RunLog:
         """Write `begin` with `where`, threads, code revision and command line; at the end `end` with the seconds.
 
         The outcome is "worked" if the block wrote any event, as whatever does work does, "no-op" if it wrote none, and
-        "unfinished" if an exception left it.
+        "unfinished" if an exception left it, which `reason` then names.
         """
         process = {"threads": os.environ.get("OMP_NUM_THREADS"), "revision": _revision()}
         self.write("begin", **where, **process, command=shlex.join(sys.argv[1:]))
-        begun, started, outcome = self.events, time.monotonic(), "unfinished"
+        begun, started = self.events, time.monotonic()
+        found = {"outcome": "unfinished"}
         try:
             yield self
-            outcome = "worked" if self.events > begun else "no-op"
+            found = {"outcome": "worked" if self.events > begun else "no-op"}
+        except BaseException as problem:
+            found["reason"] = f"{type(problem).__name__}: {problem}"
+            raise
         finally:
-            self.write("end", outcome=outcome, seconds=round(time.monotonic() - started, 3))
+            self.write("end", **found, seconds=round(time.monotonic() - started, 3))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

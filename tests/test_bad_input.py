@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -211,6 +213,23 @@ def test_damaged_weights(tmp_path, refused, damage):
 def test_devices(refused):
     assert "ctx 'tpu' is not a device" in refused("train-source", "--ctx", "tpu")
     assert "install mxnet-cu112" in refused("train-source", "--ctx", f"gpu({mx.context.num_gpus()})")
+
+
+def test_a_batch_that_memory_cannot_hold(original, tmp_path):
+    settings = {"source_training.batch": 16, "source_training.crops.size": 2048}
+    code = f"""
+import resource, sys
+from pathlib import Path
+import mlsl_mx.stages
+from mlsl_mx.cli import main
+had = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (had + 300_000_000,) * 2)
+sys.exit(main({words(original, tmp_path / "run", "train-source", **settings)!r}))
+"""
+    alone = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert alone.returncode == 2
+    assert "not enough memory: lower self_training.batch" in alone.stderr.splitlines()[-1]
+    assert not (tmp_path / "run" / "source" / "weights.params").exists()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, refused):

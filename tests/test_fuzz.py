@@ -4,7 +4,7 @@ import pytest
 from fuzzing import KINDS, Playground
 from hypothesis import HealthCheck, given, settings
 
-EXAMPLES = {"lists": 40, "settings": 40, "yaml": 40, "images": 40, "params": 25, "runs": 2}
+EXAMPLES = {"lists": 25, "settings": 40, "yaml": 40, "images": 20, "params": 12, "runs": 1}
 
 
 @pytest.fixture(scope="module")

@@ -99,8 +99,8 @@ def test_log_is_one_json_object_a_line(tmp_path):
 def test_a_stage_notes_its_begin_and_its_end(tmp_path, outcome):
     log = RunLog(tmp_path / "log.jsonl", "self-train", method="sisc", round=2)
     if outcome == "unfinished":
-        with pytest.raises(KeyboardInterrupt), log.timed(ctx="cpu(0)"):
-            raise KeyboardInterrupt
+        with pytest.raises(InputError), log.timed(ctx="cpu(0)"):
+            raise InputError("x.png: no such file")
     else:
         with log.timed(ctx="cpu(0)") as block:
             if outcome == "worked":
@@ -110,6 +110,7 @@ def test_a_stage_notes_its_begin_and_its_end(tmp_path, outcome):
     assert {(event["stage"], event["method"], event["round"]) for event in events} == {("self-train", "sisc", 2)}
     assert events[0]["ctx"] == "cpu(0)" and {"threads", "command"} <= set(events[0])
     assert events[-1]["outcome"] == outcome and events[-1]["seconds"] >= 0
+    assert events[-1].get("reason") == ("InputError: x.png: no such file" if outcome == "unfinished" else None)
 
 
 def test_a_torn_line_of_the_log_is_left_out(tmp_path):

@@ -75,6 +75,22 @@ def test_a_broken_loss_names_step_and_files():
         train_one_epoch(net, loss, [make_batch(0), broken], trainer, CPU, lambda step: 0.01)
 
 
+def test_a_broken_loss_leaves_the_last_checkpoint_to_go_on_from(whole, tmp_path):
+    def broken_at_the_fourth(epoch, start):
+        for own, batch in enumerate(epochs(3).batches(epoch, start), start):
+            if 2 * epoch + own == 3:
+                batch.weak_labels[0, 0] = np.nan
+            yield batch
+
+    log = RunLog(tmp_path / "log", "t")
+    with pytest.raises(InputError, match="step 1, batch image-11-a, .*: lower .*; the last checkpoint is kept"):
+        train(make_net(), epochs(3, broken_at_the_fourth), CPU, tmp_path, log, "broken", checkpoint_seconds=0)
+    train(make_net(seed=99), epochs(3), CPU, tmp_path, log, "mended")
+    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
+    resumed = next(event for event in read_log(tmp_path / "log") if event["event"] == "resumed")
+    assert (resumed["epoch"], resumed["step"]) == (1, 1)
+
+
 def test_learning_rate_zero_changes_nothing_but_training_does():
     net = make_net()
     before = weights(net)
