@@ -10,9 +10,10 @@ import io
 import shutil
 import struct
 import zlib
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable, NamedTuple
+from unittest.mock import patch
 
 import mxnet as mx
 import numpy as np
@@ -25,13 +26,15 @@ from mlsl_mx.data.datasets import read_list
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network.params_file import read_params
+from mlsl_mx.pseudo_labels.generate import _Stage
 from mlsl_mx.runs import flat
+from mlsl_mx.training import train
 
 KEYS = sorted(key for key, _ in flat(to_dict(Config())))
 
 
 class Playground:
-    """A small world, a finished run in it, and sound files to spoil; all below `folder`."""
+    """A small world, a finished run in it and interrupted ones, and sound files to spoil; all below `folder`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -40,10 +43,28 @@ class Playground:
         for stage in STAGES:
             assert self.main(self.run, *stage).code == 0
         self.expected = results(self.run)
+        self.runs = [self.run, *self._interrupted_runs()]
         self.weights = folder / "sound.params"
         net = MLSLNet(19, 0.02, weak_label_head=False)
         net.initialize(mx.init.Xavier())
         save_original(net, self.weights)
+
+    def _interrupted_runs(self) -> list[Path]:
+        """Runs that were killed at the end of training, labelling and self-training, before their result was there."""
+        run, kept = self.folder / "interrupted", []
+        ends = {
+            "train-source": (train, "save_original"),
+            "pseudo-label": (_Stage, "write_labels"),
+            "self-train": (train, "save_original"),
+        }
+        for stage in STAGES:
+            if stage[0] in ends:
+                with patch.object(*ends.pop(stage[0]), side_effect=KeyboardInterrupt), suppress(KeyboardInterrupt):
+                    self.main(run, *stage)
+                kept.append(Path(shutil.copytree(run, self.folder / f"killed-{stage[0]}")))
+            if not ends:
+                return kept
+            assert self.main(run, *stage).code == 0
 
     def main(self, run: Path, *stage, **settings) -> Outcome:
         """Run a stage; whatever it raises comes out."""
@@ -303,13 +324,13 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "deep": lambda whole: b"[" * 100_000,
 }
 damages = st.tuples(st.integers(0, 10**6), st.sampled_from([*DAMAGES, "removed", "a folder"]))
-run_damages = st.lists(damages, min_size=1, max_size=2)
+run_damages = st.tuples(st.integers(0, 3), st.lists(damages, min_size=1, max_size=2))
 
 
-def check_run(ground: Playground, all_damages: list[tuple[int, str]]) -> bool:
-    """Some files of a finished run are spoilt and all stages run again: they refuse, or end with the same results."""
-    run = ground.fresh("spoilt")
-    shutil.copytree(ground.run, run)
+def check_run(ground: Playground, case: tuple[int, list[tuple[int, str]]]) -> bool:
+    """Some files of a run are spoilt and all stages run again: they refuse, or end with the right results."""
+    run, (state, all_damages) = ground.fresh("spoilt"), case
+    shutil.copytree(ground.runs[state], run)
     names = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
     spoilt = {names[number % len(names)]: how for number, how in all_damages}
     for name, how in spoilt.items():

@@ -93,6 +93,11 @@ def test_files_of_the_data_sets(world, finished, tmp_path, refused, file, stage,
         assert f"{said} " in refused("check-data")
 
 
+def test_labels_in_colours_are_refused_before_training(world, refused):
+    write_png(world / LABEL, np.zeros((32, 48, 3), np.uint8))
+    assert "00002.png: is of mode RGB, but such labels are of P or L" in refused("train-source")
+
+
 @pytest.mark.parametrize("file", [LABEL, VALIDATION])
 def test_labels_of_another_kind_are_found_before_anything_long_starts(world, refused, file):
     write_png(world / file, np.zeros((32, 48, 3), np.uint8))

@@ -165,7 +165,8 @@ def test_interrupted_in_pass_1_it_goes_on(tmp_path):
     assert summary == whole and files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
-def test_interrupted_in_pass_2_it_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("damaged", [None, "labels", "thresholds"])
+def test_interrupted_in_pass_2_it_goes_on(tmp_path, monkeypatch, damaged):
     whole = run(tmp_path / "whole")
     write, written = generate.write_bytes, []
 
@@ -179,9 +180,12 @@ def test_interrupted_in_pass_2_it_goes_on(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut")
     monkeypatch.setattr(generate, "write_bytes", write)
+    if damaged:
+        path = written[0] if damaged == "labels" else tmp_path / "cut" / ".store" / "thresholds.json"
+        path.write_bytes(path.read_bytes()[:20])
     net = Network()
     summary = run(tmp_path / "cut", net=net)
-    assert net.calls == 0
+    assert net.calls == 5 * {None: 0, "labels": 1, "thresholds": len(written)}[damaged]
     assert summary["coverage_per_class"] == whole["coverage_per_class"]
     assert summary["uncovered"] == whole["uncovered"]
     assert files(tmp_path / "cut") == files(tmp_path / "whole")

@@ -20,7 +20,7 @@ STAGES = (
     ("evaluate", "--source"),
     ("pseudo-label", "--round", "0"),
     ("diagnose", "--round", "0"),
-    ("self-train", "--round", "0"),
+    ("self-train", "--round", "0", "--checkpoint-seconds", "0"),
     ("evaluate", "--round", "0"),
     ("report",),
 )

@@ -10,7 +10,7 @@ from typing import Iterator
 import numpy as np
 
 from mlsl_mx.data.datasets import LAYOUTS, SceneDataset
-from mlsl_mx.data.image_files import MissingFile, UnreadableFile, header_size, size_text
+from mlsl_mx.data.image_files import MissingFile, UnreadableFile, header, size_text
 from mlsl_mx.data.label_files import WrongLabels
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE
@@ -108,7 +108,7 @@ def _examine(dataset: SceneDataset, index: int, quick: bool) -> Iterator[Finding
     name, path = dataset.names[index], dataset.image_path(index)
     image_size = label_size = None
     try:
-        image_size = header_size(path) if quick else dataset.stored_image(index).shape[:2]
+        image_size = header(path)[0] if quick else dataset.stored_image(index).shape[:2]
         if dataset.size is not None and image_size != tuple(dataset.size):
             yield Finding("other size", name, f"{path}: {size_text(image_size)} instead of {size_text(dataset.size)}")
     except InputError as problem:
@@ -117,8 +117,9 @@ def _examine(dataset: SceneDataset, index: int, quick: bool) -> Iterator[Finding
         return
     path = dataset.label_path(index)
     try:
-        label_size = header_size(path) if quick else None
-        if not quick:
+        if quick:
+            label_size = dataset.stored_label_size(index)
+        else:
             train_ids = dataset.stored_label(index)
             label_size = train_ids.shape
             yield from _void(train_ids, name, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Callable, Sequence
@@ -13,8 +13,15 @@ import mxnet as mx
 import numpy as np
 from gluoncv.data.segbase import SegmentationDataset
 
-from mlsl_mx.data.image_files import read_image, size_text
-from mlsl_mx.data.label_files import WrongLabels, read_pseudo_label, read_train_ids
+from mlsl_mx.data.image_files import header, read_image, size_text
+from mlsl_mx.data.label_files import (
+    MODES,
+    PSEUDO_LABEL_MODES,
+    WrongLabels,
+    check_mode,
+    read_pseudo_label,
+    read_train_ids,
+)
 from mlsl_mx.data.transforms import resized, resized_labels
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, ClassSet
@@ -59,6 +66,7 @@ class LabelSource:
 
     paths: tuple[Path, ...]
     read: Callable[[Path], np.ndarray]
+    modes: tuple[str, ...]  # PIL's, that label files may have
     resize: bool  # files of another size are resized with their image; pseudo-labels must fit
 
 
@@ -161,12 +169,19 @@ class SceneDataset(SegmentationDataset):
         labels = self._open_labels()
         return labels.read(labels.paths[index])
 
+    def stored_label_size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the label file from its header. Raises: InputError as `label`, but for unknown ids."""
+        labels = self._open_labels()
+        size, mode = header(labels.paths[index])
+        check_mode(labels.paths[index], mode, labels.modes)
+        return size
+
     def subset(self, indices: Sequence[int]) -> SceneDataset:
         """Some of the images, in the order given."""
         entries = [self.entries[i] for i in indices]
         labels = self._labels
         if labels is not None:
-            labels = LabelSource(tuple(labels.paths[i] for i in indices), labels.read, labels.resize)
+            labels = replace(labels, paths=tuple(labels.paths[i] for i in indices))
         return SceneDataset(self.kind, self.root, entries, self._classes, self.size, labels, self.transform)
 
     def _open_labels(self) -> LabelSource:
@@ -204,14 +219,14 @@ def open_dataset(
     source = None
     if labels:
         paths = tuple(root / label for label in _label_entries(kind, root, entries, images))
-        source = LabelSource(paths, partial(read_train_ids, dataset=kind, classes=classes), resize=True)
+        source = LabelSource(paths, partial(read_train_ids, dataset=kind, classes=classes), MODES[kind], resize=True)
     return SceneDataset(kind, root, entries, classes, size, source)
 
 
 def with_pseudo_labels(dataset: SceneDataset, folder: Path) -> SceneDataset:
     """The same images with the labels `folder`/NAME.png, palette PNGs of train ids that must be of the images' size."""
     paths = tuple(Path(folder) / f"{name}.png" for name in dataset.names)
-    source = LabelSource(paths, partial(read_pseudo_label, classes=dataset.classes), resize=False)
+    source = LabelSource(paths, partial(read_pseudo_label, classes=dataset.classes), PSEUDO_LABEL_MODES, resize=False)
     return SceneDataset(dataset.kind, dataset.root, dataset.entries, dataset.classes, dataset.size, source)
 
 

@@ -81,8 +81,9 @@ def decode_with_mode(path: Path) -> tuple[np.ndarray, str]:
             raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
 
 
-def header_size(path: Path) -> tuple[int, int]:
-    """(height, width) from the file's header; of a PNG or JPEG the end is looked at too, so truncation is noticed.
+def header(path: Path) -> tuple[tuple[int, int], str]:
+    """(height, width) and PIL's mode from the file's header; of a PNG or JPEG the end is looked at too, so that
+    truncation is noticed.
 
     Raises: MissingFile, UnreadableFile.
     """
@@ -90,14 +91,14 @@ def header_size(path: Path) -> tuple[int, int]:
         _check_file(path)
         with open(path, "rb") as content:
             with _opened(path, content) as image:
-                (width, height), kind = image.size, image.format
+                (width, height), kind, mode = image.size, image.format, image.mode
             content.seek(-min(ENDING_BYTES, content.seek(0, io.SEEK_END)), io.SEEK_END)
             _check_ending(path, kind, content.read())
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as problem:
         raise _unreadable(path, problem.strerror) from None
-    return height, width
+    return (height, width), mode
 
 
 def _check_ending(path: Path, kind: str, ending: bytes) -> None:

@@ -15,6 +15,10 @@ from mlsl_mx.data.image_files import decode, decode_indices
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet
 
+# What PIL calls the encodings of label files: P palette, L 8-bit grey, RGB also 16 bits x 3 channels.
+MODES = {"gta5": ("P", "L"), "synthia": ("RGB", "L"), "cityscapes": ("L",)}
+PSEUDO_LABEL_MODES = ("P", "L")
+
 
 class WrongLabels(InputError):
     """A readable image that is not a label file of its data set."""
@@ -49,6 +53,15 @@ def read_pseudo_label(path: Path, classes: ClassSet) -> np.ndarray:
     """
     ids = _single_channel(path, decode_indices(path), "train ids", "write the pseudo-labels again")
     return _checked(path, ids, frozenset(range(classes.num_classes)) | {IGNORE}, f"{classes.num_classes} train ids")
+
+
+def check_mode(path: Path, mode: str, modes: tuple[str, ...]) -> None:
+    """Raises: WrongLabels for a file whose header says that it cannot hold label ids."""
+    if mode not in modes:
+        raise WrongLabels(
+            f"{path}: is of mode {mode}, but such labels are of {' or '.join(modes)}: take the data set's label files, "
+            "which hold ids and not colours, unchanged"
+        )
 
 
 def _read_gta5(path: Path) -> np.ndarray:

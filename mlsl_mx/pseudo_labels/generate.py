@@ -194,9 +194,8 @@ class _Stage:
         with Beside() as beside:
             for index in self._shard("labels"):
                 path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
-                if found["resumed"] and path.exists() and not store.exists():
-                    labels = read_pseudo_label(path, self.dataset.classes)
-                else:
+                labels = self._finished(path, store) if found["resumed"] else None
+                if labels is None:
                     maps = read_store(store, self.key) or self._maps(index)
                     labels = self.segmenter.labels(maps, found["thresholds"], rule)
                     beside.run(self._write_label, labels, path, store)
@@ -207,6 +206,15 @@ class _Stage:
             "all": int(counts.sum()),
             "uncovered": int(counts.sum()) - sum(found["predicted"]),
         }
+
+    def _finished(self, path: Path, store: Path) -> np.ndarray | None:
+        """The labels of an image that an earlier start made; None if it did not, or they are damaged."""
+        if store.exists() or not path.exists():
+            return None
+        try:
+            return read_pseudo_label(path, self.dataset.classes)
+        except InputError:
+            return None
 
     def _write_label(self, labels: np.ndarray, path: Path, store: Path) -> None:
         """Write an image's label file, and delete the store that it was made from."""
