@@ -20,6 +20,7 @@ import numpy as np
 from hypothesis import strategies as st
 from tiny_run import STAGES, results, words, write_world
 
+import mlsl_mx.training.train as train
 from mlsl_mx.cli import main
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.data.datasets import read_list
@@ -28,7 +29,6 @@ from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network.params_file import read_params
 from mlsl_mx.pseudo_labels.generate import _Stage
 from mlsl_mx.runs import flat
-from mlsl_mx.training import train
 
 KEYS = sorted(key for key, _ in flat(to_dict(Config())))
 
