@@ -24,7 +24,7 @@ from mlsl_mx.pseudo_labels.composition import composite, whole_volume
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import flat
-from mlsl_mx.stages import _class_sizes, _prior
+from mlsl_mx.stage_inputs import class_sizes, prior
 from mlsl_mx.training.epochs import self_training_epochs
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -190,8 +190,8 @@ def test_the_prior_is_that_of_the_source_labels(tmp_path):
     paper, released = (
         load_config(EXPERIMENTS / folder / "gta2city.yaml", "released-cbst") for folder in (".", "released")
     )
-    assert _prior(job(paper, tmp_path)) is None
-    assert _prior(job(released, tmp_path)).frequency.shape[0] == 19
+    assert prior(job(paper, tmp_path)) is None
+    assert prior(job(released, tmp_path)).frequency.shape[0] == 19
 
 
 @switches("target.train")
@@ -281,7 +281,7 @@ def test_weak_labels_of_crops(epochs, key, source, target):
 def test_weak_labels_are_the_originals_with_its_sizes_and_eta_alone(tmp_path, keys):
     this_job = job(miniature("sisc-pwl", *keys), tmp_path)
     weak = this_job.config.weak_labels
-    h_s = _class_sizes(this_job, this_job.source())
+    h_s = class_sizes(this_job, this_job.source())
     rule = partial(weak_labels, h_s=h_s, eta=weak.eta, comparison=weak.comparison)
     with np.load(LABELS / "weak.npz") as stored:
         np.testing.assert_allclose(0.0225 * 63**2 * np.array(RELEASED_SIZES), stored["threshold"])
