@@ -150,9 +150,6 @@ def test_stages_device_and_commands(tmp_path):
     run = write_run(tmp_path, {"source-only": [35.0], "cbst": [38.0], "sisc": [40.0]})
     environment = {"mlsl_mx": "9.9", "mxnet": "1.9.1", "cpu": "Abacus", "cpus": 3, "command": "begin"}
     write_json(run / "sisc/environment.json", environment)
-        run / "sisc/environment.json",
-        {"mlsl_mx": "9.9", "mxnet": "1.9.1", "cpu": "Abacus", "cpus": 3, "command": "begin"},
-    )
     write_log(
         run,
         ("sisc", "pseudo-label", 0, 62.04, "worked"),
