@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import shutil
 import struct
+import tempfile
 import zlib
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from unittest.mock import patch
 import mxnet as mx
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 from tiny_run import STAGES, results, words, write_world
 
 import mlsl_mx.training.train as train
@@ -30,6 +32,7 @@ from mlsl_mx.network.params_file import read_params
 from mlsl_mx.pseudo_labels.generate import _Stage
 from mlsl_mx.runs import flat
 
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")  # not a folder in the checkout
 KEYS = sorted(key for key, _ in flat(to_dict(Config())))
 
 

@@ -148,7 +148,8 @@ def test_a_list_is_named_by_its_hash_while_it_is_the_one_of_the_run(tmp_path, ch
 
 def test_stages_device_and_commands(tmp_path):
     run = write_run(tmp_path, {"source-only": [35.0], "cbst": [38.0], "sisc": [40.0]})
-    write_json(run / "sisc/environment.json", {"mlsl_mx": "9.9", "cpu": "Abacus", "cpus": 3, "command": "begin"})
+    environment = {"mlsl_mx": "9.9", "mxnet": "1.9.1", "cpu": "Abacus", "cpus": 3, "command": "begin"}
+    write_json(run / "sisc/environment.json", environment)
     write_log(
         run,
         ("sisc", "pseudo-label", 0, 62.04, "worked"),
