@@ -1,0 +1,55 @@
+"""What benchmarks/README.md and README.md say of the goals is what the result files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlsl_mx.runs import read_json
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+@pytest.fixture(scope="module")
+def goals():
+    return (ROOT / "benchmarks" / "README.md").read_text()
+
+
+def test_sisc(goals):
+    found = read_json(RESULTS / "sisc.json")
+    alone, runs = found["without_network"], found["with_network"]
+    seconds, rate = alone["seconds"], alone["copy_bytes_per_second"]
+    floor = sum(alone["floor_bytes"].values()) / rate
+    whole, numpy = (seconds[name] / floor for name in ("first pass", "patches at full size, NumPy"))
+    assert f"{whole:.2f} times; the same in NumPy: {numpy:.2f}" in goals and whole <= 3
+    assert f"takes {seconds['first pass'] * rate / alone['accumulation_bytes']:.1f} times as long" in goals
+    assert f"| {alone['volumes']['first pass']:.2f} |" in goals and alone["volumes"]["first pass"] <= 2.2
+    narrow, wide = runs
+    measured = narrow["whole"] / narrow["bare"] - 1
+    counted = seconds["first pass"] / (50 * wide["bare"] / wide["patches"])
+    assert (narrow["width"], wide["width"]) == (0.125, 1.0)
+    assert f"{100 * measured:.1f} %, {100 * counted:.1f} %" in goals and measured <= 0.1 and counted <= 0.02
+    readme = (ROOT / "README.md").read_text()
+    assert f"costs {100 * measured:.1f} % of SISC's time" in readme and f"and {100 * counted:.1f} % at full" in readme
+
+
+def test_forward(goals):
+    rows = read_json(RESULTS / "forward.json")["rows"]
+    assert {row["width"] for row in rows} == {0.125, 0.5, 1.0}
+    full = next(row["share_of_floor"] for row in rows if row["width"] == 1)
+    assert f"{100 * full:.0f} % (the network's" in goals and full >= 0.85
+    against = [row["against_pytorch"] for row in rows]
+    assert f"takes {min(against):.2f} to {max(against):.2f} times as long" in goals and min(against) >= 1
+    faster = [row["seconds"]["inference_net"] / row["seconds"]["inference_net bfloat16"] for row in rows]
+    assert f"{min(faster):.1f} to {max(faster):.1f} times;" in goals
+
+
+def test_reader(goals):
+    shares = [row["share_of_bare"] for row in read_json(RESULTS / "reader.json")["crops"]]
+    assert f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %" in goals and min(shares) >= 0.8
+
+
+def test_workers():
+    assert read_json(RESULTS / "workers.json")["identical"] == {"pseudo-label": True, "evaluate": True}
