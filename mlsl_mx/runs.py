@@ -35,7 +35,6 @@ import mlsl_mx
 from mlsl_mx.errors import InputError
 from mlsl_mx.text_files import parse_yaml, read_text
 
-
 MOST_SHOWN = 10  # settings that differ, in one line
 
 
