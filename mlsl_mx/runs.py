@@ -35,6 +35,8 @@ import mlsl_mx
 from mlsl_mx.errors import InputError
 from mlsl_mx.text_files import parse_yaml, read_text
 
+MOST_SHOWN = 10  # settings that differ, in one line
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -165,7 +167,10 @@ def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
         old, new = dict(flat(read_settings(path))), dict(flat(settings))
         changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
         if changed:
-            raise InputError(f"{path}: holds results of other settings ({'; '.join(changed)}): choose another RUN")
+            shown = "; ".join(changed[:MOST_SHOWN]) + f"; and {len(changed) - MOST_SHOWN} more" * (
+                len(changed) > MOST_SHOWN
+            )
+            raise InputError(f"{path}: holds results of other settings ({shown}): choose another RUN")
         return
     write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
 

@@ -118,6 +118,8 @@ def test_other_settings_are_refused_with_the_difference(tmp_path):
     keep_settings(path, {"a": {"b": 1, "c": [1, 2]}, "d": None}, results=True)
     with pytest.raises(InputError, match=r"a\.b: 1 -> 2\)"):
         keep_settings(path, {"a": {"b": 2, "c": [1, 2]}, "d": None}, results=True)
+    with pytest.raises(InputError, match=r"; and 2 more\)"):
+        keep_settings(path, {f"x{number}": number for number in range(10)}, results=True)
     path.write_text("")
     with pytest.raises(InputError, match="damaged"):
         keep_settings(path, {"a": 1}, results=True)

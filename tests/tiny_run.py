@@ -43,7 +43,18 @@ SETTINGS = {
     "evaluation.panels": 1,
 }
 TIMED_FILES = ("environment.json", "model_card.json", ".inputs.json")  # which hold times, or hashes of files with times
-TIMES = ("seconds", "network_seconds", "images_per_second", "time", "command", "parts", "commands", "stages", "run")
+TIMES = (
+    "environment",
+    "seconds",
+    "network_seconds",
+    "images_per_second",
+    "time",
+    "command",
+    "parts",
+    "commands",
+    "stages",
+    "run",
+)
 
 
 def write_world(root: Path) -> Path:
