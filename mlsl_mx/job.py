@@ -19,7 +19,8 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
-from mlsl_mx.runs import RunLog, file_hash, locked, remove_leftovers
+from mlsl_mx.run_log import RunLog
+from mlsl_mx.runs import file_hash, locked, remove_leftovers
 from mlsl_mx.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that MXNet takes

@@ -1,4 +1,4 @@
-"""The run directory: whole files or none, the resolved settings, the environment, and a JSON-lines log.
+"""The run directory: whole files or none, the resolved settings, and the environment.
 
 RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
 RUN/source/model_card.json, .md           and those of each method beside its config.yaml
@@ -23,7 +23,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -228,7 +227,7 @@ def environment() -> dict[str, Any]:
 
     return {
         "mlsl_mx": mlsl_mx.__version__,
-        "revision": _revision(),
+        "revision": revision(),
         "python": platform.python_version(),
         "mxnet": mxnet.__version__,
         "numpy": numpy.__version__,
@@ -251,7 +250,8 @@ def cpu_model(cpuinfo: Path) -> str | None:
     return found.group(1).strip() if found else platform.processor() or None
 
 
-def _revision() -> str:
+def revision() -> str:
+    """The code's revision by git, "-dirty" if files differ from it; "unknown" outside a checkout."""
     folder = Path(mlsl_mx.__file__).parent
     try:
         command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
@@ -289,74 +289,3 @@ def locked(path: Path) -> Iterator[None]:
         except OSError as problem:
             raise InputError(f"{path}: cannot be locked ({problem.strerror}): choose a RUN on another disk") from None
         yield
-
-
-class RunLog:
-    """One JSON object a line, each with the time of day and the stage, appended and flushed at once.
-
-    Args:
-        path: of the file; None writes nothing, as all but the first of several workers.
-        about: what every line of this log says besides, e.g. method and round.
-    """
-
-    def __init__(self, path: Path | None, stage: str, **about: Any):
-        self.path = path and Path(path)
-        self.about = {"stage": stage, **about}
-        self.events = 0  # written by this object
-
-    def write(self, event: str, **values: Any) -> None:
-        """Append one event; values must be JSON. Raises: InputError if the log cannot be written."""
-        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
-        if self.path:
-            try:
-                self._append(json.dumps(line).encode() + b"\n")
-            except OSError as problem:
-                raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
-        self.events += 1
-
-    def _append(self, line: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab+") as log:
-            if log.tell():
-                log.seek(-1, os.SEEK_END)
-                line = line if log.read() == b"\n" else b"\n" + line  # a line that a crash tore must not take this one
-            log.write(line)
-
-    @contextmanager
-    def timed(self, **where: Any) -> Iterator[RunLog]:
-        """Write `begin` with `where`, threads, code revision and command line; at the end `end` with the seconds.
-
-        The outcome is "worked" if the block wrote any event, as whatever does work does, "no-op" if it wrote none, and
-        "unfinished" if an exception left it, which `reason` then names.
-        """
-        process = {"threads": os.environ.get("OMP_NUM_THREADS"), "revision": _revision()}
-        self.write("begin", **where, **process, command=shlex.join(sys.argv[1:]))
-        begun, started = self.events, time.monotonic()
-        found = {"outcome": "unfinished"}
-        try:
-            yield self
-            found = {"outcome": "worked" if self.events > begun else "no-op"}
-        except BaseException as problem:
-            found["reason"] = f"{type(problem).__name__}: {problem}"
-            raise
-        finally:
-            self.write("end", **found, seconds=round(time.monotonic() - started, 3))
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The events of a log in their order, none if there is no log; a line that a crash tore is left out."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror}): check its permissions") from None
-    return [event for event in map(_event, lines) if event is not None]
-
-
-def _event(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None

@@ -18,7 +18,7 @@ from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels.inference import single_inference
 from mlsl_mx.pseudo_labels.upsampling import upsample
-from mlsl_mx.runs import RunLog, read_log
+from mlsl_mx.run_log import RunLog, read_log
 
 
 class BlockColour:

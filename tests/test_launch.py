@@ -17,7 +17,8 @@ from mlsl_mx.data.miniature import make_miniature
 from mlsl_mx.errors import InputError
 from mlsl_mx.launch import divide_devices, launch
 from mlsl_mx.network import MLSLNet, save_original
-from mlsl_mx.runs import read_json, read_log
+from mlsl_mx.run_log import read_log
+from mlsl_mx.runs import read_json
 
 ROOT = Path(__file__).parents[1]
 LISTS = {

@@ -11,9 +11,9 @@ from importlib.metadata import version
 import pytest
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.runs import (
     TEMPORARY,
-    RunLog,
     begin_stage,
     cpu_model,
     environment,
@@ -21,7 +21,6 @@ from mlsl_mx.runs import (
     keep_settings,
     locked,
     read_json,
-    read_log,
     remove_leftovers,
     sha256,
     whole_file,

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from small_chain import MAKE_MINIATURE, ROOT, stages, start, write_lists
 
-from mlsl_mx.runs import read_log
+from mlsl_mx.run_log import read_log
 
 # Runs stages in one process, and ends it at the first attempt to reach another machine.
 OFFLINE = """

@@ -14,7 +14,8 @@ from scipy.io import savemat
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.runs import read_json, read_log, write_json
+from mlsl_mx.run_log import read_log
+from mlsl_mx.runs import read_json, write_json
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {

@@ -13,7 +13,7 @@ from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet
-from mlsl_mx.runs import RunLog, read_log
+from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.stopping import Stopped
 from mlsl_mx.training import segmentation_loss, weak_label_loss
 from mlsl_mx.training.train import Epochs, _dropout_seed, composite_loss, make_trainer, train, train_one_epoch

@@ -25,7 +25,8 @@ from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
 from mlsl_mx.pseudo_labels.selection import most_probable
-from mlsl_mx.runs import RunLog, begin_stage, read_json, write_bytes, write_json
+from mlsl_mx.run_log import RunLog
+from mlsl_mx.runs import begin_stage, read_json, write_bytes, write_json
 from mlsl_mx.workers import ALONE, Workers
 
 

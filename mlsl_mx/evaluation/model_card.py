@@ -35,7 +35,8 @@ from mlsl_mx.evaluation.results import MethodResults, read_run
 from mlsl_mx.evaluation.stage_times import StageTime, stage_times
 from mlsl_mx.evaluation.tables import MINIATURE
 from mlsl_mx.labels import class_set
-from mlsl_mx.runs import read_json, read_log, read_settings, sha256, write_bytes, write_json
+from mlsl_mx.run_log import read_log
+from mlsl_mx.runs import read_json, read_settings, sha256, write_bytes, write_json
 
 Card = Dict[str, Any]
 

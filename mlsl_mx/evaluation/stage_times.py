@@ -40,7 +40,7 @@ def stage_times(events: Sequence[Event]) -> tuple[StageTime, ...]:
     cut short in since then, too, does not count.
 
     Args:
-        events: what `runs.read_log` returns.
+        events: what `read_log` returns.
     """
     running: dict[tuple, Event] = {}
     parts: dict[tuple, list[Part]] = {}  # since the stage last finished

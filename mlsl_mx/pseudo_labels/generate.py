@@ -31,7 +31,8 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import read_store, write_store
-from mlsl_mx.runs import RunLog, read_json, write_bytes, write_json
+from mlsl_mx.run_log import RunLog
+from mlsl_mx.runs import read_json, write_bytes, write_json
 from mlsl_mx.workers import ALONE, Workers
 
 SUMMARY = "selection.json"

@@ -19,7 +19,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.network import save_original
 from mlsl_mx.network_time import TrainingTime
 from mlsl_mx.progress import progress
-from mlsl_mx.runs import RunLog
+from mlsl_mx.run_log import RunLog
 from mlsl_mx.stopping import Stopped, stops_when_asked
 from mlsl_mx.training.checkpoint import Checkpoint, Position
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
