@@ -5,6 +5,7 @@ Import it before MXNet: it sets the number of threads, which MXNet reads once.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import statistics
@@ -72,6 +73,7 @@ def large_copy(volume_bytes: int = 4 * 19 * 1024 * 2048) -> tuple[Callable[[], A
 def peak_extra_bytes(call: Callable[[], Any]) -> int:
     """By how much the process's resident memory rose while `call` ran, at its highest (Linux)."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before would be used again, and not be seen
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew from here
     before = _resident("VmRSS")
     call()

@@ -4,7 +4,7 @@ Bare decoding is what no reader can do without: the image and the label file, fr
 OpenCV and Pillow, the label by the one that gives its ids (OpenCV gives a palette's colours, Pillow 8 of SYNTHIA's 16
 bits).
 
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/reader.py            # about 2 minutes
+    .venv/bin/python benchmarks/reader.py            # about 2 minutes
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import argparse
 import collections
 import io
 import itertools
+import os
 import resource
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
 import measure

@@ -4,14 +4,18 @@ With a stub network: crop, flip, softmax, up-sample, accumulate, divide, confide
 writes the labels; against the floor of memory, and against the same in straightforward NumPy. With the real network:
 the time of all that over the time of bare forward passes.
 
-    .venv/bin/python benchmarks/sisc.py            # about 10 minutes on 2 cores
+    .venv/bin/python benchmarks/sisc.py            # about 6 minutes on 2 cores
+    .venv/bin/python benchmarks/sisc.py --memory   # peak memory, seconds
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any, Callable
 
 from measure import large_copy, peak_extra_bytes, seconds_in_turn, table, write_results
 
@@ -45,6 +49,7 @@ FLOOR = {
     "confidences": VOLUME,
     "encode": VOLUME // 20,  # the maps at stride 8, 16 bits
 }
+WHOLE = ("first pass", "second pass", "patches at full size, NDArray", "patches at full size, NumPy")
 ACCUMULATION = 2 * PATCHES  # the sum alone, read and written where each patch lies
 
 
@@ -119,10 +124,9 @@ class Image:
         return volume.argmax(axis=0), volume.max(axis=0)
 
 
-def without_network(image: Image) -> tuple[dict, str]:
-    """Seconds and peak memory with a stub network. Returns: figures and table."""
-    copy, copied = large_copy(VOLUME)
-    steps = {
+def steps(image: Image) -> dict[str, Callable[[], Any]]:
+    """What is measured, by its name in the tables."""
+    return {
         "crop, flip, softmax": image.crop,
         "up-sample, accumulate, divide, confidences": image.compose,
         "histogram": image.count,
@@ -132,22 +136,36 @@ def without_network(image: Image) -> tuple[dict, str]:
         "patches at full size, NDArray": image.full_size_on_the_device,
         "patches at full size, NumPy": image.numpy_way,
     }
-    found = seconds_in_turn({"copy": copy, **steps})
+
+
+def memory(image: Image) -> None:
+    """Peak memory of what makes a volume or replaces it; written to a file of its own."""
+    volumes = {name: peak_extra_bytes(call) / VOLUME for name, call in steps(image).items() if name in WHOLE}
+    text = table(
+        ["peak memory beside what was there, in volumes of 159 MB", ""], [[n, f"{v:.2f}"] for n, v in volumes.items()]
+    )
+    write_results("sisc_memory", {"volumes": volumes, "volume_bytes": VOLUME}, text)
+
+
+def without_network(image: Image) -> tuple[dict, str]:
+    """Seconds with a stub network. Returns: figures and table."""
+    copy, copied = large_copy(VOLUME)
+    found = seconds_in_turn({"copy": copy, **steps(image)})
     rate = copied / found.pop("copy")
+    return described(found, rate)
+
+
+def described(found: dict[str, float], rate: float) -> tuple[dict, str]:
+    """Figures and table of the seconds of each step, beside the floors at `rate` bytes a second."""
     floor, least = sum(FLOOR.values()) / rate, ACCUMULATION / rate
-    memory = {name: peak_extra_bytes(call) / VOLUME for name, call in steps.items()}
-    rows = [
-        [name, f"{found[name]:.3f}", f"{found[name] / floor:.2f}", f"{found[name] / least:.2f}", f"{memory[name]:.2f}"]
-        for name in steps
-    ]
-    header = ["without the network", "seconds", "of the floor", "of accumulation alone", "peak memory, volumes"]
-    text = table(header, rows)
+    rows = [[name, f"{s:.3f}", f"{s / floor:.2f}", f"{s / least:.2f}"] for name, s in found.items()]
+    text = table(["without the network", "seconds", "of the floor", "of accumulation alone"], rows)
     text += (
         f"\nFloor: {sum(FLOOR.values()) / 1e9:.2f} GB, what the steps read and write one after another, at "
         f"{rate / 1e9:.1f} GB/s of a copy in this run: {floor:.3f} s. Accumulation alone: {ACCUMULATION / 1e9:.2f} GB, "
-        f"{least:.3f} s. A volume is {VOLUME / 1e6:.0f} MB.\n"
+        f"{least:.3f} s.\n"
     )
-    figures = {"seconds": found, "volumes": memory, "copy_bytes_per_second": rate, "floor_bytes": FLOOR}
+    figures = {"seconds": found, "copy_bytes_per_second": rate, "floor_bytes": FLOOR}
     return {**figures, "accumulation_bytes": ACCUMULATION}, text
 
 
@@ -186,15 +204,18 @@ def overheads(runs: list, rest: float) -> str:
 def main() -> None:
     """Measure and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--no-network", action="store_true", help="only the part with a stub network")
+    parser.add_argument("--memory", action="store_true", help="only memory, which the other measurements would disturb")
     options = parser.parse_args()
+    if not options.memory:
+        subprocess.run([sys.executable, __file__, "--memory"], check=True)
     with tempfile.TemporaryDirectory() as folder:
         image = Image(Path(folder))
+        if options.memory:
+            memory(image)
+            return
         figures, text = without_network(image)
         # At width 1.0 all patches take minutes: one of them gives the time of a forward pass.
-        runs = (
-            [] if options.no_network else [with_network(image, *some) for some in ((0.125, SETTINGS.patches), (1.0, 1))]
-        )
+        runs = [with_network(image, *some) for some in ((0.125, SETTINGS.patches), (1.0, 1))]
     text += "\n" + overheads(runs, figures["seconds"]["first pass"])
     write_results("sisc", {"without_network": figures, "with_network": runs}, text)
 

@@ -114,7 +114,7 @@ def found(folder: Path) -> list:
     """Label files, predictions and numbers without times, below a folder."""
     pictures = [(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*.png"))]
     summary = next(path for path in (folder / "selection.json", folder / "evaluation.json") if path.exists())
-    clocks = ("seconds", "network_seconds", "images_per_second")
+    clocks = ("seconds", "network_seconds")
     return [*pictures, sorted((k, v) for k, v in read_json(summary).items() if k not in clocks)]
 
 

@@ -264,7 +264,8 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
     if round_index is not None:
         keep_method_settings(job)
     with job.stage("evaluate", round_index) as log:
-        result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, job.workers)
+        precision = job.config.network.precision
+        result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, precision, job.workers)
         _touch(folder / "evaluation.json", job.workers)
         return _means("source model" if round_index is None else f"round {round_index}", result)
 

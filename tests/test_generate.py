@@ -107,7 +107,7 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
         == (
             "round portion policy rule thresholds coverage coverage_per_class predicted_share "
             "mined_first mined uncovered "
-            "collapsed loose images seconds network_seconds images_per_second"
+            "collapsed loose images seconds network_seconds"
         ).split()
     )
     assert summary["thresholds"] == dict(zip(names, thresholds))
@@ -160,7 +160,7 @@ def test_interrupted_in_pass_1_it_goes_on(tmp_path):
     rest = Network()
     summary = run(tmp_path / "cut", net=rest)
     assert 0 < rest.calls < calls.calls
-    for volatile in ("seconds", "network_seconds", "images_per_second"):
+    for volatile in ("seconds", "network_seconds"):
         del whole[volatile], summary[volatile]
     assert summary == whole and files(tmp_path / "cut") == files(tmp_path / "whole")
 

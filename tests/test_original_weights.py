@@ -136,6 +136,7 @@ def test_trunk_of_a_model_with_other_classes(saved):
         ({"arg__bn7_beta": nd.ones(3)}, r"1 of a wrong shape \(bn7_beta \(3,\) instead of \(64,\)\)"),
         ({"arg__conv6a_bias": nd.full(8, np.nan)}, r"conv6a_bias has 8 values that are not finite"),
         ({"aux__bn7_moving_var": nd.full(64, np.inf)}, r"bn7_moving_var has 64 values that are not finite"),
+        ({"arg__conv6a_bias": nd.full(8, 1e300, dtype="float64")}, r"conv6a_bias has 8 values that are not finite"),
         ({"aux__bn7_moving_var": nd.full(64, -0.5)}, r"bn7_moving_var has negative variances, down to -0.5"),
         ({"arg__bn7_moving_var": nd.ones(64)}, r"holds a name both as arg: and as aux:"),
     ],

@@ -112,6 +112,8 @@ def test_labels_by_hand():
     assert select_pseudo_labels(volume, thresholds).tolist() == [[0, 1, 1, 255, 0]]
     assert select_pseudo_labels(volume, thresholds, "argmax").tolist() == [[0, 0, 255, 255, 0]]
     assert select_pseudo_labels(mx.nd.array(volume), [0.7, 0]).tolist() == [[255] * 5]
+    volume[:, 0, :2] = np.nan
+    assert select_pseudo_labels(volume, thresholds)[0, :2].tolist() == [255, 255]
 
 
 @pytest.mark.parametrize("rule", ["reweighted", "argmax"])

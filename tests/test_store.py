@@ -54,7 +54,7 @@ def test_missing_foreign_and_damaged_stores_are_noticed(tmp_path):
     for length in (0, 5, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         assert read_store(path, "key") is None
-    for position in range(whole.index(b"\n") + 1, len(whole), 97):
+    for position in range(0, len(whole), 13):
         damaged = bytearray(whole)
         damaged[position] ^= 0xFF
         path.write_bytes(damaged)

@@ -47,7 +47,6 @@ TIMES = (
     "environment",
     "seconds",
     "network_seconds",
-    "images_per_second",
     "time",
     "command",
     "parts",

@@ -38,6 +38,7 @@ def evaluate(
     out_dir: Path,
     log: RunLog | None = None,
     weights: str = "",
+    precision: str = "float32",
     workers: Workers = ALONE,
 ) -> dict:
     """Segment and score every image of a SceneDataset with labels.
@@ -45,8 +46,8 @@ def evaluate(
     Writes `out_dir/predictions/palette/NAME.png` (train ids in colour), `out_dir/predictions/label_ids/NAME.png`
     (what the official script reads: set CITYSCAPES_RESULTS to that folder), and last `out_dir/evaluation.json`.
     Started again, it re-uses the predictions it finds; a finished evaluation is returned as it is. Both only if
-    flip, image list, classes and `weights` (hash of the weights file) are still the same. Several workers take the
-    images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
+    flip, image list, classes, `precision` and `weights` (hash of the weights file) are still the same. Several workers
+    take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
 
     Returns: the content of evaluation.json: `summary` and flip, weights, list_hash, seconds and
         network_seconds (of this start).
@@ -54,7 +55,7 @@ def evaluate(
     """
     out_dir = Path(out_dir)
     path, predictions = out_dir / "evaluation.json", out_dir / "predictions"
-    inputs = {"weights": weights, "list_hash": dataset.fingerprint, "flip": bool(flip)}
+    inputs = {"weights": weights, "list_hash": dataset.fingerprint, "flip": bool(flip), "precision": precision}
     if workers.rank == 0:
         begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
     if workers.agreed(path.exists()):
@@ -78,7 +79,7 @@ def evaluate(
         write_json(path, result)
     if log is not None:
         logged = {key: result[key] for key in ("miou", "mious", "images", "seconds", "network_seconds")}
-        log.write("evaluated", **logged, images_per_second=round(len(dataset) / seconds, 3))
+        log.write("evaluated", **logged)
     return result
 
 

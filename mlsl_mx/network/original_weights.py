@@ -62,7 +62,9 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
     if part not in ("all", "trunk"):
         raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
     parameters = _named_parameters(net)
-    saved = _original_names(read_params(Path(path)), path)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        saved = _original_names(read_params(Path(path)), path)
+        saved = {name: values.astype(np.float32) for name, values in saved.items()}
     report = compare(net, {name: array.shape for name, array in saved.items()}, part, Path(path))
     for name in report.matched:
         _check_values(saved[name], name, path)

@@ -87,7 +87,6 @@ def generate_pseudo_labels(
         "images": len(dataset.names),
         "seconds": round(seconds, 1),
         "network_seconds": round(segmenter.net.seconds, 1),
-        "images_per_second": round(len(dataset.names) / seconds, 3),
     }
     if workers.rank == 0:
         write_contact_sheet(out_dir, dataset)
@@ -147,8 +146,9 @@ class _Stage:
     def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:
         """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
         path, key = self.store_dir / "thresholds.json", self._thresholds_key(selection, portion)
-        if self.workers.agreed(_thresholds_of(path, key) is not None):
-            return {**_thresholds_of(path, key), "resumed": True}
+        found = _thresholds_of(path, key)
+        if self.workers.sum(np.array([found is not None]))[0] == self.workers.count:  # files may reach some later
+            return {**found, "resumed": True}
         confidences = ClassConfidences(self.dataset.classes.num_classes, selection.stride, selection.extra_zero)
         self._file_confidences(confidences)
         confidences.histogram = self.workers.sum(confidences.histogram)

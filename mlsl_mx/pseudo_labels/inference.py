@@ -63,7 +63,7 @@ def segment_patches(
         corners: (N, 2), rows (top, left).
         patch: side in pixels, a multiple of 8.
         flip: average each with its mirrored input.
-        batch: how many inputs, patches and mirrored ones, a network call takes; no result depends on it.
+        batch: how many inputs, patches and mirrored ones, a network call takes; on CPUs no result depends on it.
     """
     image = image.expand_dims(0)  # (1, 3, H, W)
     sources = [image, image.flip(axis=3)] if flip else [image]

@@ -111,7 +111,7 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
         score = probability / threshold if rule == "reweighted" else probability
         _take_larger(best, labels, score, c)
     ratio = best if rule == "reweighted" else best / thresholds[labels]
-    labels[ratio < 1] = IGNORE
+    labels[~(ratio >= 1)] = IGNORE  # NaN, too
     return labels
 
 

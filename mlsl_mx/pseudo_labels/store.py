@@ -20,7 +20,7 @@ from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.pseudo_labels.inference import ImageMaps, PatchMaps
 from mlsl_mx.runs import whole_file
 
-FORMAT = 2
+FORMAT = 3
 STEPS = 65535  # a probability is stored as a whole number of 65535ths: finer than float16 where a class is likely
 
 
@@ -46,12 +46,12 @@ def write_store(path: Path, image: ImageMaps, key: str) -> None:
         "format": FORMAT,
         "key": key,
         "size": list(image.size),
-        "checksum": _checksum(arrays),
         "parts": [
             {"corners": part.corners.tolist(), "size": list(part.size), "shape": list(array.shape)}
             for part, array in zip(image.parts, arrays)
         ],
     }
+    header["checksum"] = _checksum(header, arrays)
     with whole_file(path) as temporary, open(temporary, "wb") as content:
         content.write(json.dumps(header).encode() + b"\n")
         content.writelines(array.data for array in arrays)
@@ -69,7 +69,7 @@ def read_store(path: Path, key: str) -> ImageMaps | None:
             count = int(np.prod(part["shape"]))
             arrays.append(np.frombuffer(content, "<u2", count, start).reshape(part["shape"]))
             start += 2 * count
-        if _checksum(arrays) != header["checksum"]:
+        if header.pop("checksum") != _checksum(header, arrays):
             return None
         return ImageMaps(tuple(header["size"]), tuple(map(_part, header["parts"], arrays)))
     except (OSError, ValueError, KeyError, TypeError):
@@ -81,8 +81,8 @@ def _part(described: dict, array: np.ndarray) -> PatchMaps:
     return PatchMaps(corners, tuple(described["size"]), array.astype(np.float32) / np.float32(STEPS))
 
 
-def _checksum(arrays: Sequence[np.ndarray]) -> int:
-    digest = 0
+def _checksum(header: dict, arrays: Sequence[np.ndarray]) -> int:
+    digest = zlib.crc32(json.dumps(header).encode())
     for array in arrays:
         digest = zlib.crc32(array.data, digest)
     return digest
