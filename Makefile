@@ -65,7 +65,7 @@ lock:
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
-# over the devices of TRAIN_CTX and TRAIN_WORKERS processes; where it cannot be, `mlsl begin` says so.
+# over the devices of TRAIN_CTX, or `mlsl begin` says that it cannot be, and over TRAIN_WORKERS processes, or the stage does.
 COMMA := ,
 DEVICES := $(subst $(COMMA), ,$(CTX))
 WORKERS ?= $(words $(DEVICES))

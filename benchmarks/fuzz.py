@@ -54,7 +54,7 @@ def try_some(ground: Playground, name: str, seed: int, tally: Tally) -> None:
         try:
             tally.accepted += KINDS[name].check(ground, case)
             assert peak_bytes() < MOST_BYTES, f"{peak_bytes()} bytes"
-        except Exception:
+        except (Exception, Hanging):
             tally.failures.append({"case": repr(case)[:2000], "problem": traceback.format_exc()[-2000:]})
         finally:
             signal.alarm(0)
@@ -85,8 +85,12 @@ def peak_bytes() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+class Hanging(BaseException):
+    """A case did not end. No Exception, or the code under test would take it for a damaged file."""
+
+
 def _hanging(number, frame):
-    raise TimeoutError(f"no end after {HANG_SECONDS} s")
+    raise Hanging(f"no end after {HANG_SECONDS} s")
 
 
 def main() -> int:

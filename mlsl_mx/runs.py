@@ -60,6 +60,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as problem:
+        if problem.errno is None:  # of a library, about what it was given to write: a bug of ours
+            raise
         remedy = "free some space, or choose another folder"
         raise InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}") from None
     finally:
@@ -67,15 +69,19 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as mkstemp makes them in `_new_temporary`
-# What a stage needs no more once the file beside it is there.
-NEEDED_BEFORE = {".checkpoint": "weights.params", ".store": "selection.json"}
+TEMPORARY = re.compile(r"\..+\.mlsl-[a-z0-9_]{8}")  # nobody else's: as mkstemp makes them in `_new_temporary`
+# What a stage needs no more once the file beside it is there, in folders of a run directory.
+NEEDED_BEFORE = {
+    "source/.checkpoint": "weights.params",
+    "*/round-*/.checkpoint": "weights.params",
+    "*/round-*/pseudo_labels/.store": "selection.json",
+}
 
 
 def _new_temporary(path: Path) -> tuple[int, Path]:
     """An empty file beside `path`, locked as long as the handle is open: so others see that somebody is at it."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.mlsl-", dir=path.parent)
         with suppress(OSError):  # a disk without locks: there `remove_leftovers` removes no temporary file
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.path.exists(name):  # else `remove_leftovers` was faster than the lock
@@ -86,14 +92,15 @@ def _new_temporary(path: Path) -> tuple[int, Path]:
 def remove_leftovers(run: Path) -> None:
     """Remove what killed processes left in a folder and below: the temporary files of `whole_file`, but none that is
     being written; and a finished stage's stores and checkpoint, if there was no time to remove them."""
-    for place, folders, names in os.walk(run):
+    for place, _, names in os.walk(run):
         for name in filter(TEMPORARY.fullmatch, names):
             with suppress(OSError), open(Path(place, name), "rb+") as left:
                 fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(left.name)
-        for folder in folders:
-            if NEEDED_BEFORE.get(folder) in names:
-                shutil.rmtree(Path(place, folder), ignore_errors=True)
+    for pattern, result in NEEDED_BEFORE.items():
+        for folder in Path(run).glob(pattern):
+            if folder.with_name(result).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -111,6 +111,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
     keep_source_settings(job, imagenet=imagenet)
     with job.stage("train-source") as log:
+        keep_source_settings(job, imagenet=imagenet)  # again: another process may have worked while this one waited
         if job.workers.agreed(weights.exists()):
             return _already(weights, job.workers)
         if imagenet:
@@ -128,6 +129,7 @@ def import_weights(job: Job, weights: Path) -> str:
     report = load_original(net, weights, ctx=job.ctx)
     keep_source_settings(job, weights=weights)
     with job.stage("import-weights") as log:
+        keep_source_settings(job, weights=weights)  # again: another process may have worked while this one waited
         if (job.source_folder / "weights.params").exists():
             return _already(job.source_folder / "weights.params")
         save_original(net, job.source_folder / "weights.params")

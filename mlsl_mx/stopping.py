@@ -39,10 +39,13 @@ def stops_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def stops_when_asked() -> Iterator[Callable[[], None]]:
+def stops_when_asked(agree: Callable[[bool], bool] = bool) -> Iterator[Callable[[], None]]:
     """In the block SIGINT and SIGTERM wait until the function that is given is called: it raises Stopped after one.
 
     A second signal does not wait.
+
+    Args:
+        agree: from whether this process was asked to whether all stop, for processes that must stop together.
     """
     received: list[int] = []
 
@@ -52,8 +55,8 @@ def stops_when_asked() -> Iterator[Callable[[], None]]:
             raise Stopped(number)
 
     def stop_here() -> None:
-        if received:
-            raise Stopped(received[0])
+        if agree(bool(received)):
+            raise Stopped(received[0] if received else signal.SIGTERM)
 
     with _handled(handler):
         yield stop_here

@@ -66,16 +66,33 @@ def test_what_killed_processes_left_is_removed_but_nothing_that_is_being_written
     assert sorted(p.name for p in path.parent.iterdir()) == [".hidden", "weights.params"]
 
 
-@pytest.mark.parametrize("folder, result", [(".checkpoint", "weights.params"), (".store", "selection.json")])
-def test_what_a_stage_needs_goes_only_when_it_has_its_result(tmp_path, folder, result):
-    needed = tmp_path / "round-0" / folder / "file"
+@pytest.mark.parametrize(
+    "place, folder, result",
+    [
+        ("source", ".checkpoint", "weights.params"),
+        ("sisc/round-0", ".checkpoint", "weights.params"),
+        ("sisc/round-0/pseudo_labels", ".store", "selection.json"),
+    ],
+)
+def test_what_a_stage_needs_goes_only_when_it_has_its_result(tmp_path, place, folder, result):
+    needed = tmp_path / place / folder / "file"
     needed.parent.mkdir(parents=True)
     needed.touch()
     remove_leftovers(tmp_path)
     assert needed.exists()
-    (tmp_path / "round-0" / result).touch()
+    (tmp_path / place / result).touch()
     remove_leftovers(tmp_path)
-    assert [path.name for path in (tmp_path / "round-0").iterdir()] == [result]
+    assert [path.name for path in (tmp_path / place).iterdir()] == [result]
+
+
+def test_files_of_others_are_left_alone(tmp_path):
+    """A run directory may be a folder that holds other things: nothing of it but ours may go."""
+    others = [".env.template", ".bashrc.original", "other/.checkpoint/file", "other/weights.params"]
+    for name in others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert all((tmp_path / name).exists() for name in others)
 
 
 def test_a_temporary_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):

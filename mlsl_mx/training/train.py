@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Sequence
 
@@ -143,7 +144,8 @@ def train(
         log.write("resumed", epoch=position.epoch, step=len(position.losses))
     network, total = TrainingTime(), epochs.count * epochs.steps
     done = position.epoch * epochs.steps + len(position.losses)
-    with stops_when_asked() as stop_here, progress(None, title, "step", total, done, network) as steps:
+    stopping = stops_when_asked(partial(_any_asked, workers))
+    with stopping as stop_here, progress(None, title, "step", total, done, network) as steps:
 
         def after_step():
             steps.update()
@@ -177,9 +179,10 @@ def train(
                 network_seconds=round(network.seconds - network_before, 3),
             )
             position.epoch, position.losses = epoch + 1, []
-    if workers.rank == 0:
-        save_original(net, out / "weights.params")
-        checkpoint.remove()
+        if workers.rank == 0:
+            save_original(net, out / "weights.params")
+            checkpoint.remove()
+        stop_here()
 
 
 def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
@@ -189,6 +192,11 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
         print(f"{damage}: the checkpoint is left out, training starts from its beginning", file=sys.stderr)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
+
+
+def _any_asked(workers: Workers, asked: bool) -> bool:
+    """Whether one of the workers was asked to stop: all stop after the same step, or they wait for each other."""
+    return bool(workers.sum(np.array([asked], np.int64))[0])
 
 
 def _seeded(batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
