@@ -14,6 +14,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -91,11 +92,11 @@ class Image:
         """Write the maps."""
         write_store(self.folder / "image.maps", self.maps, "key")
 
-    def first_pass(self):
-        """All of the first pass but the network."""
-        maps = self.segmenter.maps(self.pixels, "image")
+    def first_pass(self, segmenter: Segmenter):
+        """All of the first pass, with the segmenter's network."""
+        maps = segmenter.maps(self.pixels, "image")
         write_store(self.folder / "image.maps", maps, "key")
-        ClassConfidences(CLASSES).update_top(*self.segmenter.confidences(maps))
+        ClassConfidences(CLASSES).update_top(*segmenter.confidences(maps))
 
     def second_pass(self):
         """Read the maps, compose again, select, write the label file."""
@@ -131,7 +132,7 @@ def steps(image: Image) -> dict[str, Callable[[], Any]]:
         "up-sample, accumulate, divide, confidences": image.compose,
         "histogram": image.count,
         "store": image.store,
-        "first pass": image.first_pass,
+        "first pass": partial(image.first_pass, image.segmenter),
         "second pass": image.second_pass,
         "patches at full size, NDArray": image.full_size_on_the_device,
         "patches at full size, NumPy": image.numpy_way,
@@ -181,12 +182,7 @@ def with_network(image: Image, width: float, patches: int) -> dict:
         for _ in range(patches * (1 + SETTINGS.flip)):
             net(inputs).wait_to_read()
 
-    def whole():
-        maps = segmenter.maps(image.pixels, "image")
-        write_store(image.folder / "image.maps", maps, "key")
-        ClassConfidences(CLASSES).update_top(*segmenter.confidences(maps))
-
-    found = seconds_in_turn({"bare": bare, "whole": whole})
+    found = seconds_in_turn({"bare": bare, "whole": partial(image.first_pass, segmenter)})
     return {"width": width, "patches": patches, **found}
 
 

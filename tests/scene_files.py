@@ -7,7 +7,7 @@ open_dataset("gta5", scenes.root, scenes.images, class_set(19), size=None, label
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Mapping, NamedTuple, Sequence
 
 import cv2
 import numpy as np
@@ -21,6 +21,14 @@ class Scenes(NamedTuple):
     images: Path  # the list
     pixels: list  # (H, W, 3) uint8 RGB of each image
     ids: list  # (H, W) uint8 of each label, as in its file
+
+
+def write_lists(folder: Path, lists: Mapping[str, Sequence[str]]) -> Path:
+    """folder/NAME.txt with the entries of each list by its name. Returns: the folder."""
+    folder.mkdir(exist_ok=True)
+    for name, entries in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(entries) + "\n")
+    return folder
 
 
 def write_gta5(root: Path, count: int = 3, size: tuple = (32, 48), seed: int = 0) -> Scenes:

@@ -1,6 +1,6 @@
 """A complete chain of a few images as processes: what its stages are called with, and how they are started.
 
-write_lists(folder)
+write_lists(folder / "lists", LISTS)
 process = start(folder, *stages("run"))    # all of them, one after the other
 """
 
@@ -33,13 +33,6 @@ for line in sys.stdin.read().splitlines():
     if code:
         sys.exit(code)
 """
-
-
-def write_lists(folder: Path) -> None:
-    """The lists, in `folder`/lists."""
-    (folder / "lists").mkdir()
-    for name, entries in LISTS.items():
-        (folder / "lists" / f"{name}.txt").write_text("\n".join(entries) + "\n")
 
 
 def stages(run: str) -> list[str]:

@@ -9,6 +9,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from PIL import Image
+from volumes import selected_from
 
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.errors import InputError
@@ -78,12 +79,9 @@ def files(folder):
 
 def naive(scenes, settings=SETTINGS, portion=0.2 + 0.1, prior=None):
     """The two passes with all volumes in memory."""
-    segmenter, volumes = Segmenter(Network(), mx.cpu(), settings, patch_seed(3, 1), prior), []
-    for i, name in enumerate(scenes.names):
-        maps = segmenter.maps(scenes.image(i), name)
-        volumes.append(np.empty((19, *maps.size), np.float16))
-        for (rows, columns), probabilities in segmenter.windows(maps):
-            volumes[-1][:, rows, columns] = probabilities
+    segmenter = Segmenter(Network(), mx.cpu(), settings, patch_seed(3, 1), prior)
+    maps = [segmenter.maps(scenes.image(i), name) for i, name in enumerate(scenes.names)]
+    volumes = [selected_from(segmenter, image) for image in maps]
     confidences = ClassConfidences(19)
     for volume in volumes:
         confidences.update(volume)

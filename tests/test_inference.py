@@ -6,11 +6,12 @@ import mxnet as mx
 import numpy as np
 import pytest
 from original_sisc import original_sisc
+from volumes import whole_volume
 
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.pseudo_labels import patch_positions
 from mlsl_mx.pseudo_labels.batching import PatchBatch
-from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference
 from mlsl_mx.pseudo_labels.upsampling import upsample
 

@@ -5,12 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
+from processes import is_running, wait_for
+from scene_files import write_lists
 
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
@@ -33,9 +34,7 @@ LISTS = {
 def world(tmp_path_factory):
     """Folder with data, lists and the weights of a trunk."""
     folder = tmp_path_factory.mktemp("world")
-    (folder / "lists").mkdir()
-    for name, entries in LISTS.items():
-        (folder / "lists" / f"{name}.txt").write_text("\n".join(entries) + "\n")
+    write_lists(folder / "lists", LISTS)
     make_miniature(folder / "data", folder / "lists", seed=1)
     mx.random.seed(0)
     net = MLSLNet(19, 0.03, weak_label_head=False)
@@ -201,20 +200,6 @@ def start_stuck(folder: Path, how: str) -> tuple:
     return launcher, [*workers, *children]
 
 
-def wait_for(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
@@ -224,18 +209,18 @@ def test_a_worker_that_fails_ends_all_and_is_named(tmp_path):
     said = launcher.communicate(timeout=30)[1]
     assert launcher.returncode == 1
     assert "mlsl launch: worker 1: exit code 1" in said and "worker 1: out of luck" in said
-    assert not any(map(running, pids))
+    assert not any(map(is_running, pids))
 
 
 @on_linux
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_launcher_that_is_stopped_ends_all(tmp_path, number):
     launcher, pids = start_stuck(tmp_path, "waits")
-    assert all(map(running, pids))
+    assert all(map(is_running, pids))
     launcher.send_signal(number)
     launcher.communicate(timeout=30)
     assert launcher.returncode not in (0, None)
-    assert not any(map(running, pids))
+    assert not any(map(is_running, pids))
 
 
 @on_linux
@@ -243,7 +228,7 @@ def test_a_killed_launcher_takes_its_workers_along(tmp_path):
     launcher, pids = start_stuck(tmp_path, "waits")
     launcher.kill()
     launcher.wait()
-    wait_for(lambda: not any(map(running, pids[:2])))
+    wait_for(lambda: not any(map(is_running, pids[:2])))
     for pid in pids[2:]:  # children of workers: nobody is left to end them
         os.kill(pid, signal.SIGKILL)
     launcher.stderr.close()

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scene_files import write_lists
 
 from mlsl_mx.data import miniature
 from mlsl_mx.data.datasets import open_dataset, read_list
@@ -20,18 +21,11 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set
 
 ENTRIES = {
-    "gta5.txt": ["images/00001.png", "images/00002.png"],
-    "synthia.txt": ["RGB/0000000.png", "RGB/0000001.png"],
-    "cityscapes_train.txt": ["leftImg8bit/train/minstadt/minstadt_000000_000019_leftImg8bit.png"],
-    "cityscapes_val.txt": ["leftImg8bit/val/winzdorf/winzdorf_000000_000019_leftImg8bit.png"],
+    "gta5": ["images/00001.png", "images/00002.png"],
+    "synthia": ["RGB/0000000.png", "RGB/0000001.png"],
+    "cityscapes_train": ["leftImg8bit/train/minstadt/minstadt_000000_000019_leftImg8bit.png"],
+    "cityscapes_val": ["leftImg8bit/val/winzdorf/winzdorf_000000_000019_leftImg8bit.png"],
 }
-
-
-def write_lists(folder, entries):
-    folder.mkdir(exist_ok=True)
-    for name, lines in entries.items():
-        (folder / name).write_text("\n".join(lines) + "\n")
-    return folder
 
 
 def files(root):
@@ -85,10 +79,10 @@ def test_synthia_labels_are_16_bit_with_the_class_in_red(made):
 
 def test_images_and_cityscapes_labels(made):
     root = made[0] / "cityscapes"
-    image = cv2.imread(str(root / ENTRIES["cityscapes_val.txt"][0]), cv2.IMREAD_UNCHANGED)
+    image = cv2.imread(str(root / ENTRIES["cityscapes_val"][0]), cv2.IMREAD_UNCHANGED)
     label_path = root / "gtFine/val/winzdorf/winzdorf_000000_000019_gtFine_labelIds.png"
     label = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-    drawn, ids, _ = draw("cityscapes", ENTRIES["cityscapes_val.txt"][0], 0)
+    drawn, ids, _ = draw("cityscapes", ENTRIES["cityscapes_val"][0], 0)
     assert image.shape == (256, 512, 3) and image.dtype == np.uint8
     assert np.array_equal(image[..., ::-1], drawn)
     assert label.shape == (256, 512) and label.dtype == np.uint8
@@ -117,9 +111,9 @@ def test_sizes_ids_and_classes(kind, size):
 
 def test_committed_lists_hold_each_split_once():
     folder = Path(__file__).parents[1] / "data_lists/miniature"
-    lists = {name: read_list(folder / name) for name in ENTRIES}
+    lists = {name: read_list(folder / f"{name}.txt") for name in ENTRIES}
     assert [len(lists[name]) for name in ENTRIES] == [160, 160, 45, 40]
-    cities = [{entry.split("/")[2] for entry in lists[f"cityscapes_{split}.txt"]} for split in ("train", "val")]
+    cities = [{entry.split("/")[2] for entry in lists[f"cityscapes_{split}"]} for split in ("train", "val")]
     assert [len(c) for c in cities] == [3, 3] and not cities[0] & cities[1]
 
 
@@ -169,7 +163,7 @@ def test_an_interrupted_run_is_not_taken_for_complete(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("entry", ["pictures/00001.png", "images/00001.jpg"])
 def test_a_list_of_another_layout_is_refused(tmp_path, entry):
-    lists = write_lists(tmp_path / "lists", {**ENTRIES, "gta5.txt": [entry]})
+    lists = write_lists(tmp_path / "lists", {**ENTRIES, "gta5": [entry]})
     with pytest.raises(InputError, match=f"gta5.txt: '{entry}' does not follow"):
         make_miniature(tmp_path / "data", lists, 0)
 
@@ -185,7 +179,7 @@ def test_the_loader_reads_what_was_written(made):
     root, lists = made
     for kind, name, count in (("gta5", "gta5", 19), ("synthia", "synthia", 16), ("cityscapes", "cityscapes_val", 19)):
         dataset = open_dataset(kind, root / kind, lists / f"{name}.txt", class_set(count), None, labels=True)
-        entry = ENTRIES[f"{name}.txt"][0]
+        entry = ENTRIES[name][0]
         image, ids, _ = draw(kind, entry, 0)
         assert np.array_equal(dataset.image(0), image)
         assert np.array_equal(dataset.label(0), class_set(count).train_id_lookup(kind)[ids])

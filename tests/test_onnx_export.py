@@ -11,6 +11,7 @@ import pytest
 from mxnet import cpu, nd
 from original_params import FIXTURES, write_original
 from PIL import Image
+from volumes import whole_volume
 
 import mlsl_mx
 from mlsl_mx import cli
@@ -19,7 +20,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original, onnx_export, save_original
 from mlsl_mx.network.onnx_export import export_onnx
-from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
 from mlsl_mx.runs import file_hash
 

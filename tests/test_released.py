@@ -13,6 +13,7 @@ import yaml
 from original_params import FIXTURES as NET
 from original_sisc import original_sisc
 from scene_files import write_cityscapes, write_gta5, write_palette_png
+from volumes import whole_volume
 
 from mlsl_mx.config import Config, Crops, load_config
 from mlsl_mx.data.datasets import open_dataset, read_list, with_pseudo_labels
@@ -20,7 +21,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.job import Job, find_list
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, patch_positions, weak_labels
-from mlsl_mx.pseudo_labels.composition import composite, whole_volume
+from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.runs import flat

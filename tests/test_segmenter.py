@@ -7,6 +7,7 @@ import dataclasses
 import mxnet as mx
 import numpy as np
 import pytest
+from volumes import selected_from
 
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
@@ -39,19 +40,12 @@ def naive_volume(settings, seed, name):
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0).astype(np.float32)
 
 
-def assembled(segmenter, maps):
-    volume = np.empty((4, *maps.size), np.float16)
-    for (rows, columns), probabilities in segmenter.windows(maps):
-        volume[:, rows, columns] = probabilities
-    return volume
-
-
 @pytest.mark.parametrize("upsampling", ["bilinear", "bicubic"])
 def test_windows_labels_and_confidences_are_those_of_the_whole_volume(upsampling):
     settings = dataclasses.replace(SETTINGS, flip=False, upsampling=upsampling)
     segmenter = Segmenter(network, mx.cpu(), settings, seed=3)
     maps = segmenter.maps(PICTURE, "a")
-    volume = assembled(segmenter, maps)
+    volume = selected_from(segmenter, maps)
     expected = np.maximum(naive_volume(settings, 3, "a"), 0)
     np.testing.assert_allclose(volume, expected, rtol=1e-3, atol=2e-6)  # float16 has 11 bits
     classes, confidences = segmenter.confidences(maps)
@@ -69,7 +63,7 @@ def test_the_prior_is_multiplied():
     factors = np.array([1, 0.5, 0, 0.25], np.float32)
     prior = SpatialPrior(np.broadcast_to(factors[:, None, None], (4, 8, 8)).copy())
     plain, multiplied = (Segmenter(network, mx.cpu(), settings, 0, p) for p in (None, prior))
-    before, after = (assembled(s, s.maps(PICTURE, "a")) for s in (plain, multiplied))
+    before, after = (selected_from(s, s.maps(PICTURE, "a")) for s in (plain, multiplied))
     np.testing.assert_allclose(after, before * factors[:, None, None], rtol=1e-3)
 
 

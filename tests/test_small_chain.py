@@ -7,7 +7,8 @@ import time
 from collections import Counter
 
 import pytest
-from small_chain import MAKE_MINIATURE, ROOT, stages, start, write_lists
+from scene_files import write_lists
+from small_chain import LISTS, MAKE_MINIATURE, ROOT, stages, start
 
 from mlsl_mx.run_log import read_log
 
@@ -56,7 +57,7 @@ def soak(monkeypatch):
 def world(tmp_path_factory):
     """A folder with lists, data, and the run `whole`, which nothing disturbed and no network helped."""
     folder = tmp_path_factory.mktemp("world")
-    write_lists(folder)
+    write_lists(folder / "lists", LISTS)
     process, said = offline(folder, MAKE_MINIATURE, *stages("whole/run"))
     assert process.returncode == 0, said[-2000:]
     return folder

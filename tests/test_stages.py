@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mxnet import nd
+from scene_files import write_lists
 from scipy.io import savemat
 
 from mlsl_mx.cli import main
@@ -30,9 +31,7 @@ LISTS = {
 def world(tmp_path_factory):
     """Folder with data and lists. There are no labels of target training images."""
     folder = tmp_path_factory.mktemp("world")
-    (folder / "lists").mkdir()
-    for name, entries in LISTS.items():
-        (folder / "lists" / f"{name}.txt").write_text("\n".join(entries) + "\n")
+    write_lists(folder / "lists", LISTS)
     make_miniature(folder / "data", folder / "lists", seed=1)
     assert not (folder / "data" / "cityscapes" / "gtFine" / "train").exists()
     return folder

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import is_running, wait_for
 
 from mlsl_mx.stopping import Stopped, stops_at_once, stops_when_asked
 
@@ -70,14 +71,4 @@ def test_the_processes_of_a_killed_pool_end():
     assert is_running(child)
     parent.kill()
     parent.communicate()
-    end = time.monotonic() + 10
-    while is_running(child):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    wait_for(lambda: not is_running(child), seconds=10)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Sequence
 
-import cv2
 import numpy as np
 
+from mlsl_mx.data.label_counts import joint_counts
 from mlsl_mx.labels import IGNORE
 from mlsl_mx.workers import Workers
-
-_EXACT = (
-    1 << 24
-)  # pixels that OpenCV, which gives counts as float32, counts exactly; it takes half of np.bincount's time
 
 
 class ConfusionMatrix:
@@ -51,7 +47,7 @@ class ConfusionMatrix:
         label_ids, predicted_ids = np.asarray(label_ids), np.asarray(predicted_ids)
         if label_ids.shape != predicted_ids.shape:
             raise ValueError(f"truth is {label_ids.shape} but prediction is {predicted_ids.shape}: shapes must agree")
-        pairs = _pairs(_as_bytes(label_ids).reshape(-1, 1), _as_bytes(predicted_ids).reshape(-1, 1))
+        pairs = joint_counts(_as_bytes(label_ids), _as_bytes(predicted_ids))
         unknown = np.flatnonzero(pairs[self.num_classes : IGNORE].sum(axis=1)) + self.num_classes
         if len(unknown):
             raise ValueError(
@@ -82,15 +78,6 @@ class ConfusionMatrix:
         iou = self.iou() if classes is None else self.iou()[list(classes)]
         iou = iou[~np.isnan(iou)]
         return float(iou.mean()) if len(iou) else float("nan")
-
-
-def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(256, 256) int64: how often each value of `first` meets each of `second`, both (N, 1) uint8."""
-    counts = np.zeros((256, 256), np.int64)
-    for start in range(0, len(first), _EXACT):
-        some = [values[start : start + _EXACT] for values in (first, second)]
-        counts += cv2.calcHist(some, [0, 1], None, [256, 256], [0, 256, 0, 256]).astype(np.int64)
-    return counts
 
 
 def _as_bytes(ids: np.ndarray) -> np.ndarray:

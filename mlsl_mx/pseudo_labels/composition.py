@@ -77,17 +77,6 @@ def _composed(image: ImageMaps, ctx: mx.Context, upsampling: str, votes: bool, r
     return Window(rows, columns, *accumulator.normalized())
 
 
-def whole_volume(windows: Iterator[Window], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """All windows of an image put together: (C, H, W) and counts (H, W), float32."""
-    volume, count = None, np.empty(size, np.float32)
-    for window in windows:
-        if volume is None:
-            volume = np.empty((window.volume.shape[0], *size), np.float32)
-        volume[:, window.rows, window.columns] = window.volume.asnumpy()
-        count[window.rows, window.columns] = window.count.asnumpy()
-    return volume, count
-
-
 def _add_votes(accumulator: SISCAccumulator, maps, tops, lefts, size: tuple[int, int], upsampling: str) -> None:
     """As `SISCAccumulator.add_maps`, but with 1 for the most probable class of a patch's pixel and 0 for the others."""
     num_classes, height, width = accumulator.shape

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlsl_mx.data.label_counts import joint_counts
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps
@@ -81,12 +82,6 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
         },
         "images": len(dataset),
     }
-
-
-def joint_counts(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(256, 256) int64: how many pixels have which id in `rows` and which in `columns`, two (H, W) uint8 label maps."""
-    both = rows.astype(np.int64).ravel() * 256 + columns.ravel()
-    return np.bincount(both, minlength=1 << 16).reshape(256, 256)
 
 
 def share_of(part: float, whole: float) -> float | None:

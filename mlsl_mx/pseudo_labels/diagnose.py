@@ -6,9 +6,10 @@ from typing import Any, Iterable
 
 import numpy as np
 
+from mlsl_mx.data.label_counts import joint_counts
 from mlsl_mx.labels import IGNORE
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels.consistency import joint_counts, share_of
+from mlsl_mx.pseudo_labels.consistency import share_of
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")

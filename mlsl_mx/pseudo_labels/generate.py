@@ -151,8 +151,7 @@ class _Stage:
             return {**found, "resumed": True}
         confidences = ClassConfidences(self.dataset.classes.num_classes, selection.stride, selection.extra_zero)
         self._file_confidences(confidences)
-        confidences.histogram = self.workers.sum(confidences.histogram)
-        confidences.predicted = self.workers.sum(confidences.predicted)
+        confidences.sum_over(self.workers)
         found = {
             "key": key,
             "thresholds": confidences.thresholds(portion, selection.policy).tolist(),

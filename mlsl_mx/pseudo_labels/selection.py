@@ -8,6 +8,7 @@ import numpy as np
 
 from mlsl_mx.labels import IGNORE
 from mlsl_mx.pseudo_labels.half import from_half
+from mlsl_mx.workers import Workers
 
 BIT_PATTERNS = 0x7C00  # of the finite float16 values >= 0; their order is that of the values
 
@@ -63,6 +64,10 @@ class ClassConfidences:
             raise ValueError(f"confidences of (num_classes, stride, extra_zero) {theirs} do not add to {mine}")
         self.histogram += other.histogram
         self.predicted += other.predicted
+
+    def sum_over(self, workers: Workers) -> None:
+        """Count the images of all workers; all of them call this, once."""
+        self.histogram, self.predicted = workers.sum(self.histogram), workers.sum(self.predicted)
 
     def thresholds(self, portion: float, policy: str = "class_balanced") -> np.ndarray:
         """(C,) float64: the floor(portion * n_c)-th largest of a class's n_c confidences.

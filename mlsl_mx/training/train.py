@@ -146,22 +146,8 @@ def train(
     done = position.epoch * epochs.steps + len(position.losses)
     stopping = stops_when_asked(partial(_any_asked, workers))
     with stopping as stop_here, progress(None, title, "step", total, done, network) as steps:
-
-        def after_step():
-            steps.update()
-            try:
-                stop_here()
-            except Stopped:
-                save()
-                raise
-            if checkpoint.is_due():
-                save()
-
-        def save():
-            _check_finite(net, position.epoch)
-            if workers.rank == 0:
-                checkpoint.save(net, trainer, position)
-
+        save = partial(_save, checkpoint, net, trainer, position, workers)
+        after_step = partial(_after_step, steps, stop_here, checkpoint, save)
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
             batches = _seeded(epochs.batches(epoch, len(position.losses)), epochs.seed, position, workers.rank)
@@ -192,6 +178,24 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
         print(f"{damage}: the checkpoint is left out, training starts from its beginning", file=sys.stderr)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
+
+
+def _after_step(steps, stop_here: Callable[[], None], checkpoint: Checkpoint, save: Callable[[], None]) -> None:
+    """Show the step, and save where training stands if it must stop here, or if that is due."""
+    steps.update()
+    try:
+        stop_here()
+    except Stopped:
+        save()
+        raise
+    if checkpoint.is_due():
+        save()
+
+
+def _save(checkpoint: Checkpoint, net, trainer: gluon.Trainer, position: Position, workers: Workers) -> None:
+    _check_finite(net, position.epoch)
+    if workers.rank == 0:
+        checkpoint.save(net, trainer, position)
 
 
 def _any_asked(workers: Workers, asked: bool) -> bool:
