@@ -58,10 +58,13 @@ UV ?= uv
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url -c constraints.txt \
 	--python-version 3.8 --python $$($(FIND_PYTHON)) --custom-compile-command "make lock"
 BUILD = printf 'setuptools\nwheel\n'
+# The packages of setup.py's extra cu112 (a test keeps them equal), without what they need, which requirements.lock has.
+GPU_NAMES = mxnet-cu112 $(addprefix nvidia-,$(addsuffix -cu11,cuda-runtime cuda-nvrtc nvtx cublas cufft curand cusparse cusolver nccl cudnn))
+GPU_PACKAGES = printf "%s; sys_platform == 'linux' and platform_machine == 'x86_64'\n" $(GPU_NAMES)
 lock:
 	$(BUILD) | $(COMPILE) setup.py - -o requirements.lock
 	$(BUILD) | $(COMPILE) setup.py - --extra dev --no-emit-package mxnet -o requirements-dev.lock
-	echo "mxnet-cu112; sys_platform == 'linux' and platform_machine == 'x86_64'" | $(COMPILE) --no-deps - -o requirements-gpu.lock
+	$(GPU_PACKAGES) | $(COMPILE) --no-deps - -o requirements-gpu.lock
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided

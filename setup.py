@@ -12,9 +12,12 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mlsl_mx" / "__init__.py").read_text()).group(1)
 REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy==1.23.5", "opencv-python<4.12"]
-REQUIRED += ["pillow", "pyyaml", "scipy", "tqdm"]
+REQUIRED += ["pillow", "pyyaml", "scipy", "shtab", "tensorboardX", "tqdm"]
 # Pinned: MXNet's exporter needs onnx.mapping, and both must have wheels for Python 3.8 and NumPy 1.23.
 ONNX = ["onnx==1.17.0", "onnxruntime==1.19.2"]
+# What mxnet-cu112 links to, from PyPI instead of a CUDA toolkit; mlsl_mx loads it. cuDNN 9 has other library names.
+CUDA_NAMES = ("cuda-runtime", "cuda-nvrtc", "nvtx", "cublas", "cufft", "curand", "cusparse", "cusolver", "nccl")
+CUDA = [*(f"nvidia-{name}-cu11" for name in CUDA_NAMES), "nvidia-cudnn-cu11<9"]
 
 setup(
     name="mlsl-mx",
@@ -27,10 +30,10 @@ setup(
     packages=find_packages(include=["mlsl_mx", "mlsl_mx.*"]),
     install_requires=REQUIRED,
     extras_require={
-        # The same import as mxnet, which must be uninstalled: `make CTX=gpu(0)` does that.
-        "cu112": ["mxnet-cu112==1.9.1"],
+        # The same import as mxnet, which must be uninstalled: `make setup-gpu` does that.
+        "cu112": ["mxnet-cu112==1.9.1", *CUDA],
         "onnx": ONNX,
-        "dev": ["cityscapesScripts==2.2.4", "hypothesis==6.113.0", "pytest", "ruff==0.17.6", *ONNX],
+        "dev": ["cityscapesScripts==2.2.4", "hypothesis==6.113.0", "playwright", "pytest", "ruff==0.17.6", *ONNX],
     },
     entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},
 )
