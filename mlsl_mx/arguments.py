@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mlsl_mx import __version__
+from mlsl_mx.config_limits import CHOICES
 from mlsl_mx.evaluation.compare import PAPER_TABLES
 from mlsl_mx.workers import SHARED
 
@@ -15,6 +16,7 @@ The stages in order, as `make gta2city` calls them:
   mlsl train-source   --experiment experiments/miniature/gta2city.yaml --run runs/a --data runs/miniature/data
   mlsl pseudo-label   --round 0 ... ; mlsl self-train --round 0 ... ; mlsl evaluate --round 0 ...
   mlsl report ...
+A trained network segments images of your own with `mlsl predict --weights RUN/METHOD/round-R/weights.params FOLDER`.
 An adapted network leaves MXNet with `mlsl export-onnx --weights RUN/METHOD/round-R/weights.params --out FILE.onnx`.
 Every stage can be started again: a finished one is a no-op, an interrupted one goes on.
 Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM."""
@@ -26,6 +28,17 @@ Number of classes and width are found in the weights file; the weak-label head i
 Class names, Cityscapes label ids, mean and std are in the file's metadata. The file is written only if onnxruntime's
 logits of random images are those of MXNet. Needs pip install -c constraints.txt -e ".[onnx]".
 How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
+
+PREDICT_EPILOG = """\
+  mlsl predict --weights RUN/METHOD/round-R/weights.params street.jpg photos/ drive.mp4
+writes predictions/overlay/street.jpg, predictions/palette/street.png, ...; files of a folder keep their places.
+  overlay     .jpg, the image under the colours of its classes; of a video .mp4 (or .avi), without sound
+  palette     .png of train ids, in the classes' colours: as `mlsl evaluate` leaves them
+  label_ids   grey .png of Cityscapes label ids, for the official script
+  confidence  grey .png, 255 times the probability of the predicted class
+Number of classes and width are found in the weights file. Started again it does what is missing; with other weights or
+settings it asks for another --out. More, and the same in Python: docs/PREDICT.md."""
+PREDICT_KINDS = ("overlay", "palette", "label_ids", "confidence")
 
 LAUNCH_EPILOG = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly.
@@ -47,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_commands(commands)
     _add_training_commands(commands)
     _add_result_commands(commands)
+    _add_predict(commands)
     _add_launch(commands)
     return parser
 
@@ -133,6 +147,66 @@ def _add_result_commands(commands) -> None:
         "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
     )
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
+
+
+def _add_predict(commands) -> None:
+    command = _add(commands, "predict", "segment images, folders and videos with a trained network")
+    command.formatter_class, command.epilog = argparse.RawDescriptionHelpFormatter, PREDICT_EPILOG
+    command.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="image, video, or folder of them")
+    command.add_argument(
+        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
+    )
+    command.add_argument("--out", type=Path, default=Path("predictions"), help="folder; default predictions")
+    command.add_argument(
+        "--write",
+        type=_kinds,
+        default=PREDICT_KINDS[:3],
+        metavar="KIND,...",
+        help=f"some of {', '.join(PREDICT_KINDS)}; default: all but the last",
+    )
+    command.add_argument("--strength", type=_share, default=0.5, help="of the colours in overlays, 0 to 1; default 0.5")
+    command.add_argument(
+        "--experiment", type=Path, help="whose class table, patches, flip and precision to use where no option says it"
+    )
+    command.add_argument(
+        "--inference",
+        choices=CHOICES["pseudo_labels.inference"],
+        default="single",
+        help="single: the whole image, as in evaluation (default); sisc: patches, as in labelling",
+    )
+    command.add_argument("--patches", type=int, metavar="K", help="of SISC; default 50")
+    command.add_argument("--patch", type=int, metavar="PIXELS", help="side of SISC's patches; default 512")
+    command.add_argument(
+        "--placement",
+        choices=CHOICES["pseudo_labels.placement"],
+        default="sliding",
+        help="of SISC's patches; sliding (default) leaves no pixel out, random (the paper's) does",
+    )
+    command.add_argument("--seed", type=int, default=0, help="of random patches; default 0")
+    flip = command.add_mutually_exclusive_group()
+    flip.add_argument("--flip", action="store_true", default=None, help="average with the mirrored image (default)")
+    flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")
+    command.add_argument("--ctx", default="cpu", help="cpu or gpu(0); default cpu")
+    command.add_argument(
+        "--precision",
+        choices=CHOICES["network.precision"],
+        help="default float32; bfloat16 for CPUs, float16 for GPUs",
+    )
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    """Each once, in the order of PREDICT_KINDS."""
+    kinds = text.split(",")
+    if not set(kinds) <= set(PREDICT_KINDS):
+        raise argparse.ArgumentTypeError(f"{text!r}: some of {','.join(PREDICT_KINDS)}, with commas between them")
+    return tuple(kind for kind in PREDICT_KINDS if kind in kinds)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: it must be between 0 and 1")
+    return share
 
 
 def _add_launch(commands) -> None:
