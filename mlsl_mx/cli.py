@@ -121,7 +121,8 @@ def _check_data(options):
 def _begin(options):
     from mlsl_mx import stages
 
-    return stages.begin(_job(options), options.imagenet, options.weights)
+    sharing = (options.workers, options.train_ctx, options.train_workers)
+    return stages.begin(_job(options), options.imagenet, options.weights, *sharing)
 
 
 def _train_source(options):
