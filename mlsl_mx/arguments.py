@@ -27,6 +27,12 @@ Class names, Cityscapes label ids, mean and std are in the file's metadata. The 
 logits of random images are those of MXNet. Needs pip install -c constraints.txt -e ".[onnx]".
 How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
 
+DOCTOR_EPILOG = """\
+Marks: ? there is something to know or to do, ! stages will fail. Data are looked for by name:
+`mlsl check-data` opens them. Exit codes: 0 usable, 2 not.
+  mlsl doctor
+  mlsl doctor --data /path --json"""
+
 LAUNCH_EPILOG = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly.
   mlsl launch -n 2 -- pseudo-label --round 0 --ctx 'gpu(0),gpu(1)' ...      each worker gets one of the GPUs
@@ -44,11 +50,24 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mlsl-mx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    _add_doctor(commands)
     _add_data_commands(commands)
     _add_training_commands(commands)
     _add_result_commands(commands)
     _add_launch(commands)
     return parser
+
+
+def _add_doctor(commands) -> None:
+    text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
+    command = _add(commands, "doctor", text)
+    command.formatter_class, command.epilog = argparse.RawDescriptionHelpFormatter, DOCTOR_EPILOG
+    command.add_argument(
+        "--experiment", type=Path, action="append", metavar="FILE", help="whose data are looked for; default: both"
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
+    _add_roots(command)
+    command.add_argument("--json", action="store_true", help="the same as JSON: usable, findings with their facts")
 
 
 def _add_data_commands(commands) -> None:

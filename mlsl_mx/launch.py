@@ -25,7 +25,8 @@ HOST = "127.0.0.1"  # the parameter server trusts whoever reaches it
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 0.5  # for worker 0 to fail of the same cause, and to say so itself
 SHOWN_LINES = 20
-PARAMETER_SERVER = [sys.executable, "-c", "import mxnet"]  # as scheduler or server, the import does the work and exits
+# As scheduler or server, the import does the work and exits.
+PARAMETER_SERVER = [sys.executable, "-c", "import mlsl_mx, mxnet"]
 
 
 def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
