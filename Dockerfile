@@ -4,8 +4,8 @@
 #   docker run --rm mlsl doctor                    docker run --rm --gpus all mlsl-gpu doctor
 #   docker run --rm -v mlsl-runs:/mlsl-mx/runs --entrypoint make mlsl gta2city
 #
-# Both start from Python's image and not from NVIDIA's of CUDA 11.2: the lock file brings CUDA's libraries, of 11.8, whose
-# compiler knows Ada cards; a base with them would hold them twice. The host gives its driver alone.
+# Both start from Python's image and not from NVIDIA's of CUDA 11.2: the lock file brings CUDA's libraries, which a base with
+# CUDA would hold twice, and they are the ones of `make setup-gpu`. The host gives its driver alone.
 
 FROM python:3.11-slim-bookworm AS base
 # make drives the stages; OpenCV links to the other two.
@@ -15,7 +15,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 mlsl \
     && install -d -o mlsl -g mlsl /mlsl-mx /mlsl-mx/mlsl_mx /mlsl-mx/runs
-USER mlsl
+USER 1000
 WORKDIR /mlsl-mx
 ENV PIP_NO_CACHE_DIR=1
 # What the environment depends on; changes of the rest do not make it anew.

@@ -1,6 +1,7 @@
 """What `mlsl doctor` says on cards that are not here: the driver is a stub that pretends them, all else is real.
 
-.venv/bin/python benchmarks/doctor_cards.py        # or .venv-gpu/bin/python; needs a C compiler; writes docs/doctor/
+.venv/bin/python benchmarks/doctor_cards.py        # needs a C compiler; writes docs/doctor/cpu/
+    .venv-gpu/bin/python benchmarks/doctor_cards.py    # docs/doctor/cu112/
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
+from mlsl_mx.cuda_libraries import has_cuda_build
 from mlsl_mx.runs import write_bytes
 
 ROOT = Path(__file__).parents[1]
@@ -67,14 +69,16 @@ def doctor(variables: dict[str, str], *words: str) -> subprocess.CompletedProces
 
 def main() -> None:
     """Write what is said without a card, and with each."""
+    build, environment_name = ("cu112", ".venv-gpu") if has_cuda_build() else ("cpu", ".venv")
     with tempfile.TemporaryDirectory() as folder:
         compile_driver(Path(folder))
         runs = {"no-card": dict(os.environ)}
         runs.update({name: environment(Path(folder), [card]) for name, card in CARDS.items()})
         for name, variables in runs.items():
             run = doctor(variables)
-            text = f"$ mlsl doctor\n{run.stdout}{run.stderr}exit code {run.returncode}\n"
-            write_bytes(OUT / f"{name}.txt", text.encode())
+            text = f"$ mlsl doctor\n{run.stdout}exit code {run.returncode}\n"
+            text = text.replace(sys.prefix, environment_name)  # which it is in a checkout that make has set up
+            write_bytes(OUT / build / f"{name}.txt", text.encode())
             print(f"{name}\n{text}")
 
 

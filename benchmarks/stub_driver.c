@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 0, CAPABILITY_MAJOR = 1, CAPABILITY_MINOR = 2, TOTAL = 3, FREE = 4, NO_DEVICE = 100, INVALID = 1 };
+enum { NAME = 0, CAPABILITY_MAJOR = 1, CAPABILITY_MINOR = 2, TOTAL = 3, FREE = 4, INVALID = 1, NO_DEVICE = 100, NOT_SUPPORTED = 801 };
 static int current;
 
 static const char *setting(const char *name, const char *otherwise) {
@@ -86,3 +86,14 @@ int cuGetErrorString(int code, const char **text) {
     *text = code == NO_DEVICE ? "no CUDA-capable device is detected" : NULL;
     return *text ? 0 : INVALID;
 }
+
+/* What MXNet's library must find in a driver to be loaded at all. None can be called. */
+#define ABSENT(name) \
+    int name(void) { return NOT_SUPPORTED; }
+ABSENT(cuGraphKernelNodeGetParams)
+ABSENT(cuGraphNodeGetType)
+ABSENT(cuLaunchKernel)
+ABSENT(cuModuleGetFunction)
+ABSENT(cuModuleLoadData)
+ABSENT(cuModuleLoadDataEx)
+ABSENT(cuModuleUnload)

@@ -36,7 +36,7 @@ def load_cuda_libraries() -> None:
 
     What is not there is left out: a CUDA toolkit may provide it, or MXNet's import then names what it misses.
     """
-    if "mxnet" in sys.modules or not _has_cuda_build():
+    if "mxnet" in sys.modules or not has_cuda_build():
         return
     folders = list(_folders("nvidia"))
     for folder, library in LIBRARIES:
@@ -46,7 +46,8 @@ def load_cuda_libraries() -> None:
                 ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
 
 
-def _has_cuda_build() -> bool:
+def has_cuda_build() -> bool:
+    """Whether the MXNet that is installed is mxnet-cu112."""
     # Not importlib.metadata, whose import takes longer than all of this.
     return any(next(folder.parent.glob(f"{CUDA_BUILD}-*.dist-info"), None) for folder in _folders("mxnet"))
 

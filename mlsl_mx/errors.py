@@ -25,6 +25,8 @@ ERRORS_OF_OTHERS = {
     "driver version is insufficient": f"NVIDIA's driver is too old for CUDA 11: update it to 450.80.02; {DOCTOR}",
     "unsupported display driver / cuda driver combination": "NVIDIA's driver was updated: restart the machine",
     "PTX was compiled with an unsupported toolchain": "update NVIDIA's driver to 520.61.05, or set MXNET_USE_FUSION=0",
+    "GPU usage requires at least 1 GPU": f"no GPU is visible: use CTX=cpu; {DOCTOR}",
+    "API call is not supported in the installed CUDA driver": f"NVIDIA's driver does not answer as it should; {DOCTOR}",
     "no CUDA-capable device is detected": f"no GPU is visible: use CTX=cpu, or in a container --gpus all; {DOCTOR}",
 }
 

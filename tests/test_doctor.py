@@ -136,7 +136,7 @@ def test_no_driver_matters_to_the_build_for_gpus_alone():
 
 def test_gpus_that_mxnet_does_not_see():
     finding = found("NVIDIA driver", imports=replace(IMPORTS, gpus=0, gpus_error="initialization error", faults=()))
-    assert finding.verdict == UNUSABLE and finding.remedy == "initialization error"
+    assert finding.verdict == UNUSABLE and "MXNet sees 0: initialization error" in finding.text
 
 
 def test_an_mxnet_that_does_not_import():
@@ -289,9 +289,21 @@ def test_the_committed_outputs_are_what_is_said_of_these_cards(name, here, stub,
     card = [CARDS["CARDS"][name]] if name in CARDS["CARDS"] else []
     answer = with_cards(monkeypatch, stub, card) if card else Driver(error="there is no libcuda.so.1")
     said = Diagnosis(tuple(findings(replace(here, driver=answer)))).text()
-    committed = (ROOT / "docs" / "doctor" / f"{name}.txt").read_text()
+    committed = (ROOT / "docs" / "doctor" / "cpu" / f"{name}.txt").read_text()
     assert about_cards(said) == about_cards(committed)
     assert committed.startswith("$ mlsl doctor\n") and committed.endswith("exit code 0\n")
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", CARDS["CARDS"])
+def test_the_committed_outputs_of_the_build_for_gpus(name, stub, monkeypatch):
+    """The stub cannot compute, which CUDA's runtime notices: what it answered there is put in here."""
+    why = "CUDA: Check failed: e == cudaSuccess (36 vs. 0) : API call is not supported in the installed CUDA driver"
+    answer = with_cards(monkeypatch, stub, [CARDS["CARDS"][name]])
+    facts = replace(GOOD, driver=answer, imports=replace(IMPORTS, gpus=0, gpus_error=why, faults=()))
+    said = Diagnosis(tuple(findings(facts))).text()
+    committed = (ROOT / "docs" / "doctor" / "cu112" / f"{name}.txt").read_text()
+    assert about_cards(said) == about_cards(committed) and committed.endswith("exit code 2\n")
 
 
 def about_cards(text: str) -> str:

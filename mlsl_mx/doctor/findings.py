@@ -110,7 +110,9 @@ def _driver(facts: Facts) -> Finding:
             return Finding("NVIDIA driver", f"none that answers ({driver.error}): this machine computes on its CPU")
         remedy = f"install NVIDIA's driver, or in a container give --gpus all; or {CPU_BUILD}"
         return Finding("NVIDIA driver", driver.error, UNUSABLE, remedy)
-    text = f"{driver.version or 'version not told'}, for CUDA up to {_dotted(driver.cuda)}, {len(driver.gpus)} GPUs"
+    text = (
+        f"{driver.version or 'version not told'}, for CUDA up to {_dotted(driver.cuda)}, {_counted(len(driver.gpus))}"
+    )
     found = {"version": driver.version, "cuda": list(driver.cuda), "gpus": len(driver.gpus)}
     if driver.cuda < OLDEST_CUDA:
         verdict = UNUSABLE if wanted else NOTE
@@ -119,9 +121,10 @@ def _driver(facts: Facts) -> Finding:
         remedy = "update it to 520.61.05 or newer, or set MXNET_USE_FUSION=0: it cannot load what NVRTC 11.8 compiles"
         return Finding("NVIDIA driver", text, NOTE, remedy, found)
     if wanted and (facts.imports.gpus_error or facts.imports.gpus < len(driver.gpus)) and facts.imports.features:
-        why = facts.imports.gpus_error or "look at CUDA_VISIBLE_DEVICES"
-        text += f"; MXNet sees {facts.imports.gpus}"
-        return Finding("NVIDIA driver", text, NOTE if facts.imports.gpus else UNUSABLE, why, found)
+        why = facts.imports.gpus_error
+        text += f"; MXNet sees {facts.imports.gpus}" + (f": {why}" if why else "")
+        remedy = "after an update of the driver restart the machine, or the container; look at CUDA_VISIBLE_DEVICES"
+        return Finding("NVIDIA driver", text, NOTE if facts.imports.gpus else UNUSABLE, remedy, found)
     return Finding("NVIDIA driver", text, facts=found)
 
 
@@ -182,6 +185,10 @@ def _disk(facts: Facts) -> Finding:
         remedy = "the full recipe keeps 23 GB while a round is labelled: free some, or give RUN= on another disk"
         return Finding("disk", text, NOTE, remedy, found)
     return Finding("disk", text, facts=found)
+
+
+def _counted(gpus: int) -> str:
+    return f"{gpus} GPU" + "s" * (gpus != 1)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

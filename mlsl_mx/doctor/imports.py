@@ -29,7 +29,7 @@ def answers() -> Iterator[dict[str, Any]]:
             found = version(name) if name == "gluoncv" else imported[name].__version__
             yield {"module": name, "version": found}
         except Exception as problem:
-            yield {"module": name, "error": in_a_line(problem)}
+            yield {"module": name, "error": last_line(problem)}
     if "mxnet" in imported:
         yield from _of_mxnet(imported["mxnet"])
 
@@ -40,7 +40,7 @@ def _of_mxnet(mx) -> Iterator[dict[str, Any]]:
     try:
         count = mx.context.num_gpus()
     except Exception as problem:
-        yield {"gpus": 0, "error": in_a_line(problem)}
+        yield {"gpus": 0, "error": last_line(problem)}
         return
     yield {"gpus": count}
     for index in range(count):
@@ -59,9 +59,13 @@ def _fault(mx, index: int) -> str | None:
 
 def in_a_line(problem: Exception) -> str:
     """What an error says, with what to do where that is known."""
-    first = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
     remedy = meaning(problem)
-    return f"{first}: {remedy}" if remedy else first
+    return f"{last_line(problem)}: {remedy}" if remedy else last_line(problem)
+
+
+def last_line(problem: Exception) -> str:
+    """What an error says, without the trace that MXNet puts before it."""
+    return next((line.strip() for line in reversed(str(problem).splitlines()) if line.strip()), type(problem).__name__)
 
 
 if __name__ == "__main__":
