@@ -139,13 +139,21 @@ def stages(config: Config, head_config: Config) -> list[tuple[str, int]]:
     for batch in (16, 8, 4, 1):
         found = graph(batch, patch, patch, False, config)
         for name, size in (("float32", FLOAT32), ("float16", FLOAT16)):
-            rows.append((f"pseudo-label: {batch} patches of {patch}x{patch}, {name}", inference_bytes(found, size)))
+            rows.append(
+                (
+                    f"pseudo-label: {_counted(batch, 'patch', 'es')} of {patch}x{patch}, {name}",
+                    inference_bytes(found, size),
+                )
+            )
     found = graph(1, height, width, False, config)
     for name, size in (("float32", FLOAT32), ("float16", FLOAT16)):
         rows.append((f"evaluate, single inference: {width}x{height}, {name}", inference_bytes(found, size)))
     for batch in (source, 8, 4, both, 1):
         rows.append(
-            (f"training, {_crops(batch)} of {crop}x{crop}", training_bytes(graph(batch, crop, crop, False, config)))
+            (
+                f"training, {_counted(batch, 'crop', 's')} of {crop}x{crop}",
+                training_bytes(graph(batch, crop, crop, False, config)),
+            )
         )
     for side in (crop, 400, 304):
         rows.append(
@@ -154,8 +162,8 @@ def stages(config: Config, head_config: Config) -> list[tuple[str, int]]:
     return rows
 
 
-def _crops(count: int) -> str:
-    return f"{count} crop" + "s" * (count > 1)
+def _counted(count: int, name: str, plural: str) -> str:
+    return f"{count} {name}{plural if count > 1 else ''}"
 
 
 def smallest_card(needed: float) -> str:
