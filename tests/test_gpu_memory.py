@@ -57,7 +57,7 @@ def test_a_residual_sum_by_hand(script):
     )
     # The shortcut is read later, so ReLU cannot write over it: shortcut, ReLU's output and the convolution's.
     assert script["inference_bytes"](graph) == 4 * 300
-    # At the second convolution: gradients of the shortcut, of its output and its input; kept are image and ReLU's output.
+    # At the second convolution: gradients of shortcut, output and input; kept are image and ReLU's output.
     assert script["training_bytes"](graph) == 4 * (3 * 100 + 10 + 100)
 
 
