@@ -36,6 +36,9 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 pytho
 LOCKED = $(PIP) install --require-hashes --no-deps --no-build-isolation -r $(1)
 
 $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
+ifneq ($(filter gpu%,$(CTX)),)
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels for Linux on x86-64 alone: use CTX=cpu" >&2; exit 1; }
+endif
 	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$($$python --version)" && $$python -m venv $(VENV)
 	@$(call LOCKED,requirements.lock)
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -44,6 +47,16 @@ ifneq ($(filter gpu%,$(CTX)),)
 	@$(PIP) uninstall -y mxnet && $(call LOCKED,requirements-gpu.lock) --force-reinstall
 endif
 	@touch $@
+
+# One rule for both builds; .venv-gpu is also made wherever CTX names a GPU.
+.PHONY: setup setup-gpu doctor
+setup: $(INSTALLED)
+setup-gpu:
+	@$(MAKE) -s CTX='gpu(0)' setup
+	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to mend stands above"
+
+doctor: $(INSTALLED)
+	@$(MLSL) doctor $(if $(REAL),$(ROOTS))
 
 # Without MXNet, which is there in one build or the other.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
@@ -206,6 +219,8 @@ help:
 	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
+	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI (docs/GPU.md)"
+	@echo "make doctor            versions, GPUs, memory, data in DATA: what is there, and what to do about what is not"
 	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
 	@echo "make test              lint and tests"
 	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"

@@ -7,12 +7,16 @@ import os
 import sys
 import traceback
 import unicodedata
+from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
 from mlsl_mx.errors import InputError, meaning
 from mlsl_mx.stopping import Stopped, stops_at_once
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
+
+# Whose data `mlsl doctor` looks for, if none is named.
+DOCTOR_EXPERIMENTS = [Path("experiments/gta2city.yaml"), Path("experiments/synthia2city.yaml")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,6 +70,7 @@ def _check_words(options: argparse.Namespace) -> None:
 def _calls() -> dict[str, Callable[[argparse.Namespace], str | None]]:
     """What each subcommand calls; it returns the text to print."""
     return {
+        "doctor": _doctor,
         "make-miniature": _make_miniature,
         "check-data": _check_data,
         "begin": _begin,
@@ -104,6 +109,15 @@ def _job(options: argparse.Namespace, workers: Workers = ALONE):
 def _roots(options: argparse.Namespace):
     given = {name: getattr(options, name) for name in ("gta5", "synthia", "cityscapes")}
     return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
+
+
+def _doctor(options):
+    from mlsl_mx.doctor import examine
+
+    diagnosis = examine(options.experiment or DOCTOR_EXPERIMENTS, options.set, _roots(options))
+    print(diagnosis.json() if options.json else diagnosis.text())
+    if not diagnosis.usable:
+        raise InputError(f"{diagnosis.summary()}: see above")
 
 
 def _make_miniature(options):

@@ -197,7 +197,10 @@ def device(name: str) -> mx.Context:
         return mx.cpu(int(match.group(2) or 0))
     number, found = int(match.group(2) or 0), mx.context.num_gpus()
     if number >= found:
-        raise InputError(f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make CTX=gpu), or use cpu")
+        raise InputError(
+            f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make setup-gpu), or use cpu; "
+            f"`mlsl doctor` tells more"
+        )
     return mx.gpu(number)
 
 

@@ -28,7 +28,8 @@ GRACE_SECONDS = 0.5  # for worker 0 to fail of the same cause, and to say so its
 STOPPING_SECONDS = 120  # for workers that are asked to stop: a step, and a checkpoint
 LEAVING_SECONDS = 5  # for the others once one has left: all leave together, but who waits for one that is gone
 SHOWN_LINES = 20
-PARAMETER_SERVER = [sys.executable, "-c", "import mxnet"]  # as scheduler or server, the import does the work and exits
+# As scheduler or server, the import does the work and exits.
+PARAMETER_SERVER = [sys.executable, "-c", "import mlsl_mx, mxnet"]
 
 
 def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:

@@ -32,6 +32,7 @@ import yaml
 
 import mlsl_mx
 from mlsl_mx.errors import InputError
+from mlsl_mx.processor import CPUINFO, cpu_model
 from mlsl_mx.text_files import parse_yaml, read_text
 
 MOST_SHOWN = 10  # settings that differ, in one line
@@ -254,20 +255,11 @@ def environment() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "gluoncv": version("gluoncv"),  # what is installed: 0.10.5.post0 calls itself 0.11.0
         "machine": platform.machine(),
-        "cpu": cpu_model(Path("/proc/cpuinfo")),
+        "cpu": cpu_model(CPUINFO),
         "cpus": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "command": shlex.join(sys.argv[1:]),
     }
-
-
-def cpu_model(cpuinfo: Path) -> str | None:
-    """What Linux, or else Python, calls the processor; None if neither can tell."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, ValueError):
-        found = None
-    return found.group(1).strip() if found else platform.processor() or None
 
 
 def revision() -> str:

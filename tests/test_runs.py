@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import platform
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from mlsl_mx.runs import (
     TEMPORARY,
     begin_stage,
     check_settings,
-    cpu_model,
     environment,
     file_hash,
     keep_settings,
@@ -217,13 +215,6 @@ def test_environment_names_the_versions():
     found = environment()
     assert {"mxnet", "numpy", "python", "revision"} <= set(found)
     assert found["gluoncv"] == version("gluoncv")
-
-
-def test_cpu_model_is_what_linux_calls_it(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Abacus (R) 9 @ 1 Hz\nmodel name\t: Other\n")
-    assert cpu_model(cpuinfo) == "Abacus (R) 9 @ 1 Hz"
-    assert cpu_model(tmp_path / "none") == (platform.processor() or None)
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from mlsl_mx.arguments.common import RUN, add_command
+from mlsl_mx.arguments.common import RUN, add_command, add_roots
 from mlsl_mx.workers import SHARED
+
+DOCTOR_DETAILS = """\
+Marks: ? there is something to know or to do, ! stages will fail. Data are looked for by name:
+`mlsl check-data` opens them. Exit codes: 0 usable, 2 not."""
 
 LAUNCH_DETAILS = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly. With
@@ -14,7 +19,23 @@ Several machines: any launcher that sets MXNet's DMLC_* variables; see docs/SCAL
 
 
 def add_tools(commands) -> None:
-    """launch."""
+    """doctor and launch."""
+    _add_doctor(commands)
+    _add_launch(commands)
+
+
+def _add_doctor(commands) -> None:
+    text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
+    command = add_command(commands, "doctor", text, "mlsl doctor --data runs/miniature/data --json", DOCTOR_DETAILS)
+    command.add_argument(
+        "--experiment", type=Path, action="append", metavar="FILE", help="whose data are looked for; default: both"
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
+    add_roots(command)
+    command.add_argument("--json", action="store_true", help="the same as JSON: usable, findings with their facts")
+
+
+def _add_launch(commands) -> None:
     command = add_command(
         commands,
         "launch",
