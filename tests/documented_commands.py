@@ -87,7 +87,7 @@ def documents(root: Path) -> list[str]:
 def blocks(document: str, text: str) -> list[Block]:
     """Fenced blocks and those that are indented by four blanks after an empty line.
 
-    >>> [(b.line, b.kind, b.lines) for b in blocks("x.md", "Try\\n\\n    make a\\n    make b\\n\\n```sh\\nmake c\\n```")]
+    >>> [(b.line, b.kind, b.lines) for b in blocks("x.md", "A\\n\\n    make a\\n    make b\\n\\n```sh\\nmake c\\n```")]
     [(3, 'indented', ('make a', 'make b')), (7, 'sh', ('make c',))]
     """
     found, lines, index = [], text.splitlines(), 0
