@@ -166,9 +166,7 @@ def check_pip(command: Command, folder: Path) -> None:
         runpy.run_path(str(ROOT / "setup.py"))
     extras = given["extras_require"]
     known = {Requirement(text).name for text in [*given["install_requires"], *sum(extras.values(), [])]}
-    assert command.words[1] in ("install", "uninstall", "wheel", "check"), (
-        "documents tell to use no other command of pip"
-    )
+    assert command.words[1] in ("install", "uninstall", "wheel", "check"), "no other command of pip"
     words = iter(command.words[2:])
     for word in words:
         if word in ("-r", "-c"):
