@@ -14,7 +14,7 @@ from PIL import Image
 from scene_files import write_png
 from tiny_run import EXPERIMENT, words, write_world
 
-from mlsl_mx.arguments import PREDICT_KINDS
+from mlsl_mx.arguments.predict import KINDS
 from mlsl_mx.cli import main
 from mlsl_mx.labels import class_set
 from mlsl_mx.predict import Predictor, read_image, videos
@@ -239,7 +239,7 @@ def test_options_that_are_wrong(option, capsys):
 
 
 def test_kinds_of_the_command_line_are_those_that_there_are():
-    assert PREDICT_KINDS == tuple(ENDINGS)
+    assert KINDS == tuple(ENDINGS)
 
 
 def test_predictions_are_those_of_evaluation(run, tmp_path, capsys):

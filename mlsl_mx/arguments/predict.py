@@ -1,4 +1,4 @@
-"""The subcommand that segments a user's own pictures."""
+"""The subcommand that takes a trained network to images of one's own."""
 
 from __future__ import annotations
 
@@ -8,31 +8,36 @@ from pathlib import Path
 from mlsl_mx.arguments.common import add_command
 from mlsl_mx.config_limits import CHOICES
 
+KINDS = ("overlay", "palette", "label_ids", "confidence")
+EXAMPLE = """\
+mlsl predict --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params \\
+      runs/miniature/data/cityscapes/leftImg8bit/val --out runs/miniature/predictions"""
 DETAILS = """\
-It writes predictions/overlay/street.jpg, predictions/palette/street.png, ...; files of a folder keep their places.
+Of street.jpg it writes predictions/overlay/street.jpg, predictions/palette/street.png, ...; files of a folder keep
+their places below it.
   overlay     .jpg, the image under the colours of its classes; of a video .mp4 (or .avi), without sound
   palette     .png of train ids, in the classes' colours: as `mlsl evaluate` leaves them
   label_ids   grey .png of Cityscapes label ids, for the official script
   confidence  grey .png, 255 times the probability of the predicted class
 Number of classes and width are found in the weights file. Started again it does what is missing; with other weights or
 settings it asks for another --out. More, and the same in Python: docs/PREDICT.md."""
-KINDS = ("overlay", "palette", "label_ids", "confidence")
 
 
 def add_predict(commands) -> None:
     """predict."""
     command = add_command(
-        commands,
-        "predict",
-        "segment images, folders and videos with a trained network",
-        "mlsl predict --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params photos/ drive.mp4",
-        DETAILS,
+        commands, "predict", "segment images, folders and videos with a trained network", EXAMPLE, DETAILS
     )
     command.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="image, video, or folder of them")
     command.add_argument(
         "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
     )
-    command.add_argument("--out", type=Path, default=Path("predictions"), help="folder; default predictions")
+    _add_outputs(command)
+    _add_inference(command)
+
+
+def _add_outputs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, default=Path("predictions"), metavar="FOLDER", help="default predictions")
     command.add_argument(
         "--write",
         type=_kinds,
@@ -40,14 +45,18 @@ def add_predict(commands) -> None:
         metavar="KIND,...",
         help=f"some of {', '.join(KINDS)}; default: all but the last",
     )
-    command.add_argument("--strength", type=_share, default=0.5, help="of the colours in overlays, 0 to 1; default 0.5")
     command.add_argument(
-        "--experiment", type=Path, help="whose class table, patches, flip and precision to use where no option says it"
+        "--strength", type=_share, default=0.5, metavar="S", help="of the colours in overlays, 0 to 1; default 0.5"
     )
-    _add_inference(command)
 
 
 def _add_inference(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--experiment",
+        type=Path,
+        metavar="FILE",
+        help="whose class table, patches, flip and precision to use where no option says it",
+    )
     command.add_argument(
         "--inference",
         choices=CHOICES["pseudo_labels.inference"],
@@ -68,9 +77,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")
     command.add_argument("--ctx", default="cpu", help="cpu or gpu(0); default cpu")
     command.add_argument(
-        "--precision",
-        choices=CHOICES["network.precision"],
-        help="default float32; bfloat16 for CPUs, float16 for GPUs",
+        "--precision", choices=CHOICES["network.precision"], help="default float32; bfloat16 for CPUs, float16 for GPUs"
     )
 
 

@@ -11,8 +11,6 @@ from mlsl_mx.predict.inputs import Input
 from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.runs import file_hash
 
-EVENT = "predicted"
-
 
 class Record:
     """The results in a folder, as they stand in its log.jsonl. Their settings are kept apart: all have the same."""
@@ -21,7 +19,7 @@ class Record:
         self.out = out
         self._made: dict[str, dict[str, Any]] = {}
         for event in read_log(out / "log.jsonl"):
-            if event.get("event") == EVENT and {"name", "input", "hash", "files"} <= set(event):
+            if event.get("event") == "predicted" and {"name", "input", "hash", "files"} <= set(event):
                 self._add(event)
 
     def __len__(self) -> int:
@@ -63,4 +61,4 @@ def note(log: RunLog, one: Input, content: str, files: dict[str, Path], out: Pat
         files: kind -> file.
     """
     below = {kind: file.relative_to(out).as_posix() for kind, file in files.items()}
-    log.write(EVENT, name=one.name, input=os.path.abspath(one.path), hash=content, files=below)
+    log.write("predicted", name=one.name, input=os.path.abspath(one.path), hash=content, files=below)
