@@ -14,6 +14,8 @@ from typing import Any, Iterator
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import revision
 
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"  # local time
+
 
 class RunLog:
     """One JSON object a line, each with the time of day and the stage, appended and flushed at once.
@@ -30,7 +32,7 @@ class RunLog:
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event; values must be JSON. Raises: InputError if the log cannot be written."""
-        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
+        line = {"time": time.strftime(TIME_FORMAT), **self.about, "event": event, **values}
         if self.path:
             try:
                 self._append(json.dumps(line).encode() + b"\n")
