@@ -192,16 +192,16 @@ def test_the_loss_of_each_training(tmp_path):
         write_loss(run, method, index, steps)
     *_, page, content = report(run)
     source, sisc, pwl = ([r["loss"] for r in m["rounds"]] for m in content["methods"])
-    # 600 points are 60 means of 10 each; the loss is 1 + 2 (1 - step / steps)^2.
-    assert [step for step, _ in source[0]] == list(range(10, 601, 10))
-    means = [1 + 2 * sum((1 - (10 * i + j) / 600) ** 2 for j in range(1, 11)) / 10 for i in range(60)]
+    # 600 points are 24 means of 25 each; the loss is 1 + 2 (1 - step / steps)^2.
+    assert [step for step, _ in source[0]] == list(range(25, 601, 25))
+    means = [1 + 2 * sum((1 - (25 * i + j) / 600) ** 2 for j in range(1, 26)) / 25 for i in range(24)]
     assert [loss for _, loss in source[0]] == pytest.approx(means)
-    assert [len(loss) for loss in (*sisc, *pwl)] == [60, 60, 7]
+    assert [len(loss) for loss in (*sisc, *pwl)] == [24, 20, 7]
     assert chart(page, "Loss of source training by step").count("<polyline") == 1
     drawn = chart(page, "Loss of self-training by round")
     paths = re.findall(r'points="([^"]+)"', drawn)
     lines = [[tuple(map(float, p.split(","))) for p in path.split()] for path in paths]
-    assert [len(line) for line in lines] == [60, 60, 7]
+    assert [len(line) for line in lines] == [24, 20, 7]
     assert lines[0][-1][0] < lines[1][0][0] and lines[2][-1][0] == lines[0][-1][0]  # round 1 is beside round 0
     assert all(below[1] >= above[1] for line in lines for above, below in zip(line, line[1:]))  # it falls
 

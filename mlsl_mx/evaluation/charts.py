@@ -7,7 +7,7 @@ from html import escape
 from typing import Callable, NamedTuple, Sequence, Tuple
 
 WIDTH = 430  # of the view box: the page scales the picture to the column
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 42, 96, 12, 190, 222  # of charts with lines: margins, and where the axis is
+LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 50, 96, 12, 190, 222  # of charts with lines: margins, and where the axis is
 CELL_WIDTH, CELL_HEIGHT = 150, 92  # of one class among others
 LETTER, BOLD_LETTER = 7.6, 9.5  # widths, in the widest of the usual fonts
 
@@ -33,14 +33,15 @@ class Curve(NamedTuple):
 def line_chart(title: str, unit: str, x_labels: Sequence[str], series: Sequence[Series]) -> str:
     """One line a series, with a value for each x label and its name at its end."""
     values = [value for line in series for value in line.values if value is not None]
-    x = _scale(0, max(1, len(x_labels) - 1), LEFT, WIDTH - RIGHT)
-    y, parts = _frame(values, [(x(index), text) for index, text in enumerate(x_labels)])
+    right, legend = _place_of_names(series)
+    x = _scale(0, max(1, len(x_labels) - 1), LEFT, right)
+    y, parts = _frame(values, right, [(x(index), text) for index, text in enumerate(x_labels)])
     ends = []
     for colour, label, line in series:
         points = [(x(i), y(v), v) for i, v in enumerate(line) if v is not None]
         parts.append(_line(colour, label, unit, points))
         ends.append([points[-1][1] + 4, colour, label, points[-1][0] + 9])
-    return _figure(title, HEIGHT, [*parts, *_names(ends)], _legend_if_long(series))
+    return _figure(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
 
 
 def curve_chart(title: str, x_ticks: Sequence[tuple[float, str]], curves: Sequence[Curve]) -> str:
@@ -50,8 +51,9 @@ def curve_chart(title: str, x_ticks: Sequence[tuple[float, str]], curves: Sequen
         x_ticks: values and their texts; the first and the last are where the axis begins and ends.
     """
     values = [value for curve in curves for part in curve.parts for _, value in part]
-    x = _scale(x_ticks[0][0], x_ticks[-1][0], LEFT, WIDTH - RIGHT)
-    y, parts = _frame(values, [(x(value), text) for value, text in x_ticks])
+    right, legend = _place_of_names(curves)
+    x = _scale(x_ticks[0][0], x_ticks[-1][0], LEFT, right)
+    y, parts = _frame(values, right, [(x(value), text) for value, text in x_ticks])
     parts += [f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{TOP}" y2="{BOTTOM}" class=grid />' for v, _ in x_ticks]
     ends = []
     for colour, label, lines in curves:
@@ -61,7 +63,7 @@ def curve_chart(title: str, x_ticks: Sequence[tuple[float, str]], curves: Sequen
         last = lines[-1][-1]
         parts.append(_dot(x(last[0]), y(last[1]), colour, f"{label}: {last[1]:.3g}"))
         ends.append([y(last[1]) + 4, colour, label, x(last[0]) + 9])
-    return _figure(title, HEIGHT, [*parts, *_names(ends)], _legend_if_long(curves))
+    return _figure(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
 
 
 def class_charts(
@@ -83,14 +85,14 @@ def class_charts(
 
 def _class_chart(unit: str, x_labels: Sequence[str], name: str, series: Sequence[Series], top: float | None) -> str:
     values = [value for line in series for value in line.values if value is not None]
-    highest = top or max(values, default=0) or 1
+    highest = top or max(values, default=0)
     x = _scale(0, max(1, len(x_labels) - 1), 42, CELL_WIDTH - 20)
-    y = _scale(0, highest, CELL_HEIGHT - 20, 26)
+    y = _scale(0, highest or 1, CELL_HEIGHT - 20, 26)
     parts = [f'<text x="2" y="13" class=class>{escape(_shortened(name, CELL_WIDTH))}</text>']
-    for value in (0, highest):
+    for value in {0, highest}:
         line = f'x1="36" x2="{CELL_WIDTH - 6}" y1="{y(value):.1f}" y2="{y(value):.1f}"'
         parts.append(
-            f'<line {line} class=grid /><text x="32" y="{y(value) + 4:.1f}" class=row>{_briefly(value)}</text>'
+            f'<line {line} class=grid /><text x="32" y="{y(value) + 4:.1f}" class=row>{escape(_briefly(value))}</text>'
         )
     for index in {0, len(x_labels) - 1}:
         parts.append(f'<text x="{x(index):.1f}" y="{CELL_HEIGHT - 4}" class=axis>{escape(x_labels[index])}</text>')
@@ -107,7 +109,7 @@ def dot_chart(
     """One row a class or method, one dot a series, on a scale that holds `span`."""
     left, right, top, pitch = min(WIDTH // 2, max(98, LETTER * max(map(len, rows)) + 10)), 14, 26, 20
     height = top + pitch * len(rows) + 8
-    ticks = round_numbers(*span)
+    ticks = _round_numbers(*span)
     x = _scale(ticks[0], ticks[-1], left, WIDTH - right)
     parts = []
     for tick in ticks:
@@ -124,10 +126,10 @@ def dot_chart(
     return _figure(title, height, parts, legend=series)
 
 
-def round_numbers(low: float, high: float) -> list[float]:
+def _round_numbers(low: float, high: float) -> list[float]:
     """Round numbers that hold [low, high], five or so.
 
-    >>> round_numbers(0, 100), round_numbers(0.1, 0.7)
+    >>> _round_numbers(0, 100), _round_numbers(0.1, 0.7)
     ([0, 20, 40, 60, 80, 100], [0.0, 0.2, 0.4, 0.6000000000000001, 0.8])
     """
     least = (high - low or 2.5) / 5 * (1 - 1e-9)
@@ -144,15 +146,19 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
 
 
 def _briefly(value: float) -> str:
-    """In at most four letters: 100, 1.8, 0.05, 0.00."""
+    """In at most four letters: 100, 1.8, 0.05, <.01."""
+    if 0 < value < 0.01:
+        return "<.01"
     return f"{value:.0f}" if value >= 10 or not value else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
-def _frame(values: Sequence[float], x_ticks: Sequence[tuple[float, str]]) -> tuple[Callable[[float], float], list[str]]:
+def _frame(
+    values: Sequence[float], right: float, x_ticks: Sequence[tuple[float, str]]
+) -> tuple[Callable[[float], float], list[str]]:
     """The scale of the y axis that fits the values; its lines and the texts of both axes."""
-    ticks = round_numbers(min(values), max(values))
+    ticks = _round_numbers(min(values), max(values))
     y = _scale(ticks[0], ticks[-1], BOTTOM, TOP)
-    parts = [_tick_line(LEFT, WIDTH - RIGHT, y(tick), f"{tick:g}") for tick in ticks]
+    parts = [_tick_line(LEFT, right, y(tick), f"{tick:g}") for tick in ticks]
     parts += [f'<text x="{x:.1f}" y="{BOTTOM + 18}" class=axis>{escape(text)}</text>' for x, text in x_ticks]
     return y, parts
 
@@ -164,22 +170,17 @@ def _shortened(name: str, width: float) -> str:
 
 
 def _names(ends: list[list]) -> list[str]:
-    """Names at the lines' ends, moved so that none covers another and none is below the axis; none if one is long."""
-    if any(_is_long(label) for _, _, label, _ in ends):
-        return []
+    """Names at the lines' ends, moved so that none covers another and none is below the axis."""
     return [
         f'<text x="{x:.1f}" y="{y:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
         for y, colour, label, x in _apart(ends, BOTTOM + 4)
     ]
 
 
-def _legend_if_long(series: Sequence[Series | Curve]) -> Sequence[Series | Curve]:
-    """All, for a legend, where one has a name that does not fit beside the lines."""
-    return series if any(_is_long(one.label) for one in series) else ()
-
-
-def _is_long(label: str) -> bool:
-    return BOLD_LETTER * len(label) > RIGHT - 9
+def _place_of_names(series: Sequence[Series | Curve]) -> tuple[float, Sequence[Series | Curve]]:
+    """Where lines end, and the series for a legend: all of them if one has a name that does not fit beside its line."""
+    is_long = any(BOLD_LETTER * len(one.label) > RIGHT - 9 for one in series)
+    return (WIDTH - 24, series) if is_long else (WIDTH - RIGHT, ())
 
 
 def _apart(ends: list[list], lowest: float, gap: float = 15) -> list[list]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Any, Callable, Dict, Sequence
 
-from mlsl_mx.evaluation.charts import Curve, Series, class_charts, curve_chart, round_numbers
+from mlsl_mx.evaluation.charts import Curve, Series, class_charts, curve_chart
 from mlsl_mx.evaluation.document import method_colour
 from mlsl_mx.evaluation.tables import Table, number
 from mlsl_mx.loss_curve import LossPoint
 
 Content = Dict[str, Any]
 Round = Dict[str, Any]
-MOST_MEANS = 60  # points of a training in a chart: the loss of a few crops jumps too much to be seen singly
+MOST_MEANS = 24  # points of a training in a chart: the loss of a few crops jumps too much to be of use
 
 
 def loss_means(points: Sequence[LossPoint]) -> list[list[float]]:
-    """[step, loss] of at most 60 parts of a training: the last step of each, and the mean."""
+    """[step, loss] of at most 24 parts of a training: the last step of each, and the mean."""
     size = -(-len(points) // MOST_MEANS) or 1
     parts = [points[i : i + size] for i in range(0, len(points), size)]
     return [[part[-1].step, fmean(point.loss for point in part)] for part in parts]
@@ -28,7 +28,7 @@ def loss_charts(content: Content) -> list[str]:
     source = next((m for m in content["methods"] if m["method"] == "source-only" and m["rounds"][0]["loss"]), None)
     if source:
         one = source["rounds"][0]
-        ticks = [(tick, f"{tick:g}") for tick in round_numbers(0, one["steps"])]
+        ticks = [(step, str(step)) for step in (0, one["steps"] // 2, one["steps"])]
         curve = Curve(method_colour(source["method"]), source["title"], [one["loss"]])
         charts.append(curve_chart("Loss of source training by step", ticks, [curve]))
     curves = [_curve(method) for method in _trained(content)]
