@@ -47,7 +47,7 @@ svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem .9rem;font-size:.82rem;color:var(--soft);margin:.3rem 0}
 .legend i{display:inline-block;width:.85em;height:.85em;border-radius:3px;margin-right:.35em;vertical-align:-.08em;
 border:1px solid var(--rule)}
-.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.5rem}
+.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.5rem}
 .panels img,.sheet{width:100%;height:auto;display:block;border-radius:4px}.panels figcaption{font-size:.8rem;
 color:var(--soft)}.nothing{aspect-ratio:2;display:grid;place-items:center;border:1px dashed var(--rule);
 border-radius:4px;color:var(--soft)}

@@ -77,7 +77,7 @@ def _charts(content: dict[str, Any]) -> Sequence[str]:
     thresholds = [_series(m, _thresholds(m, names)) for m in trained if m["rounds"][-1]["labels_per_class"]]
     if thresholds:
         charts.append(dot_chart("Threshold of each class in the last round (%)", "%", names, thresholds))
-    return [*charts, *loss_charts(content)]
+    return [*charts[:2], *loss_charts(content), *charts[2:]]  # what counts most comes first
 
 
 def _status(content: dict[str, Any]) -> str:
