@@ -77,6 +77,7 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], str | None]]:
         "self-train": _self_train,
         "evaluate": _evaluate,
         "report": _report,
+        "predict": _predict,
         "export-onnx": _export_onnx,
         "launch": _launch,
     }
@@ -179,6 +180,15 @@ def _report(options):
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return stages.report(_job(options))
+
+
+def _predict(options):
+    from mlsl_mx.predict.setup import Setup
+    from mlsl_mx.predict.stage import predict
+
+    names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
+    setup = Setup(**{name: getattr(options, name) for name in names})
+    return predict(options.weights, options.inputs, options.out, setup, options.write, options.strength, options.ctx)
 
 
 def _launch(options):

@@ -164,10 +164,10 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
+def keep_settings(path: Path, settings: dict[str, Any], results: bool, remedy: str = "choose another RUN") -> None:
     """Write the settings that a folder's results come from; if there are results, settings must be the same as before.
 
-    Raises: InputError naming each setting that differs, its old and its new value.
+    Raises: InputError naming each setting that differs, its old and its new value, and the remedy.
     """
     path = Path(path)
     if path.exists() and results:
@@ -177,7 +177,7 @@ def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
             shown = "; ".join(changed[:MOST_SHOWN]) + f"; and {len(changed) - MOST_SHOWN} more" * (
                 len(changed) > MOST_SHOWN
             )
-            raise InputError(f"{path}: holds results of other settings ({shown}): choose another RUN")
+            raise InputError(f"{path}: holds results of other settings ({shown}): {remedy}")
         return
     write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
 
@@ -190,9 +190,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(read_text(path))
     except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: not a readable YAML file ({problem}): it was damaged; choose another RUN") from None
+        raise InputError(f"{path}: not a readable YAML file ({problem}): damaged; choose another folder") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: holds no settings: it was damaged; choose another RUN")
+        raise InputError(f"{path}: holds no settings: damaged; choose another folder")
     return values
 
 
@@ -287,7 +287,7 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path, "w")
     except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another RUN") from None
+        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another folder") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
