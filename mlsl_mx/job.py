@@ -57,6 +57,10 @@ class Job:
         """Folder of round 0, 1, ... of this method."""
         return self.method_folder / f"round-{round_index}"
 
+    def tensorboard_folder(self, round_index: int | None) -> Path:
+        """Where TensorBoard looks for this method, or (None) for the source model; see `event_file`."""
+        return self.run / "tensorboard" / ("source" if round_index is None else self.config.method)
+
     def weights_before(self, round_index: int) -> Path:
         """What a round starts from: the source model or the round before."""
         folder = self.round_folder(round_index - 1) if round_index else self.source_folder

@@ -22,6 +22,7 @@ from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
+from mlsl_mx.evaluation.round_events import write_round_events
 from mlsl_mx.given_files import described, selection_settings
 from mlsl_mx.job import Job, devices
 from mlsl_mx.kept_settings import (
@@ -139,7 +140,8 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
             log.write("imagenet", file=str(imagenet), report=loaded)
             LOGGER.info("%s: %s", imagenet, loaded)
         epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
-        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds)
+        events = job.tensorboard_folder(None) / "training"
+        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds, events)
         return f"source model: {weights}"
 
 
@@ -200,6 +202,7 @@ def pseudo_label(job: Job, round_index: int) -> Outcome:
             log=log,
             workers=job.workers,
         )
+        _show_in_tensorboard(job, round_index)
         _touch(folder / "selection.json", job.workers)
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
         lost += f"; threshold below 1/{job.config.classes}: {', '.join(result['loose'])}" if result["loose"] else ""
@@ -245,6 +248,7 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> Outcome:
         )
         write_json(out, result)
         log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
+        _show_in_tensorboard(job, round_index)
         return Outcome(f"round {round_index}: {in_words(result)}", result)
 
 
@@ -277,7 +281,8 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
         settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
-        train(net, epochs, job.devices, folder, log, f"round {round_index}", job.workers, checkpoint_seconds)
+        title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
+        train(net, epochs, job.devices, folder, log, title, job.workers, checkpoint_seconds, events)
         return f"round {round_index}: {outputs[0]}"
 
 
@@ -295,6 +300,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> Outcome:
             keep_method_settings(job)
         precision = job.config.network.precision
         result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, precision, job.workers)
+        _show_in_tensorboard(job, round_index)
         _touch(folder / "evaluation.json", job.workers)
         return Outcome(_means("source model" if round_index is None else f"round {round_index}", result), result)
 
@@ -336,6 +342,14 @@ def _round(job: Job, round_index: int) -> Path:
             f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS"
         )
     return job.round_folder(round_index)
+
+
+def _show_in_tensorboard(job: Job, round_index: int | None) -> None:
+    """What is known by now of a round, or (None) of the source model; the first worker writes it."""
+    if job.workers.rank == 0:
+        folder = job.source_folder if round_index is None else job.round_folder(round_index)
+        events, validation = job.tensorboard_folder(round_index), job.validation()
+        write_round_events(events, folder, round_index or 0, validation, job.config.evaluation.panels)
 
 
 def _already(path: Path, workers: Workers = ALONE) -> str:

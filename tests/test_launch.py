@@ -11,6 +11,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from event_records import read_events, scalar_points
 from processes import is_running, wait_for
 from scene_files import write_lists
 
@@ -93,7 +94,10 @@ def test_training_by_two_is_training_by_one(alone, shared):
 def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
     run, printed = shared
     events = read_log(run / "log.jsonl")
-    assert [event["event"] for event in events] == ["begin", "imagenet", "epoch", "epoch", "end"]
+    kinds = [event["event"] for event in events]
+    assert [kind for kind in kinds if kind != "loss"] == ["begin", "imagenet", "epoch", "epoch", "end"]
+    shown = scalar_points(read_events(run / "tensorboard" / "source" / "training"))["loss/total"]
+    assert [step for step, _ in shown] == list(range(1, kinds.count("loss") + 1)) and shown
     assert events[0]["workers"] == 2 and events[-1]["outcome"] == "worked"
     assert printed.count("source model: ") == 1
     assert sorted(p.name for p in (run / "source").iterdir()) == ["config.yaml", "environment.json", "weights.params"]

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from event_records import pictures, read_events, scalar_points
 from mxnet import nd
 from scene_files import write_lists
 from scipy.io import savemat
@@ -97,6 +98,23 @@ def test_every_stage_leaves_its_files(finished):
     assert "miniature: not comparable with the paper" in report[-1]
     for name in ("report.html", "report.md", "report.json"):
         assert (finished / "report" / name).stat().st_size > 1000
+
+
+def test_tensorboard_is_shown_each_training_and_each_round_once(finished):
+    folder = finished / "tensorboard"
+    for training in ("source/training", "sisc-pwl/round-0", "sisc-pwl/round-1", "sisc/round-0"):
+        points = scalar_points(read_events(folder / training))
+        steps = [step for step, _ in points["loss/total"]]
+        assert steps == list(range(1, len(steps) + 1)) and ("loss/weak_labels" in points) == ("pwl" in training)
+    for method, rounds in (("source", 1), ("sisc-pwl", 2), ("sisc", 1)):
+        points = scalar_points(read_events(folder / method))
+        for r in range(rounds):
+            stage = finished / method / ("" if method == "source" else f"round-{r}")
+            evaluation = read_json(stage / "evaluation.json")
+            assert points["mIoU/19_classes"][r] == (r, pytest.approx(evaluation["miou"], rel=1e-6))
+        assert len(points["mIoU/19_classes"]) == rounds
+        assert ("pseudo_labels/coverage" in points) == (method != "source")
+        assert any(tag.startswith("segmentation/") for tag in pictures(read_events(folder / method)))
 
 
 def test_adapting_opens_no_target_training_label(finished, world):
