@@ -13,7 +13,26 @@ import numpy as np
 
 from mlsl_mx.errors import InputError
 
-IGNORE = 255
+IGNORE = 255  # of up to 255 classes; see `ignore_id`
+MOST_CLASSES = 65535  # ids 0..65534, and one for pixels without a label, in 16 bits
+
+
+def id_type(num_classes: int) -> type[np.unsignedinteger]:
+    """What holds train ids of `num_classes` classes: np.uint8, or np.uint16 where there are more than 255.
+
+    Raises: ValueError for fewer than 1 or more than MOST_CLASSES.
+    """
+    if not 1 <= num_classes <= MOST_CLASSES:
+        raise ValueError(f"num_classes is {num_classes}: it must be between 1 and {MOST_CLASSES}")
+    return np.uint8 if num_classes <= IGNORE else np.uint16
+
+
+def ignore_id(num_classes: int) -> int:
+    """The train id of pixels without a label: 255, or 65535 where there are more than 255 classes.
+
+    Raises: ValueError for fewer than 1 or more than MOST_CLASSES.
+    """
+    return int(np.iinfo(id_type(num_classes)).max)
 
 
 @dataclass(frozen=True)
@@ -81,9 +100,19 @@ class ClassSet:
         return tuple(c.name for c in self.classes)
 
     @property
+    def id_type(self) -> type[np.unsignedinteger]:
+        """The type of maps of train ids: np.uint8, or np.uint16 where there are more than 255 classes."""
+        return id_type(self.num_classes)
+
+    @property
+    def ignore(self) -> int:
+        """The train id of pixels without a label: 255, or 65535 where there are more than 255 classes."""
+        return ignore_id(self.num_classes)
+
+    @property
     def palette(self) -> np.ndarray:
-        """(256, 3) uint8 RGB: the colour of each train id, black for ids without a class (255, ignore, too)."""
-        palette = np.zeros((256, 3), np.uint8)
+        """(256 or 65536, 3) uint8 RGB: the colour of each train id, black for ids without a class, `ignore` too."""
+        palette = np.zeros((self.ignore + 1, 3), np.uint8)
         palette[: self.num_classes] = [c.colour for c in self.classes]
         return palette
 
