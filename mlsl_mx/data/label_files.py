@@ -17,7 +17,7 @@ from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet
 
 # What PIL calls the encodings of label files: P palette, L 8-bit grey, RGB also 16 bits x 3 channels.
 MODES = {"gta5": ("P", "L"), "synthia": ("RGB", "L"), "cityscapes": ("L",)}
-PSEUDO_LABEL_MODES = ("P", "L")
+PSEUDO_LABEL_MODES = ("P", "L", "I;16")
 
 
 class WrongLabels(InputError):
@@ -47,12 +47,27 @@ def read_label_ids(path: Path, dataset: str) -> np.ndarray:
 
 
 def read_pseudo_label(path: Path, classes: ClassSet) -> np.ndarray:
-    """(H, W) uint8 train ids, 255 = ignore, from a palette (or grey) PNG whose indices they are.
+    """(H, W) train ids from a palette (or grey) PNG whose indices they are; of more than 255 classes a 16-bit grey one.
 
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
+    if classes.id_type != np.uint8:
+        return _read_wide(path, classes)
     ids = _single_channel(path, decode_indices(path), "train ids", "write the pseudo-labels again")
     return _checked(path, ids, frozenset(range(classes.num_classes)) | {IGNORE}, f"{classes.num_classes} train ids")
+
+
+def _read_wide(path: Path, classes: ClassSet) -> np.ndarray:
+    ids = decode(path, cv2.IMREAD_UNCHANGED)
+    if ids.dtype != np.uint16 or ids.ndim != 2:
+        raise WrongLabels(
+            f"{path}: is {_encoding(ids)}, but train ids of {classes.num_classes} classes are 16 bits x 1 channel: "
+            "write the labels again"
+        )
+    if ((ids >= classes.num_classes) & (ids != classes.ignore)).any():
+        known = frozenset(range(classes.num_classes)) | {classes.ignore}
+        raise _unknown(path, ids, known, f"{classes.num_classes} train ids")
+    return ids
 
 
 def check_mode(path: Path, mode: str, modes: tuple[str, ...]) -> None:
@@ -120,7 +135,7 @@ def _checked(path: Path, ids: np.ndarray, known: frozenset[int], meaning: str) -
 def _unknown(path: Path, ids: np.ndarray, known: frozenset[int], meaning: str) -> WrongLabels:
     found = sorted(set(np.unique(ids).tolist()) - known)
     more = ", ..." if len(found) > 5 else ""
-    last = max(known - {IGNORE})
+    last = max(known - {IGNORE, 65535})
     return WrongLabels(
         f"{path}: holds ids {', '.join(map(str, found[:5]))}{more}, which are not among the {meaning} (0..{last}): "
         "this is another data set's label file, or a damaged one"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlsl_mx.data.label_counts import joint_counts
+from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps
@@ -29,10 +29,10 @@ def agreement(before, now) -> dict[str, Any]:
     Returns: {all: {agreement, kept}, per_class: {name: {agreement, kept}}}, None where there is nothing to divide by.
     Raises: InputError for a pseudo-label that is missing, damaged or of another size.
     """
-    pairs = np.zeros((256, 256), np.int64)  # rows: before, columns: now
-    for index in progress(range(len(now)), "agreement", "image"):
-        pairs += joint_counts(before.label(index), now.label(index))
     classes = now.classes.num_classes
+    pairs = no_counts(classes)  # rows: before, columns: now
+    for index in progress(range(len(now)), "agreement", "image"):
+        pairs += joint_counts(before.label(index), now.label(index), classes)
     labelled = pairs[:classes].sum(axis=1)
     both = pairs[:classes, :classes].sum(axis=1)
     same = np.diag(pairs)[:classes]
@@ -60,7 +60,8 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
         labelled pixel.
     Raises: InputError as `agreement`, or for an image smaller than the patch.
     """
-    against, pixels = np.zeros(256), np.zeros(256, np.int64)  # by label
+    ids = dataset.classes.ignore + 1
+    against, pixels = np.zeros(ids), np.zeros(ids, np.int64)  # by label
     for index in progress(range(len(dataset)), "patch votes", "image", network=segmenter.net):
         labels = dataset.label(index)
         maps = segmenter.maps(dataset.image(index), dataset.names[index])
@@ -69,10 +70,10 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
             seen = window.count.asnumpy() > 0
             y = labels[window.rows, window.columns][seen]
             votes = window.volume.asnumpy()[:, seen]  # (C, n)
-            # Ignored pixels pick some class; they are counted under 255, which nobody reads.
+            # Ignored pixels pick some class; they are counted under their id, which nobody reads.
             in_favour = votes[np.minimum(y, len(votes) - 1), np.arange(len(y))]
-            against += np.bincount(y, weights=1 - in_favour, minlength=256)
-            pixels += np.bincount(y, minlength=256)
+            against += np.bincount(y, weights=1 - in_favour, minlength=ids)
+            pixels += np.bincount(y, minlength=ids)
     classes = dataset.classes.num_classes
     return {
         "all": {"patch_disagreement": share_of(against[:classes].sum(), pixels[:classes].sum())},
