@@ -27,6 +27,11 @@ Class names, Cityscapes label ids, mean and std are in the file's metadata. The 
 logits of random images are those of MXNet. Needs pip install -c constraints.txt -e ".[onnx]".
 How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
 
+INIT_EPILOG = """\
+A PLACE is a folder, a pattern FOLDER/PREFIX{name}SUFFIX, or a text file with one path a line, relative to its folder.
+  mlsl init-experiment --out my.yaml --source-images sim/frames --source-labels 'sim/labels/{name}_seg.png' --target cams
+Encoding, sizes, ids or colours are looked at; docs/YOUR_OWN_DATA.md shows it from end to end."""
+
 LAUNCH_EPILOG = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly.
   mlsl launch -n 2 -- pseudo-label --round 0 --ctx 'gpu(0),gpu(1)' ...      each worker gets one of the GPUs
@@ -60,9 +65,43 @@ def _add_data_commands(commands) -> None:
     command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
     command.add_argument("--preview", type=Path, help="also write a picture of three scenes with their labels")
 
+    command = _add(commands, "make-worlds", "render a simulator and cameras, with classes of their own, to try out")
+    command.add_argument("--root", type=Path, required=True, help="folder for simulator/, cameras/ and classes.csv")
+    command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
+    command.add_argument(
+        "--counts",
+        type=int,
+        nargs=3,
+        default=(96, 48, 16),
+        metavar="N",
+        help="images of the simulator, for training and for validation; default 96 48 16",
+    )
+
+    _add_init_experiment(commands)
+
     command = _add(commands, "check-data", "tell what is missing, truncated, mis-sized or wrongly coded")
     _add_experiment(command)
     _add_roots(command)
+
+
+def _add_init_experiment(commands) -> None:
+    command = _add(commands, "init-experiment", "write an experiment file for your own data from what its folders hold")
+    command.formatter_class, command.epilog = argparse.RawDescriptionHelpFormatter, INIT_EPILOG
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .yaml file; never overwritten")
+    places = {
+        "source-images": "labelled images",
+        "source-labels": "their labels",
+        "target": "images to adapt to; they need no labels",
+    }
+    for name, text in places.items():
+        command.add_argument(f"--{name}", required=True, metavar="PLACE", help=text)
+    for name in ("val", "val-labels"):
+        text = "labelled target images to measure on, and their labels; without, nothing is measured"
+        command.add_argument(f"--{name}", default="", metavar="PLACE", help=text)
+    command.add_argument("--classes", type=Path, metavar="FILE", help="CSV table: name,colour,source,target")
+    command.add_argument(
+        "--small", action="store_true", help="a small network and its recipe, for a first look on a CPU"
+    )
 
 
 def _add_training_commands(commands) -> None:
