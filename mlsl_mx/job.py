@@ -159,7 +159,7 @@ class Job:
         return inference_net(net, self.config.network.precision), file_hash(weights)
 
     def _open(self, data: SourceData | TargetData, images: str, labels: str | None) -> SceneDataset:
-        """What the settings of these names, e.g. "source.images" and "source.labels", name; without the second no label."""
+        """What two settings name, e.g. "source.images" and "source.labels"; without the second, labels stay closed."""
         kind, classes = data.dataset, self.config.class_set
         place = getattr(data, images.partition(".")[2])
         if kind == OWN:

@@ -53,7 +53,7 @@ class LabelClass:
     target: tuple[FileValue, ...] = ()
 
     def file_values(self, dataset: str) -> tuple[FileValue, ...]:
-        """What stands for the class in label files of "cityscapes", "gta5", "synthia", or one's own "source", "target"."""
+        """What stands for the class in labels of "cityscapes", "gta5", "synthia", or one's own "source" or "target"."""
         if dataset in ("source", "target"):
             return getattr(self, dataset)
         file_id = getattr(self, f"{dataset}_id")
@@ -170,7 +170,7 @@ class ClassSet:
 
     @property
     def published_means(self) -> tuple[int, ...]:
-        """The class counts that means are over: the paper's that this set has, 19 / 16 / 13; of one's own classes all."""
+        """The class counts that means are over: the paper's that this set has, 19 / 16 / 13; of one's own all."""
         if not self.benchmark:
             return (self.num_classes,)
         return tuple(count for count in (19, 16, 13) if count <= self.num_classes)

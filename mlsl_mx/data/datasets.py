@@ -213,7 +213,7 @@ def fingerprint(
     size: tuple[int, int] | None,
     form: LabelFormat | None = None,
 ) -> str:
-    """16 hex digits that change with the list, the classes, the size and, for a user's own classes, what labels mean."""
+    """16 hex digits that change with the list, the classes, the size and, for one's own classes, what labels mean."""
     parts = [kind, *entries, *classes.names, str(size)]
     if form is not None and not classes.benchmark:
         parts.append(str((form.encodings, form.train_ids, form.ignored)))

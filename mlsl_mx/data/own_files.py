@@ -1,8 +1,8 @@
 """A user's own images and labels: found by a folder, a pattern or a list, and matched by name.
 
 A place is a folder (all images below it), a pattern of file names below a folder (`FOLDER/PREFIX{name}SUFFIX`), or a
-text file with one path a line, relative to that file's folder. An image and its label have one key: the path below their
-folder without ending, prefix and suffix.
+text file with one path a line, relative to that file's folder. An image and its label have one key: the path below
+their folder without ending, prefix and suffix.
 """
 
 from __future__ import annotations

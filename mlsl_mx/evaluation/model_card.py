@@ -10,7 +10,8 @@ results             round (null: source model), miou, mious, per_class, images, 
                     percent; list_hash; weights: first 16 hex digits of the SHA-256 of the weights that were evaluated;
                     of_this_file: whether those are the weights file of now
 data                source, target, validation, each: dataset, list, size (height, width; or null),
-                    fingerprint (as the run noted it), and, if the list's file still is the one with that fingerprint, its sha256 and images (number)
+                    fingerprint (as the run noted it), and, if the list's file still is the one with that fingerprint,
+                    its sha256 and images (number)
 labels              [{round, images, coverage, coverage_per_class}], shares of the target's pixels
 start_weights       kind ("imagenet", "imported" or "none"), file, sha256_first_16
 weights             source, rounds, each {round (null: source model), file (in the run directory), sha256}
