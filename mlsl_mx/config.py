@@ -257,11 +257,9 @@ def _method_files(path: Path) -> Dict[str, Path]:
             for file in sorted(parent.glob(pattern)):
                 files.setdefault(file.stem, file)
         if any((parent / "methods").glob("*.yaml")):
-            break
-    for pattern in METHOD_FILES:  # of a user's own experiment, which lies anywhere
-        for file in sorted(shipped_experiments().glob(pattern)):
-            files.setdefault(file.stem, file)
-    return files
+            return files
+    # A user's own experiment lies anywhere.
+    return {file.stem: file for pattern in METHOD_FILES for file in sorted(shipped_experiments().glob(pattern))}
 
 
 def shipped_experiments() -> Path:
