@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mlsl_mx.class_table import OWN
 from mlsl_mx.config import to_dict
+from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.given_files import selection_settings
 from mlsl_mx.job import Job
-from mlsl_mx.runs import environment, file_hash, keep_settings, write_json
+from mlsl_mx.runs import environment, file_hash, keep_settings, own_list, write_bytes, write_json
 
 
 def keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
@@ -21,6 +23,8 @@ def keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path |
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
     results = [folder / "weights.params", folder / ".checkpoint"]
     _keep(job, folder, settings, any(path.exists() for path in results))
+    _keep_list(job, "source", job.source())
+    _keep_list(job, "val", job.validation())
 
 
 def keep_method_settings(job: Job) -> None:
@@ -31,6 +35,16 @@ def keep_method_settings(job: Job) -> None:
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
     _keep(job, folder, {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*")))
+    _keep_list(job, "target", job.target())
+
+
+def _keep_list(job: Job, name: str, dataset: SceneDataset) -> None:
+    """Write which images were found where the experiment names no list."""
+    if dataset.kind != OWN or job.workers.rank:
+        return
+    path, content = own_list(job.run, name), "".join(f"{entry}\n" for entry in dataset.entries).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
 
 
 def _keep(job: Job, folder: Path, settings: dict[str, Any], results: bool) -> None:

@@ -15,7 +15,8 @@ import mxnet as mx
 from mlsl_mx.config import load_config, to_dict
 from mlsl_mx.data import miniature
 from mlsl_mx.data.check import check_dataset
-from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
+from mlsl_mx.data.image_files import header
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
@@ -34,7 +35,7 @@ from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
-from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior
+from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior, target_patch
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
@@ -55,16 +56,17 @@ def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
     keep_source_settings(job, imagenet, weights)
     if rounds:
         keep_method_settings(job)
-        lists.append(_disk_line(job, len(job.target())))
+        lists.append(_disk_line(job, job.target()))
     devices = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {devices}, in {job.run}"
     return "\n".join([what, *given, *lists])
 
 
-def _disk_line(job: Job, images: int) -> str:
+def _disk_line(job: Job, target: SceneDataset) -> str:
     """What a round keeps on disk while it labels, and what is free."""
-    stored = stored_bytes(job.config.pseudo_labels, job.config.classes, job.config.target.size)
-    needed, free = images * stored / 1e9, shutil.disk_usage(job.run).free / 1e9
+    sizes = [target.size or header(target.image_path(index))[0] for index in range(len(target))]
+    stored = sum(stored_bytes(job.config.pseudo_labels, job.config.num_classes, size) for size in sizes)
+    needed, free = stored / 1e9, shutil.disk_usage(job.run).free / 1e9
     short = "" if needed < free else ": free some, or choose another RUN"
     return f"  disk: up to {needed:.2f} GB while a round is labelled, {free:.1f} GB free{short}"
 
@@ -83,8 +85,12 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
     Raises: InputError after the report if a file is missing, unreadable or wrong.
     """
     config = load_config(experiment, None, tuple(settings))
-    job = Job(config, Path(), roots, 0, (mx.cpu(),))
-    reports = [check_dataset(dataset, title) for title, dataset in datasets(job).items()]
+    job = Job(config, Path(), roots, 0, (mx.cpu(),), folder=experiment.parent)
+    patches = {"target": target_patch(job)}
+    reports = [
+        check_dataset(dataset, title, patch=patches.get(title.split()[0], 0))
+        for title, dataset in datasets(job).items()
+    ]
     print("\n".join(line for report in reports for line in report.lines()))
     for report in reports:
         report.raise_faults()
@@ -124,7 +130,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
-    check_source_model(weights, job.config.classes, job.config.network.width)
+    check_source_model(weights, job.config.num_classes, job.config.network.width)
     net = job.network(weak_label_head=False)
     report = load_original(net, weights, ctx=job.ctx)
     keep_source_settings(job, weights=weights)
@@ -158,7 +164,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
         "selection": selection_settings(job.config.selection),
     }
     if not job.workers.agreed(is_done(record, inputs, folder / "selection.json")):
-        check_files(target, "target")
+        check_files(target, "target", patch=target_patch(job))
     keep_method_settings(job)
     with job.stage("pseudo-label", round_index) as log:
         if job.workers.rank == 0:
@@ -180,7 +186,7 @@ def pseudo_label(job: Job, round_index: int) -> str:
         )
         _touch(folder / "selection.json", job.workers)
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
-        lost += f"; threshold below 1/{job.config.classes}: {', '.join(result['loose'])}" if result["loose"] else ""
+        lost += f"; threshold below 1/{job.config.num_classes}: {', '.join(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
         return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
 

@@ -25,7 +25,9 @@ def add_data_commands(commands) -> None:
         help="folder of lists of the images to render; default data_lists/miniature",
     )
     command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
-    command.add_argument("--preview", type=Path, metavar="FILE", help="also write a picture of three scenes with labels")
+    command.add_argument(
+        "--preview", type=Path, metavar="FILE", help="also write a picture of three scenes with labels"
+    )
 
     command = add_command(
         commands,

@@ -6,10 +6,10 @@ import textwrap
 from pathlib import Path
 from typing import Any, Sequence
 
-from mlsl_mx.config import Config
+from mlsl_mx.config import Config, to_dict
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.page import html_page
-from mlsl_mx.evaluation.published import disagreement_notes, published_row, published_table
+from mlsl_mx.evaluation.published import disagreement_notes, paper_source, published_row, published_table
 from mlsl_mx.evaluation.report_tables import (
     class_table,
     label_overview,
@@ -20,11 +20,14 @@ from mlsl_mx.evaluation.report_tables import (
 )
 from mlsl_mx.evaluation.results import MethodResults, Round, read_run
 from mlsl_mx.evaluation.tables import MINIATURE, to_markdown, to_text
-from mlsl_mx.labels import class_set
 from mlsl_mx.runs import read_json, write_bytes, write_json
 
-SOURCES = {"gta5": "GTA-V", "synthia": "SYNTHIA"}
+DIRECTIONS = {"gta5": "GTA-V to Cityscapes", "synthia": "SYNTHIA to Cityscapes", None: "own data"}
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
+NOTHING_MEASURED = (
+    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
+    "consistent the pseudo-labels are says nothing of how right they are."
+)
 
 
 def write_report(run: Path, config: Config, dataset, out: Path) -> str:
@@ -49,7 +52,7 @@ def write_report(run: Path, config: Config, dataset, out: Path) -> str:
 
 def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) -> dict[str, Any]:
     """Everything that the report says, JSON-able: the content of report.json. IoU in percent, shares in [0, 1]."""
-    classes = class_set(config.classes)
+    classes, source = config.class_set, paper_source(to_dict(config))
     for method in methods:
         _same_classes(method, classes.names)
     result = methods[-1].result.evaluation
@@ -57,16 +60,16 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
     content = {
         "experiment": config.name,
         "miniature": config.miniature,
-        "source": config.source.dataset,
-        "direction": f"{SOURCES[config.source.dataset]} to Cityscapes",
+        "source": source,
+        "direction": DIRECTIONS[source],
         "run": str(run),
         "seed": methods[-1].seed,
         "images": result["images"],
         "list_hash": result.get("list_hash"),
         "classes": list(classes.names),
         "means_over": {str(n): [classes.names[i] for i in classes.common(n)] for n in classes.published_means},
-        "methods": [_method_content(config, method) for method in methods],
-        "paper": [_paper_row(row) for row in published_table(config.source.dataset)],
+        "methods": [_method_content(config, source, method) for method in methods],
+        "paper": [_paper_row(row) for row in published_table(source)],
         "environment": read_json(environment, "mxnet") if environment.exists() else None,
     }
     content["notes"] = [*_notes(content), *(note for m in methods for note in _collapsed(m))]
@@ -103,9 +106,9 @@ def _wrapped_notes(content: dict[str, Any]) -> str:
     return "\n".join(["Notes", *lines])
 
 
-def _method_content(config: Config, method: MethodResults) -> dict[str, Any]:
+def _method_content(config: Config, source: str | None, method: MethodResults) -> dict[str, Any]:
     result, better = method.result.evaluation, method.better_round
-    row = published_row(config.source.dataset, method.method)
+    row = published_row(source, method.method)
     planned = 1 if method.method == "source-only" else config.self_training.rounds
     return {
         "method": method.method,
@@ -180,10 +183,10 @@ def _same_classes(method: MethodResults, names: Sequence[str]) -> None:
 def _notes(content: dict[str, Any]) -> list[str]:
     notes = [f"mIoU({n}) is the mean over {', '.join(names)}." for n, names in content["means_over"].items()]
     notes.append("The last round is the result.")
-    notes += _absent_notes(content["methods"])
+    notes += _absent_notes(content["methods"]) if content["images"] else [NOTHING_MEASURED]
     for method in content["methods"]:
         notes += _method_notes(content, method)
-    if content["images"] != VALIDATION_IMAGES and not content["miniature"]:
+    if content["source"] and content["images"] != VALIDATION_IMAGES and not content["miniature"]:
         notes.append(
             f"Evaluated on {content['images']} images, the paper on {VALIDATION_IMAGES}: not the same protocol."
         )
@@ -213,7 +216,7 @@ def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
         notes.append(f"{title} is not finished: round {method['result_round']} of 0..{last} stands for the result.")
     if better is not None:
         notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
-    if method["published"] is None:
+    if content["source"] and method["published"] is None:
         notes.append(f"{title}: the paper has no row for {content['direction']}.")
     row = published_row(content["source"], method["method"])
     return notes + (disagreement_notes(content["source"], row) if row is not None else [])

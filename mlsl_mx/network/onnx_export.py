@@ -10,9 +10,10 @@ import mxnet as mx
 import numpy as np
 
 import mlsl_mx
+from mlsl_mx.class_table import classes_of_weights
 from mlsl_mx.data.transforms import MEAN, STD, STRIDE
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
+from mlsl_mx.labels import ClassSet
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.original_weights import load_original
 from mlsl_mx.network.published_weights import CLASSIFIER, describe
@@ -33,7 +34,7 @@ def export_onnx(weights: Path, out: Path) -> str:
     onnxruntime's logits of random images are MXNet's.
 
     Returns: one line with the largest difference.
-    Raises: InputError without onnx and onnxruntime, for a file that is no segmentation network of 19, 16 or 13 classes,
+    Raises: InputError without onnx and onnxruntime, for a file that is no segmentation network, or of unknown classes,
         if `out` cannot be written, or if the logits differ.
     """
     _require_packages()
@@ -42,7 +43,7 @@ def export_onnx(weights: Path, out: Path) -> str:
     found = describe(weights)
     if found.kind == CLASSIFIER:
         raise InputError(f"{weights}: {found}, without a segmentation head: give a source or adapted model")
-    classes = class_set(found.classes)
+    classes = classes_of_weights(Path(weights), found.classes)
     net = MLSLNet(found.classes, found.width, weak_label_head=False)
     load_original(net, weights, ctx=mx.cpu())
     with whole_file(out) as temporary:
@@ -80,7 +81,7 @@ def _describe(model, classes: ClassSet, weights: Path) -> None:
     model.doc_string = "images: RGB / 255, minus mean, over std. logits: softmax over axis 1 gives probabilities."
     properties = {
         "classes": json.dumps(classes.names),
-        "label_ids": json.dumps([c.cityscapes_id for c in classes.classes]),
+        "label_ids": json.dumps(classes.label_id_lookup[: classes.num_classes].tolist()),
         "mean": json.dumps(MEAN),
         "std": json.dumps(STD),
         "mlsl_mx_version": mlsl_mx.__version__,
