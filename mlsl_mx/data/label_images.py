@@ -1,4 +1,4 @@
-"""Label maps as PNG files: palette files hold train ids, grey files Cityscapes label ids.
+"""Label maps as PNG files: palette files hold train ids, grey files Cityscapes label ids (of own classes: train ids).
 
 A palette has 256 entries. Of more than 255 classes, files that are read again are 16-bit grey and hold train ids, with
 65535 for ignore, and pictures are in RGB.
@@ -7,6 +7,7 @@ A palette has 256 entries. Of more than 255 classes, files that are read again a
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,11 @@ import numpy as np
 from PIL import Image
 
 from mlsl_mx.data.image_files import decode_with_mode
-from mlsl_mx.data.label_files import read_pseudo_label
+from mlsl_mx.data.label_files import pseudo_label_format, read_train_ids
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, class_set
+
+_VALUE = {"P": "palette index", "L": "grey value"}
 
 
 def train_id_png(train_ids: np.ndarray, classes: ClassSet) -> bytes:
@@ -58,7 +61,8 @@ def read_prediction(path: Path, classes: ClassSet) -> np.ndarray:
     Raises: InputError for a file that is missing, damaged, in colour, or seems to hold ids of the other kind.
     """
     if classes.id_type != np.uint8:
-        return read_pseudo_label(path, classes)
+        remedy = "save a prediction as a 16-bit grey PNG of train ids"
+        return read_train_ids(path, replace(pseudo_label_format(classes), title="predictions", remedy=remedy))
     ids, mode = decode_with_mode(path)
     if mode not in ("P", "L"):
         raise InputError(
@@ -66,10 +70,10 @@ def read_prediction(path: Path, classes: ClassSet) -> np.ndarray:
         )
     histogram = cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel()  # np.unique takes 20 times as long
     present = set(np.flatnonzero(histogram).tolist()) - {classes.ignore}
-    if mode == "P":
+    if mode == "P" or not classes.benchmark:
         foreign = sorted(present - set(range(classes.num_classes)))
         if foreign:
-            raise InputError(f"{path}: palette index {foreign[0]} is no train id of {classes.num_classes} classes")
+            raise InputError(f"{path}: {_VALUE[mode]} {foreign[0]} is no train id of {classes.num_classes} classes")
         return ids
     # No network predicts ids such as 2 (rectification border), but in a map of train ids they are common classes.
     foreign = sorted(present - set(class_set(19).label_id_lookup.tolist()))

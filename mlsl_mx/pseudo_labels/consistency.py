@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_counts import joint_counts, no_counts
+from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps
@@ -32,7 +34,8 @@ def agreement(before, now) -> dict[str, Any]:
     classes = now.classes.num_classes
     pairs = no_counts(classes)  # rows: before, columns: now
     for index in progress(range(len(now)), "agreement", "image"):
-        pairs += joint_counts(before.label(index), now.label(index), classes)
+        labels = now.label(index)
+        pairs += joint_counts(label_of_size(before, index, labels.shape), labels, classes)
     labelled = pairs[:classes].sum(axis=1)
     both = pairs[:classes, :classes].sum(axis=1)
     same = np.diag(pairs)[:classes]
@@ -63,8 +66,8 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
     ids = dataset.classes.ignore + 1
     against, pixels = np.zeros(ids), np.zeros(ids, np.int64)  # by label
     for index in progress(range(len(dataset)), "patch votes", "image", network=segmenter.net):
-        labels = dataset.label(index)
         maps = segmenter.maps(dataset.image(index), dataset.names[index])
+        labels = label_of_size(dataset, index, maps.size)
         patches = ImageMaps(maps.size, maps.parts[-1:])  # without the image in one piece
         for window in composite(patches, segmenter.ctx, segmenter.settings.upsampling, votes=True):
             seen = window.count.asnumpy() > 0
@@ -83,6 +86,17 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
         },
         "images": len(dataset),
     }
+
+
+def label_of_size(dataset, index: int, size: tuple[int, int]) -> np.ndarray:
+    """`dataset.label(index)`. Raises: InputError if it is not of (height, width)."""
+    label = dataset.label(index)
+    if label.shape != tuple(size):
+        raise InputError(
+            f"{dataset.label_path(index)}: is {size_text(label.shape)}, but what it is compared with is "
+            f"{size_text(size)}: make the labels of these images again"
+        )
+    return label
 
 
 def share_of(part: float, whole: float) -> float | None:

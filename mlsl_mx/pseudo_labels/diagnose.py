@@ -8,7 +8,7 @@ import numpy as np
 
 from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels.consistency import share_of
+from mlsl_mx.pseudo_labels.consistency import label_of_size, share_of
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
@@ -80,7 +80,7 @@ def compare_with_truth(segmenter: Segmenter, dataset, selection: dict[str, Any])
     for index in progress(range(len(dataset)), "label quality", "image", network=segmenter.net):
         maps = segmenter.maps(dataset.image(index), dataset.names[index])
         labels = segmenter.labels(maps, thresholds, selection["rule"])
-        pairs += joint_counts(dataset.label(index), labels, len(names))
+        pairs += joint_counts(label_of_size(dataset, index, labels.shape), labels, len(names))
     return {"images": len(dataset), **_quality(pairs, names)}
 
 
