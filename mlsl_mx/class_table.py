@@ -14,12 +14,12 @@ import re
 from pathlib import Path
 from typing import Any, Sequence, Tuple, Union
 
+from mlsl_mx.data.label_counts import MOST_CLASSES
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, FileValue, LabelClass, class_set
 from mlsl_mx.runs import read_settings
 
 KEYS = ("name", "colour", "source", "target")
-MOST_CLASSES = 4096
 LARGEST_ID = 65535
 OWN = "own"  # as `dataset` of a side: described by the experiment file itself
 REST = "rest"  # as `ignore`: whatever belongs to no class

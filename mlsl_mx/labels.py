@@ -15,7 +15,7 @@ import numpy as np
 from mlsl_mx.errors import InputError
 
 IGNORE = 255  # of up to 255 classes; see `ignore_id`
-MOST_CLASSES = 65535  # ids 0..65534, and one for pixels without a label, in 16 bits
+MOST_CLASSES = 65534  # in 16 bits; of the other two ids one is ignore, one marks pixels of a file that are of no class
 
 FileValue = Union[int, Tuple[int, int, int]]  # what a pixel of a label file holds: an id, or a colour
 

@@ -26,6 +26,7 @@ KINDS = {
     "unreadable label": "truncated, damaged or not an image",
     "wrong label": "not a label file of this data set",
     "smaller than a patch": "too small for pseudo_labels.patch",
+    "label does not fit its image": "of another size, and no size is set to which both are resized",
     "nearly all void": f"at least {VOID_SHARE:.0%} of the pixels have no class",
     "other size": "resized when read",
     "label of another size than its image": "both resized when read",
@@ -135,7 +136,8 @@ def _examine(dataset: SceneDataset, index: int, quick: bool, patch: int) -> Iter
         yield Finding(f"{_FAILURES[type(problem)]} label", name, str(problem))
     if image_size and label_size and image_size != label_size:
         detail = f"{path}: {size_text(label_size)}, its image {size_text(image_size)}"
-        yield Finding("label of another size than its image", name, detail)
+        kind = "label does not fit its image" if dataset.size is None else "label of another size than its image"
+        yield Finding(kind, name, detail)
 
 
 def _void(void: np.ndarray, name: str, path: Path) -> Iterator[Finding]:

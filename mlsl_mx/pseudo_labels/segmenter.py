@@ -10,6 +10,7 @@ import numpy as np
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
+from mlsl_mx.labels import id_type
 from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
@@ -89,15 +90,15 @@ class Segmenter:
             yield place, to_half(np.maximum(volume.asnumpy(), 0))
 
     def labels(self, maps: ImageMaps, thresholds: Sequence[float], rule: str) -> np.ndarray:
-        """(H, W) uint8 train ids of `select_pseudo_labels`."""
-        labels = np.empty(maps.size, np.uint8)
+        """(H, W) train ids of `select_pseudo_labels`."""
+        labels = np.empty(maps.size, id_type(maps.num_classes))
         for place, probabilities in self.windows(maps):
             labels[place] = select_pseudo_labels(probabilities, thresholds, rule)
         return labels
 
     def confidences(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W) uint8, the most probable class of each pixel, and (H, W) float16, its probability."""
-        classes, confidences = np.empty(maps.size, np.uint8), np.empty(maps.size, np.float16)
+        """(H, W) train ids, the most probable class of each pixel, and (H, W) float16, its probability."""
+        classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, np.float16)
         for place, probabilities in self.windows(maps):
             classes[place], confidences[place] = most_probable(probabilities)
         return classes, confidences
