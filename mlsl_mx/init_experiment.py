@@ -275,8 +275,8 @@ def _recipe_lines(found: Found, base: Config) -> list[str]:
     crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
     if crop < base.source_training.crops.size:
         lines += [
-            f"source_training: {{crops: {{size: {crop}}}}}  # pixels; half of the source images have less than "
-            f"{shortest} in height or width"
+            f"source_training: {{crops: {{size: {crop}}}}}  # pixels; a source image has "
+            f"{shortest} in its shorter side, in the median"
         ]
     training = f"  crops: {{size: {crop}}}" if crop < base.self_training.crops.size else None
     return [*lines, "self_training:", f"  rounds: {base.self_training.rounds}", *([training] if training else [])]

@@ -14,7 +14,7 @@ from mlsl_mx.class_table import read_classes
 from mlsl_mx.config import SourceData
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_own
-from mlsl_mx.data.label_files import WrongLabels, check_mode, label_format, read_train_ids
+from mlsl_mx.data.label_files import WrongLabels, check_mode, label_format, published_format, read_train_ids
 from mlsl_mx.data.label_survey import survey
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
@@ -174,3 +174,14 @@ def test_check_data_counts_files_with_unknown_colours(tmp_path):
         "1.png: holds colours [77, 77, 77] (4 pixels)" in next(f for f in report.findings if "wrong" in f.kind).detail
     )
     assert report.lines()[-1].endswith("docs/YOUR_OWN_DATA.md")
+
+
+def test_ones_own_classes_of_a_published_data_set(tmp_path):
+    """GTA-V's ids joined otherwise: what has no class is ignored, what is no id of GTA-V is still refused."""
+    table = [{"name": "flat", "source": [7, 8]}, {"name": "moves", "source": [24, 26]}]
+    known = published_format("gta5", class_set(read_classes(table, "")))
+    write_palette_png(tmp_path / "a.png", np.array([[7, 8, 11, 26, 0]], np.uint8))
+    assert read_train_ids(tmp_path / "a.png", known).tolist() == [[0, 0, 255, 1, 255]]
+    write_palette_png(tmp_path / "a.png", np.array([[7, 35]], np.uint8))
+    with pytest.raises(WrongLabels, match=r"ids 35 \(1 pixels\), which are in no class of GTA-V .*its ids are 0\.\.34"):
+        read_train_ids(tmp_path / "a.png", known)
