@@ -83,7 +83,6 @@ CLASSES = (
 )
 
 
-
 def listed(names: Sequence[str]) -> str:
     """Names of classes as a message has them: no more than Cityscapes has, and how many others there are.
 

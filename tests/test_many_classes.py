@@ -214,6 +214,17 @@ def test_files_of_train_ids_are_16_bits_and_pictures_in_colour(tmp_path):
         read_prediction(path, CLASSES)
 
 
+def test_255_classes_are_the_most_in_8_bits(tmp_path):
+    """Their last one, 254, is a class, and in a map of fewer an error."""
+    most, path = ClassSet(CLASSES.classes[:255]), tmp_path / "a.png"
+    train_ids = np.array([[0, 254, 255]], np.uint8)
+    path.write_bytes(train_id_png(train_ids, most))
+    found = read_pseudo_label(path, most)
+    assert found.dtype == np.uint8 and found.tolist() == [[0, 254, 255]]
+    with pytest.raises(WrongLabels, match=r"holds ids 254 \(1 pixels\)"):
+        read_pseudo_label(path, ClassSet(CLASSES.classes[:254]))
+
+
 def test_grey_predictions_of_own_classes_are_train_ids(tmp_path):
     own = ClassSet((LabelClass("warm", (200, 10, 10)), LabelClass("cold", (10, 10, 200))))
     train_ids, path = np.array([[0, 1, 255]], np.uint8), tmp_path / "a.png"

@@ -53,7 +53,12 @@ def chain(request, tmp_path_factory):
     experiment = write_experiment(root)
     (write_own if request.param == 2 else write_many)(root)
     # The random network of one epoch is sure of nothing: all pixels that a patch saw are labelled.
-    changed = ["self_training.rounds=2", "selection.portion=1", "selection.portion_max=1", "selection.spatial_prior=true"]
+    changed = [
+        "self_training.rounds=2",
+        "selection.portion=1",
+        "selection.portion_max=1",
+        "selection.spatial_prior=true",
+    ]
     given = ["--experiment", str(experiment), *(word for one in changed for word in ("--set", one))]
     for stage in STAGES:
         run = [] if stage[0] == "check-data" else ["--run", str(root / "run"), "--method", "sisc-pwl"]
