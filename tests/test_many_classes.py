@@ -13,7 +13,7 @@ from mlsl_mx.data.label_counts import MOST_CLASSES, joint_counts
 from mlsl_mx.data.label_files import WrongLabels, read_pseudo_label
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction, train_id_png
 from mlsl_mx.data.sampling import classes_present
-from mlsl_mx.data.transforms import labels_at_stride, training_crop
+from mlsl_mx.data.transforms import labels_at_stride, resized_labels, training_crop
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.labels import ClassSet, LabelClass, id_type, ignore_id
@@ -162,6 +162,14 @@ def test_crops_keep_16_bits():
     assert crop.dtype == np.uint16 and (crop == 299).sum() == 24 * 32  # it lies inside the window,
     assert (crop == IGNORE).sum() == 64 * 64 - 24 * 32  # and the rest is nobody's
     assert labels_at_stride(crop).dtype == np.uint16
+
+
+@pytest.mark.parametrize("size", [(17, 45), (48, 64), (24, 31)])
+def test_resizing_takes_the_same_pixels_as_of_8_bits(size):
+    narrow = np.random.RandomState(0).randint(0, 100, (24, 32)).astype(np.uint8)
+    wide = resized_labels(narrow.astype(np.uint16) + 200, size)
+    assert wide.dtype == np.uint16
+    np.testing.assert_array_equal(wide, resized_labels(narrow, size).astype(int) + 200)
 
 
 def test_mined_classes_above_255():

@@ -31,7 +31,7 @@ IGNORE = {2: 255, MANY: 65535}
 
 
 def write_many(root):
-    """As `write_own`, with label files of 16 bits: id 1000 + c is class c, id 7 is none. Every class is in the source."""
+    """As `write_own`, with label files of 16 bits: id 1000 + c is class c, id 7 is none."""
     write_own(root)
     rng, texts = np.random.default_rng(1), (root / "toy.yaml").read_text()
     settings = yaml.safe_load(texts)
