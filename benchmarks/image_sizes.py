@@ -1,7 +1,7 @@
 """What images of different sizes cost where the network runs: memory of an evaluation of 200 images.
 
 MXNet plans its memory anew whenever the size of the input changes, and oneDNN keeps code for each size. Does memory
-grow with the number of images, and what does a change of size take? Width 0.125, landscape and portrait, random weights.
+grow with the number of images, and what does a change of size take? Width 0.125, landscape and portrait.
 
     .venv/bin/python benchmarks/image_sizes.py      # 3 minutes on 2 cores
 """

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from own_data import SIZES, write_experiment, write_own
+from own_data import EXPERIMENT, SIZES, write_experiment, write_own
 from PIL import Image
 from scene_files import write_png
 
@@ -26,6 +26,8 @@ STAGES = (
     ("diagnose", "--round", "1", "--with-ground-truth"),
     ("report",),
 )
+# The network of one epoch is sure of nothing: all pixels that a patch saw are labelled.
+SELECTION = "selection: {portion: 1, portion_max: 1, spatial_prior: true}\n"
 MANY = 300
 IGNORE = {2: 255, MANY: 65535}
 
@@ -50,20 +52,17 @@ def write_many(root):
 def chain(request, tmp_path_factory):
     """The number of classes, and the run's folder."""
     root = tmp_path_factory.mktemp("own")
-    experiment = write_experiment(root)
+    write_experiment(root, EXPERIMENT.replace("rounds: 1", "rounds: 2") + SELECTION)
     (write_own if request.param == 2 else write_many)(root)
-    # The random network of one epoch is sure of nothing: all pixels that a patch saw are labelled.
-    changed = [
-        "self_training.rounds=2",
-        "selection.portion=1",
-        "selection.portion_max=1",
-        "selection.spatial_prior=true",
-    ]
-    given = ["--experiment", str(experiment), *(word for one in changed for word in ("--set", one))]
     for stage in STAGES:
-        run = [] if stage[0] == "check-data" else ["--run", str(root / "run"), "--method", "sisc-pwl"]
-        assert main([*stage, *given, *run]) == 0, stage
+        assert main(words(root, *stage)) == 0, stage
     return request.param, root / "run"
+
+
+def words(root, *stage):
+    """What `main` is given for a stage."""
+    run = [] if stage[0] == "check-data" else ["--run", str(root / "run"), "--method", "sisc-pwl"]
+    return [*stage, "--experiment", str(root / "toy.yaml"), *run]
 
 
 def read(path):
@@ -98,6 +97,19 @@ def test_evaluation_counts_each_pixel_of_each_size(chain):
             if t < classes:
                 expected[t, p] += 1
     assert read(stage / "evaluation.json")["confusion"] == expected.tolist()
+
+
+def test_an_evaluation_goes_on_from_its_predictions(chain):
+    _, run = chain
+    stage = run / "sisc-pwl" / "round-0"
+    before, pictures = read(stage / "evaluation.json"), sorted(stage.glob("predictions/*/*.png"))
+    written = [path.stat().st_mtime_ns for path in pictures]
+    (stage / "evaluation.json").unlink()
+    (stage / "predictions" / "palette" / "v1.png").unlink()
+    assert main(words(run.parent, "evaluate", "--round", "0")) == 0
+    assert read(stage / "evaluation.json")["confusion"] == before["confusion"]
+    again = [path.name for path, time in zip(pictures, written) if path.stat().st_mtime_ns != time]
+    assert again == ["v1.png", "v1.png"]  # both kinds, and no other image
 
 
 def test_predictions_and_sheets_show_the_colours_of_classes(chain):
