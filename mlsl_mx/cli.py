@@ -95,6 +95,8 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
     return {
         "doctor": _doctor,
         "make-miniature": _make_miniature,
+        "make-worlds": _make_worlds,
+        "init-experiment": _init_experiment,
         "check-data": _check_data,
         "begin": _begin,
         "train-source": _train_source,
@@ -149,6 +151,20 @@ def _make_miniature(options):
     from mlsl_mx import stages
 
     return stages.make_miniature(options.root, options.lists, options.seed, options.preview)
+
+
+def _make_worlds(options):
+    from mlsl_mx.data.own_worlds import make_worlds
+
+    make_worlds(options.root, options.seed, tuple(options.counts))
+    return f"two worlds in {options.root}"
+
+
+def _init_experiment(options):
+    from mlsl_mx.init_experiment import Places, init_experiment
+
+    places = Places(options.source_images, options.source_labels, options.target, options.val, options.val_labels)
+    return init_experiment(options.out, places, options.classes, options.small)
 
 
 def _check_data(options):

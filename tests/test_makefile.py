@@ -294,3 +294,56 @@ def test_one_run_directory_is_for_one_experiment(tmp_path):
 def test_the_plan_says_what_it_is_about(tmp_path):
     assert "miniature: not comparable with the paper" in plan("gta2city").stdout.splitlines()[0]
     assert "full recipe" in plan("gta2city", f"DATA={tmp_path}").stdout.splitlines()[0]
+
+
+def own_experiment(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(f"inherit: own/small.yaml\n# rounds: 9\n{text}\n")
+    return f"EXPERIMENT={path}"
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "rounds"),
+    [
+        ("self_training:\n  epochs: 1\n  rounds: 2", (), 2),
+        ("self_training: {epochs: 1, rounds: 1}", (), 1),
+        ("self_training: {rounds: 4}", ("ROUNDS=1",), 1),
+        ("name: mine", (), 6),
+        ("self_training: {rounds: 4}", ("METHOD=source-only",), 0),
+    ],
+)
+def test_adapt_chains_the_rounds_of_the_experiment(tmp_path, text, more, rounds):
+    run = plan("adapt", own_experiment(tmp_path, text), f"RUN={tmp_path}/run", *more)
+    assert run.returncode == 0, run.stderr
+    chain = [f"{stage} {r}" for r in range(rounds) for stage in ("pseudo-label", "self-train", "evaluate", "diagnose")]
+    assert stages(run.stdout) == ["begin", "train-source", "evaluate", *chain, "report"]
+    lines = [line for line in run.stdout.splitlines() if "--experiment" in line]
+    assert all(f"--experiment {tmp_path}/mine.yaml" in line and "--data" not in line for line in lines)
+    assert rounds == 0 or all(f"--rounds {rounds}" in line for line in lines)
+
+
+def test_adapt_writes_to_a_run_of_the_experiments_name(tmp_path):
+    run = plan("adapt", own_experiment(tmp_path, ""), "SEED=3", "GROUND_TRUTH=yes")
+    assert '--run "runs/own/mine-seed3"' in run.stdout and "--with-ground-truth" in run.stdout
+    assert "miniature" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("adapt",), "needs EXPERIMENT=my.yaml"),
+        (("adapt", "EXPERIMENT=nowhere.yaml"), "EXPERIMENT=nowhere.yaml: no such file"),
+        (("gta2city", "EXPERIMENT=setup.py"), "EXPERIMENT= is for make adapt and make check-data"),
+        (("adapt", "EXPERIMENT=setup.py README.md"), "a path with blanks cannot be used here"),
+    ],
+)
+def test_adapt_without_an_experiment_that_can_be_used(arguments, said):
+    run = plan(*arguments)
+    assert run.returncode == 2 and said in run.stderr
+
+
+def test_check_data_of_an_experiment(tmp_path):
+    run = plan("check-data", own_experiment(tmp_path, ""))
+    assert [line.split() for line in run.stdout.splitlines() if " check-data " in line] == [
+        [".venv/bin/mlsl", "check-data", "--experiment", f"{tmp_path}/mine.yaml", "&&", "true"]
+    ]
