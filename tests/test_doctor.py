@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -20,10 +21,12 @@ from mlsl_mx.doctor.driver import Driver, Gpu, kernel_module
 from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, findings, is_cuda_build
 from mlsl_mx.doctor.report import Diagnosis
+from mlsl_mx.errors import meaning
 
 ROOT = Path(__file__).parents[1]
 CARDS = runpy.run_path(str(ROOT / "benchmarks" / "doctor_cards.py"))
 GIB = 2**30
+GUIDE = (ROOT / "docs" / "GPU.md").read_text()
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("cc") is None or sys.platform != "linux", reason="no C compiler, or not Linux"
@@ -87,7 +90,14 @@ def test_nothing_is_wrong_where_nothing_is():
 )
 def test_which_cards_have_code(capability, name, code):
     assert (architecture(capability), has_code("mxnet-cu112", capability)) == (name, code)
-    assert f"| {name} |" in (ROOT / "docs" / "GPU.md").read_text()
+    (works,) = re.findall(rf"^\| {name} \|.*\| (yes|no|\*\*no\*\*)[^|]*\|$", GUIDE, re.MULTILINE)
+    assert (works == "yes") == code
+
+
+def test_every_error_in_the_guide_is_translated():
+    rows = GUIDE.split("## Errors")[1].split("\n## ")[0].splitlines()
+    errors = [error for row in rows if row.startswith("| `") for error in re.findall("`([^`]+)`", row.split("|")[1])]
+    assert len(errors) >= 8 and [error for error in errors if meaning(RuntimeError(error)) is None] == []
 
 
 @pytest.mark.parametrize("changes", [{}, CPU_BUILD])
