@@ -81,7 +81,7 @@ lock:
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
-# over the devices of TRAIN_CTX, or `mlsl begin` says that it cannot be, and over TRAIN_WORKERS processes, or the stage does.
+# over TRAIN_WORKERS processes and the devices of TRAIN_CTX, or `mlsl begin` says at once that it cannot be.
 COMMA := ,
 DEVICES := $(subst $(COMMA), ,$(CTX))
 WORKERS ?= $(words $(DEVICES))
@@ -151,7 +151,7 @@ $(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
 
 # Every time: what is there may come from other settings, of which Make knows nothing.
 begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
-	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(TRAIN_CTX))
+	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(CTX)) --workers $$(WORKERS) --train-ctx "$$(TRAIN_CTX)" --train-workers $$(TRAIN_WORKERS)
 
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))$$(if $$(WEIGHTS),, --checkpoint-seconds $$(CHECKPOINT))

@@ -82,6 +82,7 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], str | None]]:
         "self-train": _self_train,
         "evaluate": _evaluate,
         "report": _report,
+        "predict": _predict,
         "export-onnx": _export_onnx,
         "launch": _launch,
     }
@@ -134,7 +135,8 @@ def _check_data(options):
 def _begin(options):
     from mlsl_mx import stages
 
-    return stages.begin(_job(options), options.imagenet, options.weights)
+    sharing = (options.workers, options.train_ctx, options.train_workers)
+    return stages.begin(_job(options), options.imagenet, options.weights, *sharing)
 
 
 def _train_source(options):
@@ -193,6 +195,15 @@ def _report(options):
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return stages.report(_job(options))
+
+
+def _predict(options):
+    from mlsl_mx.predict.setup import Setup
+    from mlsl_mx.predict.stage import predict
+
+    names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
+    setup = Setup(**{name: getattr(options, name) for name in names})
+    return predict(options.weights, options.inputs, options.out, setup, options.write, options.strength, options.ctx)
 
 
 def _launch(options):

@@ -21,6 +21,7 @@ from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
+from mlsl_mx.sharing import check_batch
 from mlsl_mx.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
@@ -68,18 +69,7 @@ class Job:
 
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
-        settings, shards = getattr(self.config, stage), len(self.devices) * self.workers.count
-        fewer = "or train on fewer (make TRAIN_CTX= one device, TRAIN_WORKERS=1)"
-        if settings.batch % shards:
-            raise InputError(
-                f"{stage}.batch is {settings.batch}: it cannot be split over {self.workers.count} workers with "
-                f"{len(self.devices)} devices each: set it to a multiple of {shards}, {fewer}"
-            )
-        if shards > 1 and stage == "source_training" and settings.start == "scratch":
-            raise InputError(
-                f"source_training.start is scratch: normalisation then follows the statistics of whole batches, which "
-                f"{shards} devices or workers do not exchange: start from a trunk, {fewer}"
-            )
+        check_batch(self.config, stage, len(self.devices), self.workers.count)
 
     @contextmanager
     def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:

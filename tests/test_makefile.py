@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -201,6 +202,26 @@ def test_training_has_devices_and_workers_of_its_own(stub):
     assert all("--ctx cpu(1) " in call for call in trained)
 
 
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("TRAIN_WORKERS=2", "self_training.batch is 1: it cannot be split over 2 workers"),
+        ("TRAIN_CTX=cpu(0),cpu(1)", "self_training.batch is 1: it cannot be split over 1 workers with 2 devices"),
+        ("WORKERS=300", "--workers is 300: it must be from 1 to 256"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_before_anything_starts(stub, tmp_path, given, said):
+    (tmp_path / ".venv/bin/mlsl").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mlsl_mx "$@"\n')
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    (tmp_path / "runs/miniature/data").mkdir(parents=True)
+    (tmp_path / "runs/miniature/data/miniature.json").touch()
+    environment = {**outside_make(), "PYTHONPATH": str(ROOT)}
+    command = ["make", "gta2city", "SET=self_training.batch=1", "RUN=out", given]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 2 and "mlsl begin: " in run.stderr and said in run.stderr
+    assert run.stdout.count("bin/mlsl ") == 1 and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("made", ["source/weights.params", "sisc/round-0/weights.params"])
 def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, made):
     """Training is through, its weights are there, the process is about to end: Ctrl-C must not cost hours."""
@@ -210,7 +231,7 @@ def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, m
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
     (folder / made).parent.mkdir(parents=True, exist_ok=True)
-    stage = f'#!/bin/sh\n[ "$1" = {name} ] || exit 0\necho weights > {folder / made}\nsleep 60\n'
+    stage = f'#!/bin/sh\n[ "$1" = {name} ] || exit 0\necho weights > {folder / made}\nexec sleep 60\n'
     (tmp_path / ".venv/bin/mlsl").write_text(stage)
     command = ["make", "evaluated-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out"]
     process = subprocess.Popen(command, cwd=tmp_path, env=outside_make(), start_new_session=True)

@@ -14,6 +14,7 @@ from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.runs import (
     TEMPORARY,
     begin_stage,
+    check_settings,
     environment,
     file_hash,
     keep_settings,
@@ -137,6 +138,11 @@ def test_other_settings_are_refused_with_the_difference(tmp_path):
     path.write_text("")
     with pytest.raises(InputError, match="damaged"):
         keep_settings(path, {"a": 1}, results=True)
+    path.unlink()
+    with pytest.raises(InputError, match="no such file, so the settings of the results beside it are not known"):
+        keep_settings(path, {"a": 1}, results=True)
+    check_settings(path, {"a": 1}, results=False)
+    assert not path.exists()
 
 
 def test_outputs_of_other_inputs_are_removed(tmp_path):

@@ -85,6 +85,19 @@ def test_stride_takes_every_nth_pixel_of_each_class_in_raster_order():
     assert confidences.predicted.tolist() == [6, 0]
 
 
+@pytest.mark.parametrize("stride", [1, 4])
+def test_an_image_of_several_parts_is_filed_as_if_it_were_one(stride):
+    rng = np.random.default_rng(0)
+    classes, confidence = rng.integers(0, 3, 600_000), rng.integers(0, 200, 600_000) / 256  # a 0 now and then
+    confidences = ClassConfidences(3, stride)
+    confidences.update_top(classes.astype(np.uint8).reshape(600, -1), confidence.astype(np.float16).reshape(600, -1))
+    kept = [confidence[(classes == c) & (confidence > 0)] for c in range(3)]
+    assert confidences.predicted.tolist() == [len(values) for values in kept]
+    for values, histogram in zip(kept, confidences.histogram):
+        found, counts = np.unique(values[::stride].astype(np.float16).view(np.uint16), return_counts=True)
+        assert histogram[found].tolist() == counts.tolist() and histogram.sum() == counts.sum()
+
+
 def test_an_extra_zero_counts_in_n():
     volume = np.stack([np.full((1, 4), 0.75), np.full((1, 4), 0.25)])
     assert filed(volume[None]).thresholds(0.2)[0] == 1  # floor(0.2 * 4) = 0

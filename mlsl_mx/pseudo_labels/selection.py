@@ -10,6 +10,7 @@ from mlsl_mx.labels import IGNORE
 from mlsl_mx.pseudo_labels.half import from_half
 from mlsl_mx.workers import Workers
 
+PART = 1 << 18  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
 BIT_PATTERNS = 0x7C00  # of the finite float16 values >= 0; their order is that of the values
 
 
@@ -46,16 +47,24 @@ class ClassConfidences:
 
         Raises: ValueError if a confidence is not finite.
         """
-        confidences = confidences.ravel().astype(np.float16)
+        classes, confidences = classes.ravel(), confidences.ravel().astype(np.float16, copy=False)
         if not np.isfinite(confidences).all():
             raise ValueError("confidences are not finite")
+        before = np.zeros(self.num_classes, np.int64)  # pixels of each class in the parts before
+        for start in range(0, len(classes), PART):
+            part = slice(start, start + PART)
+            before += self._file(classes[part].astype(np.int64), confidences[part], before)
+        self.predicted += before
+
+    def _file(self, classes: np.ndarray, confidences: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """File a part of an image, of whose classes `before` (C,) pixels came before. Returns: (C,), those in it."""
         filed = confidences > 0
-        classes = classes.ravel()[filed].astype(np.int64)
-        self.predicted += np.bincount(classes, minlength=self.num_classes)
+        classes = classes[filed]
         bins = classes * BIT_PATTERNS + confidences[filed].view(np.uint16)
         if self.stride > 1:
-            bins = np.concatenate([bins[classes == c][:: self.stride] for c in range(self.num_classes)])
+            bins = np.concatenate([bins[classes == c][-n % self.stride :: self.stride] for c, n in enumerate(before)])
         self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
+        return np.bincount(classes, minlength=self.num_classes)
 
     def merge(self, other: ClassConfidences) -> None:
         """Add what another accumulator of the same arguments has counted."""

@@ -133,7 +133,7 @@ def train(
     so going on changes nothing. A checkpoint that is damaged is left out. Of several workers, the first alone writes.
 
     Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
-        Stopped by SIGINT or SIGTERM, after the step that is being made.
+        Stopped by SIGINT, SIGTERM or SIGHUP, after the step that is being made.
     """
     trainer = make_trainer(net, epochs.optimizer, workers)
     checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
@@ -144,10 +144,10 @@ def train(
         log.write("resumed", epoch=position.epoch, step=len(position.losses))
     network, total = TrainingTime(), epochs.count * epochs.steps
     done = position.epoch * epochs.steps + len(position.losses)
-    stopping = stops_when_asked(partial(_any_asked, workers))
+    stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
     with stopping as stop_here, progress(None, title, "step", total, done, network) as steps:
         save = partial(_save, checkpoint, net, trainer, position, workers)
-        after_step = partial(_after_step, steps, stop_here, checkpoint, save)
+        after_step = partial(_after_step, steps, stop_here, checkpoint, save, workers)
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
             batches = _seeded(epochs.batches(epoch, len(position.losses)), epochs.seed, position, workers.rank)
@@ -180,13 +180,14 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
         checkpoint.remove()
 
 
-def _after_step(steps, stop_here: Callable[[], None], checkpoint: Checkpoint, save: Callable[[], None]) -> None:
+def _after_step(steps, stop_here: Callable, checkpoint: Checkpoint, save: Callable, workers: Workers) -> None:
     """Show the step, and save where training stands if it must stop here, or if that is due."""
     steps.update()
     try:
         stop_here()
     except Stopped:
         save()
+        workers.barrier()  # none leaves before the first has saved: then the launcher ends the others
         raise
     if checkpoint.is_due():
         save()
