@@ -7,16 +7,12 @@ import os
 import sys
 import traceback
 import unicodedata
-from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
 from mlsl_mx.errors import InputError, meaning
 from mlsl_mx.stopping import Stopped, stops_at_once
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
-
-# Whose data `mlsl doctor` looks for, if none is named.
-DOCTOR_EXPERIMENTS = [Path("experiments/gta2city.yaml"), Path("experiments/synthia2city.yaml")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,7 +110,7 @@ def _roots(options: argparse.Namespace):
 def _doctor(options):
     from mlsl_mx.doctor import examine
 
-    diagnosis = examine(options.experiment or DOCTOR_EXPERIMENTS, options.set, _roots(options))
+    diagnosis = examine(options.experiment, options.set, _roots(options))
     print(diagnosis.json() if options.json else diagnosis.text())
     if not diagnosis.usable:
         raise InputError(f"{diagnosis.summary()}: see above")

@@ -16,7 +16,9 @@ import pytest
 from tiny_run import SETTINGS, write_world
 
 from mlsl_mx.cli import main
+from mlsl_mx.data.miniature import STAMP
 from mlsl_mx.doctor.cards import architecture, has_code
+from mlsl_mx.doctor.data import default_experiments
 from mlsl_mx.doctor.driver import Driver, Gpu, kernel_module
 from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, findings, is_cuda_build
@@ -367,6 +369,16 @@ def test_data_are_counted(tmp_path, capsys):
     listed = of_data["source"]["facts"]["listed"]
     assert counts["source"] == (listed, listed - 1, NOTE)
     assert counts["target"][1:] == (None, OK) and counts["validation"][2] == OK
+
+
+def test_the_miniature_s_data_are_known_by_their_stamp(tmp_path):
+    roots = {"gta5": tmp_path / "gta5", "synthia": None}
+    assert [str(path) for path in default_experiments(roots)] == [
+        "experiments/gta2city.yaml",
+        "experiments/synthia2city.yaml",
+    ]
+    (tmp_path / STAMP).touch()
+    assert [path.parent.name for path in default_experiments(roots)] == ["miniature"] * 2
 
 
 def test_a_folder_without_data_is_a_fault(tmp_path, capsys):
