@@ -35,6 +35,11 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 pytho
 # $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
 LOCKED = $(PIP) install --require-hashes --no-deps --no-build-isolation -r $(1)
 
+# `mlsl make` gives MLSL, an empty INSTALLED, and MAKEFILE: the package is installed, maybe without a checkout around it.
+MAKEFILE ?= Makefile
+CHECKOUT_GOALS := lock test lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
+$(if $(INSTALLED),,$(if $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)),$(error $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)): needs a checkout of the project: call make there)))
+
 $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
 ifneq ($(filter gpu%,$(CTX)),)
 	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels for Linux on x86-64 alone: use CTX=cpu" >&2; exit 1; }
@@ -296,7 +301,7 @@ RUNS_IN := $(or $(RUN),runs/$(KIND))
 # the source model and the labels of round 0 that methods share are there, as a rule, when the next method needs them.
 define TABLE
 printf '%s\n' $(foreach m,$(4),$(foreach s,$(SEEDS),"$(m) $(s)")) | $(THREADS) xargs -P $(CHAINS) -L 1 bash -c \
-	'$(MAKE) -s $(2)$(3) METHOD=$$0 SEED=$$1 RUN="$(RUNS_IN)/$(3)-seed$$1" || exit 255'
+	'$(MAKE) -s -f "$(MAKEFILE)" $(2)$(3) METHOD=$$0 SEED=$$1 RUN="$(RUNS_IN)/$(3)-seed$$1" || exit 255'
 $(MLSL) report --compare $(foreach s,$(SEEDS),"$(RUNS_IN)/$(3)-seed$(s)") --table $(1) --out "$(RESULTS)/$(1)"
 endef
 

@@ -12,7 +12,6 @@ from typing import Iterator, Sequence
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
 
-import mlsl_mx
 from mlsl_mx.config import Config, load_config
 from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.errors import InputError
@@ -22,6 +21,7 @@ from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
 from mlsl_mx.sharing import check_batch
+from mlsl_mx.shipped import found
 from mlsl_mx.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
@@ -149,7 +149,7 @@ class Job:
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, find_list(images), class_set(self.config.classes), size, labels)
+        return open_dataset(kind, root, found(images), class_set(self.config.classes), size, labels)
 
 
 def open_job(
@@ -216,9 +216,3 @@ def gpu_model(ctx: mx.Context) -> str | None:
         return f"sm_{mx.util.get_cuda_compute_capability(ctx)}, {memory / 1e9:.0f} GB"
     except (OSError, RuntimeError):  # MXNetError is one
         return None
-
-
-def find_list(path: str) -> Path:
-    """A list as named by an experiment file: from the current folder, or from the checkout that holds the package."""
-    here, checkout = Path(path), Path(mlsl_mx.__file__).parents[1] / path
-    return here if here.exists() else checkout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -13,6 +14,8 @@ from typing import Any, Iterator
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import revision
+
+LOGGER = logging.getLogger(__name__)
 
 
 class RunLog:
@@ -36,6 +39,7 @@ class RunLog:
                 self._append(json.dumps(line).encode() + b"\n")
             except OSError as problem:
                 raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
+        LOGGER.debug("%s", json.dumps(line))
         self.events += 1
 
     def _append(self, line: bytes) -> None:

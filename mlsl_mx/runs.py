@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -35,6 +36,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.processor import CPUINFO, cpu_model
 from mlsl_mx.text_files import parse_yaml, read_text
 
+LOGGER = logging.getLogger(__name__)
 MOST_SHOWN = 10  # settings that differ, in one line
 
 
@@ -296,7 +298,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{path}: another process is at this stage: waiting for it", file=sys.stderr, flush=True)
+            LOGGER.warning("%s: another process is at this stage: waiting for it", path)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as problem:
             raise InputError(f"{path}: cannot be locked ({problem.strerror}): choose a RUN on another disk") from None

@@ -5,6 +5,7 @@ Each is idempotent: a finished stage is a no-op, an interrupted one goes on. No 
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 from pathlib import Path
@@ -22,7 +23,7 @@ from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.given_files import described, selection_settings
-from mlsl_mx.job import Job, devices, find_list
+from mlsl_mx.job import Job, devices
 from mlsl_mx.kept_settings import (
     check_method_settings,
     check_source_settings,
@@ -31,6 +32,7 @@ from mlsl_mx.kept_settings import (
 )
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
+from mlsl_mx.outcome import Outcome
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diagnosis, in_words
@@ -40,10 +42,13 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.sharing import check_labelling, check_training
+from mlsl_mx.shipped import found
 from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
+
+LOGGER = logging.getLogger(__name__)
 
 
 def begin(
@@ -87,24 +92,24 @@ def _disk_line(job: Job, images: int) -> str:
 
 def make_miniature(root: Path, lists: Path | None, seed: int, preview: Path | None) -> str:
     """Render the embedded data sets, or other lists of such scenes, below `root`."""
-    miniature.make_miniature(root, lists or find_list("data_lists/miniature"), seed)
+    miniature.make_miniature(root, lists or found("data_lists/miniature"), seed)
     if preview is not None:
         miniature.write_preview(root, preview)
     return f"miniature data sets in {root}"
 
 
-def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> str:
+def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Outcome:
     """Look at every file of an experiment's source, target and validation images.
 
-    Raises: InputError after the report if a file is missing, unreadable or wrong.
+    Returns: with a fault if a file is missing, unreadable or wrong.
     """
     config = load_config(experiment, None, tuple(settings))
     job = Job(config, Path(), roots, 0, (mx.cpu(),))
     reports = [check_dataset(dataset, title) for title, dataset in datasets(job).items()]
-    print("\n".join(line for report in reports for line in report.lines()))
-    for report in reports:
-        report.raise_faults()
-    return "all data can be used"
+    text = [line for report in reports for line in report.lines()]
+    fault = next(filter(None, (report.fault() for report in reports)), None)
+    content = {"lists": [report.content() for report in reports]}
+    return Outcome("\n".join(text if fault else [*text, "all data can be used"]), content, fault)
 
 
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
@@ -132,7 +137,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
             return _already(weights, job.workers)
         if imagenet:
             log.write("imagenet", file=str(imagenet), report=loaded)
-            print(f"{imagenet}: {loaded}")
+            LOGGER.info("%s: %s", imagenet, loaded)
         epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
         train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds)
         return f"source model: {weights}"
@@ -159,7 +164,7 @@ def spatial_prior(job: Job) -> str:
     return f"spatial prior: {path}, plotted in {path.with_suffix('.png')}"
 
 
-def pseudo_label(job: Job, round_index: int) -> str:
+def pseudo_label(job: Job, round_index: int) -> Outcome:
     """Label the target's training images with the weights before the round."""
     folder = _round(job, round_index) / "pseudo_labels"
     net, weights_hash = job.segmentation_network(job.weights_before(round_index))
@@ -199,10 +204,11 @@ def pseudo_label(job: Job, round_index: int) -> str:
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
         lost += f"; threshold below 1/{job.config.classes}: {', '.join(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
-        return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
+        text = f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
+        return Outcome(text, result)
 
 
-def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
+def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> Outcome:
     """Measure how consistent the round's pseudo-labels are and, only if asked, how right. Nothing of it is fed back.
 
     Args:
@@ -228,7 +234,7 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         keep_method_settings(job)
         begin_stage(folder / "diagnosis.inputs.json", inputs, [out])
         if out.exists():
-            return _already(out)
+            return Outcome(_already(out), read_json(out))
         seed = patch_seed(job.seed, round_index)
         segmenter = Segmenter(net, job.ctx, config.pseudo_labels, seed, prior(job))
         result = diagnosis(
@@ -239,7 +245,7 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         )
         write_json(out, result)
         log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
-        return f"round {round_index}: {in_words(result)}"
+        return Outcome(f"round {round_index}: {in_words(result)}", result)
 
 
 def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf) -> str:
@@ -275,7 +281,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         return f"round {round_index}: {outputs[0]}"
 
 
-def evaluate_weights(job: Job, round_index: int | None) -> str:
+def evaluate_weights(job: Job, round_index: int | None) -> Outcome:
     """IoU on the validation images of the weights after a round, or (None) of the source model."""
     folder = job.source_folder if round_index is None else _round(job, round_index)
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
@@ -290,14 +296,14 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
         precision = job.config.network.precision
         result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, precision, job.workers)
         _touch(folder / "evaluation.json", job.workers)
-        return _means("source model" if round_index is None else f"round {round_index}", result)
+        return Outcome(_means("source model" if round_index is None else f"round {round_index}", result), result)
 
 
-def evaluate_saved(job: Job, predictions: Path) -> str:
+def evaluate_saved(job: Job, predictions: Path) -> Outcome:
     """IoU of predictions that somebody saved as PNG files; nothing is written."""
     result = evaluate_predictions(predictions, job.validation())
     classes = [f"  {name}: {_percent(iou, 1)}" for name, iou in result["per_class"].items()]
-    return "\n".join([_means(str(predictions), result), *classes])
+    return Outcome("\n".join([_means(str(predictions), result), *classes]), result)
 
 
 def _means(title: str, result: dict[str, Any]) -> str:
@@ -305,21 +311,21 @@ def _means(title: str, result: dict[str, Any]) -> str:
     return f"{title}: {', '.join(means)}"
 
 
-def report(job: Job) -> str:
+def report(job: Job) -> Outcome:
     """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
     remove_leftovers(job.run)
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
-    write_model_cards(job.run, find_list)
-    return text
+    write_model_cards(job.run, found)
+    return Outcome(text, read_json(job.run / "report" / "report.json"))
 
 
-def compare(runs: Sequence[Path], out: Path, table: str | None) -> str:
+def compare(runs: Sequence[Path], out: Path, table: str | None) -> Outcome:
     """Several runs side by side, in `out`; and their model cards."""
     text = write_comparison(runs, out, table)
     for run in runs:
-        write_model_cards(run, find_list)
-    return text
+        write_model_cards(run, found)
+    return Outcome(text, read_json(out / "comparison.json"))
 
 
 def _round(job: Job, round_index: int) -> Path:

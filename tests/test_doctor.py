@@ -170,7 +170,7 @@ def about_cards(text: str) -> str:
 def test_text_and_json_say_the_same(stub, monkeypatch, capsys):
     variables = CARDS["environment"](stub, [CARDS["CARDS"]["rtx4090"]])
     run = CARDS["doctor"](variables, "--json")
-    content = json.loads(run.stdout)
+    content = json.loads(run.stdout)["result"]
     gpu = next(finding for finding in content["findings"] if finding["topic"] == "GPU 0")
     assert gpu["facts"]["capability"] == [8, 9] and gpu["facts"]["total"] == 24 * GIB and gpu["facts"]["has_code"]
     assert content["usable"] == (run.returncode == 0)
@@ -204,7 +204,9 @@ def test_data_are_counted(tmp_path, capsys):
     label = next((world / "data" / "gta5" / "labels").glob("*.png"))
     label.unlink()
     main([*words, "--data", str(world / "data"), "--json"])
-    of_data = {f["facts"]["part"]: f for f in json.loads(capsys.readouterr().out)["findings"] if f["topic"] == "data"}
+    of_data = {
+        f["facts"]["part"]: f for f in json.loads(capsys.readouterr().out)["result"]["findings"] if f["topic"] == "data"
+    }
     counts = {part: (f["facts"]["images"], f["facts"]["labels"], f["verdict"]) for part, f in of_data.items()}
     listed = of_data["source"]["facts"]["listed"]
     assert counts["source"] == (listed, listed - 1, NOTE)

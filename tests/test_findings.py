@@ -65,6 +65,12 @@ def test_a_card_without_code_is_told_so(changes):
     assert finding.verdict == (NOTE if changes else UNUSABLE) and finding.facts["has_code"] is False
 
 
+def test_a_card_that_is_too_old():
+    """Older wheels may have had code for it, so that is not denied."""
+    finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(replace(H100, name="K80", capability=(3, 7)),)))
+    assert finding.verdict == UNUSABLE and "NO CODE" in finding.text and "older" not in finding.text
+
+
 def test_one_card_that_works_is_enough():
     both = replace(GOOD.driver, gpus=(GTX_1080, H100))
     two = replace(IMPORTS, gpus=2, faults=(None, "no kernel image is available"))

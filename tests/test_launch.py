@@ -266,7 +266,7 @@ def test_a_launcher_that_is_stopped_ends_all(tmp_path, number):
 def test_a_killed_launcher_takes_all_along(tmp_path, family_of):
     launcher, pids = start_stuck(tmp_path, "waits")
     family = family_of(launcher.pid)
-    assert sum("import mxnet" in line for line in family.values()) == 2  # scheduler and server
+    assert sum("import mlsl_mx, mxnet" in line for line in family.values()) == 2  # scheduler and server
     assert len(family) == 6 and set(pids) <= family.keys()
     launcher.kill()
     launcher.wait()

@@ -15,7 +15,8 @@ from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.miniature import STAMP
 from mlsl_mx.doctor.findings import NOTE, OK, Finding
 from mlsl_mx.errors import InputError
-from mlsl_mx.job import Job, find_list
+from mlsl_mx.job import Job
+from mlsl_mx.shipped import found
 
 
 def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
@@ -27,7 +28,7 @@ def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
 
 def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
     """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
-    config = load_config(find_list(str(experiment)), None, tuple(settings))
+    config = load_config(found(str(experiment)), None, tuple(settings))
     job = Job(config, Path(), roots, 0, (mx.cpu(),))
     opened = {"source": job.source, "target": job.target, "validation": job.validation}
     for part, open_part in opened.items():
@@ -44,7 +45,7 @@ def _counted(part: str, dataset: SceneDataset) -> Finding:
     text = f"{dataset.kind}, {part}: {images} of {len(dataset)} images"
     text += f" and {labels} labels" if labels is not None else ", which need no labels,"
     complete = images == len(dataset) and labels in (None, images)
-    found = {
+    facts = {
         "dataset": dataset.kind,
         "part": part,
         "folder": str(dataset.root),
@@ -53,4 +54,4 @@ def _counted(part: str, dataset: SceneDataset) -> Finding:
         "labels": labels,
     }
     remedy = "" if complete else "mlsl check-data with the same options names what is missing, and where to get it"
-    return Finding("data", f"{text} in {dataset.root}", OK if complete else NOTE, remedy, found)
+    return Finding("data", f"{text} in {dataset.root}", OK if complete else NOTE, remedy, facts)

@@ -1,12 +1,11 @@
-"""All findings, as text or JSON. MXNet is imported only if another process has imported it well."""
+"""All findings, as text or data. MXNet is imported only if another process has imported it well."""
 
 from __future__ import annotations
 
-import json
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
 from mlsl_mx.doctor.facts import Facts, gather
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, findings
@@ -37,10 +36,9 @@ class Diagnosis:
         """A finding a line, wrapped, with what to do below it."""
         return "\n".join([*(line for finding in self.findings for line in _lines(finding)), self.summary()])
 
-    def json(self) -> str:
-        """{"usable": bool, "findings": [{"topic", "text", "verdict", "remedy", "facts"}]}."""
-        content = {"usable": self.usable, "findings": [asdict(finding) for finding in self.findings]}
-        return json.dumps(content, indent=1)
+    def content(self) -> dict[str, Any]:
+        """{"usable": bool, "findings": [{"topic", "text", "verdict", "remedy", "facts"}]}, JSON-able."""
+        return {"usable": self.usable, "findings": [asdict(finding) for finding in self.findings]}
 
 
 def examine(experiments: Sequence[Path], settings: Sequence[str], roots: dict[str, Path | None]) -> Diagnosis:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,8 @@ from mlsl_mx.training.checkpoint import Checkpoint, Position
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 from mlsl_mx.training.shards import batch_loss
 from mlsl_mx.workers import ALONE, Workers
+
+LOGGER = logging.getLogger(__name__)
 
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
@@ -175,7 +177,7 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
     """Training then starts from its beginning, and says so."""
     damage = checkpoint.damage()
     if damage is not None:
-        print(f"{damage}: the checkpoint is left out, training starts from its beginning", file=sys.stderr)
+        LOGGER.warning("%s: the checkpoint is left out, training starts from its beginning", damage)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
 
