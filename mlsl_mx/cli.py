@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import unicodedata
+from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
@@ -18,6 +19,8 @@ from mlsl_mx.stopping import Stopped, stops_at_once
 from mlsl_mx.terminal import RED, coloured, messages
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
 
+# Whose data `mlsl doctor` looks for, if none is named.
+DOCTOR_EXPERIMENTS = [Path("experiments/gta2city.yaml"), Path("experiments/synthia2city.yaml")]
 LOGGER = logging.getLogger(__name__)
 
 
@@ -90,6 +93,7 @@ def _check_words(options: argparse.Namespace) -> None:
 def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
     """What each subcommand calls; it returns the result, or the text alone where that is all there is."""
     return {
+        "doctor": _doctor,
         "make-miniature": _make_miniature,
         "check-data": _check_data,
         "begin": _begin,
@@ -101,6 +105,7 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
         "self-train": _self_train,
         "evaluate": _evaluate,
         "report": _report,
+        "predict": _predict,
         "export-onnx": _export_onnx,
         "launch": _launch,
         "make": _make,
@@ -131,6 +136,15 @@ def _roots(options: argparse.Namespace):
     return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
 
 
+def _doctor(options):
+    from mlsl_mx.doctor import examine
+
+    diagnosis = examine(options.experiment or DOCTOR_EXPERIMENTS, options.set, _roots(options))
+    return Outcome(
+        diagnosis.text(), diagnosis.content(), None if diagnosis.usable else f"{diagnosis.summary()}: see above"
+    )
+
+
 def _make_miniature(options):
     from mlsl_mx import stages
 
@@ -146,7 +160,8 @@ def _check_data(options):
 def _begin(options):
     from mlsl_mx import stages
 
-    return stages.begin(_job(options), options.imagenet, options.weights)
+    sharing = (options.workers, options.train_ctx, options.train_workers)
+    return stages.begin(_job(options), options.imagenet, options.weights, *sharing)
 
 
 def _train_source(options):
@@ -205,6 +220,15 @@ def _report(options):
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return stages.report(_job(options))
+
+
+def _predict(options):
+    from mlsl_mx.predict.setup import Setup
+    from mlsl_mx.predict.stage import predict
+
+    names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
+    setup = Setup(**{name: getattr(options, name) for name in names})
+    return predict(options.weights, options.inputs, options.out, setup, options.write, options.strength, options.ctx)
 
 
 def _launch(options):

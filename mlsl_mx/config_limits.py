@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, Mapping
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import flat
@@ -65,17 +66,7 @@ LIMITS = {
 def check_values(config) -> None:
     """Raises: InputError for a value that no stage can use, naming its key and the limit."""
     settings = dict(flat(dataclasses.asdict(config)))
-    for name, choices in CHOICES.items():
-        if settings[name] not in choices:
-            raise InputError(f"{name} is {settings[name]!r}: use one of {', '.join(map(str, choices))}")
-    for name, (low, high) in LIMITS.items():
-        values = settings[name] if isinstance(settings[name], tuple) else [settings[name]]
-        for value in values:
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}: it must be between {low} and {high}")
-    for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
-        if settings[name] % 8:
-            raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")
+    check_each(settings)
     for name in ("source_training.crops.scale", "self_training.crops.scale"):
         if settings[name][0] > settings[name][1]:
             raise InputError(f"{name} is {settings[name]}: the first must not exceed the second")
@@ -93,3 +84,21 @@ def check_values(config) -> None:
             f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.classes}: "
             "use weak_labels.sizes=source"
         )
+
+
+def check_each(settings: Mapping[str, Any]) -> None:
+    """See that each of some settings, by their keys, has a value that it may have, whatever the others are.
+
+    Raises: InputError as `check_values`.
+    """
+    for name in (name for name in CHOICES if name in settings):
+        if settings[name] not in CHOICES[name]:
+            raise InputError(f"{name} is {settings[name]!r}: use one of {', '.join(map(str, CHOICES[name]))}")
+    for name in (name for name in LIMITS if name in settings):
+        low, high = LIMITS[name]
+        for value in settings[name] if isinstance(settings[name], tuple) else [settings[name]]:
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}: it must be between {low} and {high}")
+    for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
+        if settings.get(name, 0) % 8:
+            raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")

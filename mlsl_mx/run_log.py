@@ -16,6 +16,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.runs import revision
 
 LOGGER = logging.getLogger(__name__)
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"  # local time
 
 
 class RunLog:
@@ -33,7 +34,7 @@ class RunLog:
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event; values must be JSON. Raises: InputError if the log cannot be written."""
-        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
+        line = {"time": time.strftime(TIME_FORMAT), **self.about, "event": event, **values}
         if self.path:
             try:
                 self._append(json.dumps(line).encode() + b"\n")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from mlsl_mx.arguments.common import RUN, add_command
+from mlsl_mx.arguments.common import RUN, add_command, add_roots
 from mlsl_mx.completion import SHELLS
 from mlsl_mx.workers import SHARED
+
+DOCTOR_DETAILS = """\
+Marks: ? there is something to know or to do, ! stages will fail. Data are looked for by name:
+`mlsl check-data` opens them. Exit codes: 0 usable, 2 not."""
 
 LAUNCH_DETAILS = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly. With
@@ -25,12 +30,23 @@ COMPLETION_DETAILS = """\
 
 
 def add_tools(commands) -> None:
-    """launch, make and completion."""
+    """doctor, launch, make and completion."""
+    _add_doctor(commands)
     _add_launch(commands)
     _add_make(commands)
     details, example = COMPLETION_DETAILS, "mlsl completion bash > mlsl.bash"
     command = add_command(commands, "completion", "print a shell's completion script", example, details, speaks=False)
     command.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or tcsh")
+
+
+def _add_doctor(commands) -> None:
+    text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
+    command = add_command(commands, "doctor", text, "mlsl doctor --data runs/miniature/data --json", DOCTOR_DETAILS)
+    command.add_argument(
+        "--experiment", type=Path, action="append", metavar="FILE", help="whose data are looked for; default: both"
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
+    add_roots(command)
 
 
 def _add_launch(commands) -> None:
