@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,11 +101,22 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
-    with ProcessPoolExecutor(initializer=end_with_parent) as pool:
+    with _without_threads(), ProcessPoolExecutor(initializer=end_with_parent) as pool:
         done = pool.map(partial(_write, seed=seed), jobs, chunksize=4)
         for _ in progress(done, "miniature data sets", "image", total=len(jobs)):
             pass
     write_json(root / STAMP, stamp)
+
+
+@contextmanager
+def _without_threads() -> Iterator[None]:
+    """OpenCV ends its threads: a process that is forked beside them may wait for them for ever."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _write(job: tuple[str, str, Path, Path | None], seed: int) -> None:
