@@ -36,7 +36,8 @@ def messages(stream: TextIO, quiet: bool, verbose: bool) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])  # an assignment would leave what loggers remember of the level in the block
+        logger.propagate = before[1]
 
 
 class _Messages(logging.Handler):
