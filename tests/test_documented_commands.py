@@ -15,7 +15,6 @@ import io
 import os
 import re
 import runpy
-import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 import setuptools
-from documented_commands import Command, blocks, commands, documents
+from documented_commands import Command, blocks, commands, documents, parts
 from packaging.requirements import Requirement
 from run_directory import write_run
 from scene_files import write_png
@@ -117,7 +116,8 @@ def check_make(command: Command, folder: Path) -> None:
     assert made.stdout.strip(), "nothing to do"
     for line in made.stdout.replace("\\\n", " ").splitlines():
         if line.startswith((".venv/bin/mlsl ", ".venv-gpu/bin/mlsl ")):
-            parse(shlex.split(line.split(" > ")[0])[1:], folder)
+            _, words = next(parts(line))
+            parse(list(words[1:]), folder)
 
 
 def run_make(command: Command, folder: Path) -> None:
@@ -230,6 +230,7 @@ KINDS = (
     Kind("mlsl export-onnx", check_mlsl, "is mentioned, without its files"),
     Kind(f"mlsl ({STAGES.replace(' ', '|')})( |$)", check_mlsl, f"{TIME}, or {DATA}: tests/test_stages.py runs them"),
     Kind("mlsl predict .*--out", run_mlsl),
+    Kind("mlsl predict", check_mlsl, "is mentioned, without its files"),
     Kind("mlsl doctor", check_mlsl, "its answer depends on the machine: tests/test_doctor.py runs it"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
     Kind(r"\S*bin/mlsl ", check_mlsl, "one of several processes that wait for each other: tests/test_workers.py"),
