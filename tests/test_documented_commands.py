@@ -61,6 +61,7 @@ STAGE_WORDS = {
     "--round": "0",
 }
 SHIPPED = ("Makefile", "setup.py", "README.md", "constraints.txt", "experiments", "data_lists", "docs", "benchmarks")
+VIEWERS = ("tensorboard",)  # packages that no setup.py needs to name
 VALIDATION = "runs/miniature/data/cityscapes/leftImg8bit/val/beta/beta_000000_000019_leftImg8bit.png"
 
 
@@ -178,7 +179,7 @@ def check_pip(command: Command, folder: Path) -> None:
             path, _, names = word.rstrip("]").partition("[")
             assert (folder / path / "setup.py").exists() and set(filter(None, names.split(","))) <= set(extras)
         elif not word.startswith("-") and not word.endswith(".whl") and word != "setuptools":
-            assert Requirement(word).name in known, word
+            assert Requirement(word).name in {*known, *VIEWERS}, word
 
 
 def check_python(command: Command, folder: Path) -> None:
@@ -230,6 +231,7 @@ KINDS = (
     Kind("mlsl export-onnx", check_mlsl, "is mentioned, without its files"),
     Kind(f"mlsl ({STAGES.replace(' ', '|')})( |$)", check_mlsl, f"{TIME}, or {DATA}: tests/test_stages.py runs them"),
     Kind("mlsl predict .*--out", run_mlsl),
+    Kind("mlsl report", check_mlsl, "is mentioned, without its run"),
     Kind("mlsl predict", check_mlsl, "is mentioned, without its files"),
     Kind("mlsl doctor", check_mlsl, "its answer depends on the machine: tests/test_doctor.py runs it"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
