@@ -1,8 +1,7 @@
 """Every command of the documents is run, or checked as far as it can be here, for a reason that stands beside it.
 
-Commands run in the order of the documents, each in the folder as those before have left it. One that KINDS does not know
-fails. For a new subcommand or program add a line to KINDS; for a file that a new
-command names, make it in `folder`.
+Commands run in the order of the documents, each in the folder as those before have left it. One that KINDS does not
+know fails. For a new subcommand or program add a line to KINDS; for a file that a command names, make it in `folder`.
 """
 
 from __future__ import annotations
