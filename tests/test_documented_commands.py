@@ -122,6 +122,12 @@ def check_make(command: Command, folder: Path) -> None:
             parse(list(words[1:]), folder)
 
 
+def check_goal(command: Command, folder: Path) -> None:
+    """`make help` tells of it."""
+    said = subprocess.run(["make", "help"], cwd=folder, env=outside_make(), capture_output=True, text=True).stdout
+    assert f"make {command.words[1]} " in said
+
+
 def run_make(command: Command, folder: Path) -> None:
     """It ends well and says something."""
     made = subprocess.run(command.words, cwd=folder, env=outside_make(), capture_output=True, text=True, timeout=60)
@@ -223,6 +229,7 @@ DATA, TIME = "needs the real data sets", "takes minutes to hours"
 STAGES = "begin train-source import-weights spatial-prior pseudo-label diagnose self-train evaluate check-data"
 KINDS = (
     Kind("make help", run_make),
+    Kind("make adapt$", check_goal, "is mentioned, without its EXPERIMENT="),
     Kind("make ", check_make, f"{TIME}, or {DATA}, or changes the environment: its plan is made and read"),
     Kind("mlsl make( |$)", run_mlsl_make, f"{TIME}: its plan is made and read"),
     Kind(r"mlsl (--help|--version|completion \w+$)", run_mlsl),
