@@ -12,15 +12,17 @@ from typing import Iterator, Sequence
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
 
-import mlsl_mx
-from mlsl_mx.config import Config, load_config
-from mlsl_mx.data.datasets import SceneDataset, open_dataset
+from mlsl_mx.class_table import OWN
+from mlsl_mx.config import Config, SourceData, TargetData, load_config
+from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
+from mlsl_mx.data.label_files import label_format
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
+from mlsl_mx.sharing import check_batch
+from mlsl_mx.shipped import found
 from mlsl_mx.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
@@ -36,6 +38,7 @@ class Job:
     seed: int
     devices: tuple[mx.Context, ...]  # of this process
     workers: Workers = ALONE  # who share the stage
+    folder: Path = Path()  # of the experiment file, to which paths of own data are relative
 
     @property
     def ctx(self) -> mx.Context:
@@ -72,18 +75,7 @@ class Job:
 
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
-        settings, shards = getattr(self.config, stage), len(self.devices) * self.workers.count
-        fewer = "or train on fewer (make TRAIN_CTX= one device, TRAIN_WORKERS=1)"
-        if settings.batch % shards:
-            raise InputError(
-                f"{stage}.batch is {settings.batch}: it cannot be split over {self.workers.count} workers with "
-                f"{len(self.devices)} devices each: set it to a multiple of {shards}, {fewer}"
-            )
-        if shards > 1 and stage == "source_training" and settings.start == "scratch":
-            raise InputError(
-                f"source_training.start is scratch: normalisation then follows the statistics of whole batches, which "
-                f"{shards} devices or workers do not exchange: start from a trunk, {fewer}"
-            )
+        check_batch(self.config, stage, len(self.devices), self.workers.count)
 
     @contextmanager
     def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:
@@ -109,7 +101,7 @@ class Job:
     def source(self) -> SceneDataset:
         """The source images with their labels."""
         data = self.config.source
-        return self._open(data.dataset, data.images, data.size, labels=True)
+        return self._open(data, "source.images", "source.labels")
 
     def target(self) -> SceneDataset:
         """The target's training images. Their labels are never opened.
@@ -117,8 +109,8 @@ class Job:
         Raises: InputError if validation images are among them.
         """
         data = self.config.target
-        target = self._open(data.dataset, data.train, data.size, labels=False)
-        shared = sorted(set(target.names) & set(self.validation().names))
+        target, validation = self._open(data, "target.train", None), self.validation()
+        shared = sorted(_identities(target) & _identities(validation))
         if shared:
             raise InputError(
                 f"{data.train}: {len(shared)} images are validation images too, e.g. {shared[0]}: adapting on them "
@@ -127,15 +119,16 @@ class Job:
         return target
 
     def validation(self) -> SceneDataset:
-        """The target's validation images with their labels."""
-        data = self.config.target
-        return self._open(data.dataset, data.val, data.size, labels=True)
+        """The target's validation images with their labels; no image where the experiment has none."""
+        if not self.config.target.val:
+            return no_images(self.config.class_set)
+        return self._open(self.config.target, "target.val", "target.val_labels")
 
     def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> MLSLNet:
         """The experiment's network, without weights, compiled for inputs of one shape, as each stage has."""
         network = self.config.network
         net = MLSLNet(
-            self.config.classes,
+            self.config.num_classes,
             network.width,
             weak_label_head,
             head_relu=network.head_relu,
@@ -159,11 +152,19 @@ class Job:
         load_original(net, weights, ctx=self.ctx)
         return inference_net(net, self.config.network.precision), file_hash(weights)
 
-    def _open(self, kind: str, images: str, size, labels: bool) -> SceneDataset:
+    def _open(self, data: SourceData | TargetData, images: str, labels: str | None) -> SceneDataset:
+        """What two settings name, e.g. "source.images" and "source.labels"; without the second, labels stay closed."""
+        kind, classes = data.dataset, self.config.class_set
+        place = getattr(data, images.partition(".")[2])
+        if kind == OWN:
+            side, key = (labels or images).split(".")
+            form = label_format(side, data, classes) if labels else None
+            what = (images, labels or "")
+            return open_own(self.folder, place, getattr(data, key), what, classes, data.size, form)
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, find_list(images), class_set(self.config.classes), size, labels)
+        return open_dataset(kind, root, found(place), classes, data.size, labels is not None)
 
 
 def open_job(
@@ -185,7 +186,14 @@ def open_job(
     config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
     for one in found:
         check_precision(config.network.precision, one)  # now, not after hours of training
-    return Job(config, Path(run), roots, seed, found, workers)
+    return Job(config, Path(run), roots, seed, found, workers, Path(experiment).parent)
+
+
+def _identities(dataset: SceneDataset) -> set[str]:
+    """By what images of two lists are the same: their names, of own data their files."""
+    if dataset.kind != OWN:
+        return set(dataset.names)
+    return {os.path.realpath(dataset.image_path(index)) for index in range(len(dataset))}
 
 
 def devices(names: str) -> tuple[mx.Context, ...]:
@@ -211,7 +219,10 @@ def device(name: str) -> mx.Context:
         return mx.cpu(int(match.group(2) or 0))
     number, found = int(match.group(2) or 0), mx.context.num_gpus()
     if number >= found:
-        raise InputError(f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make CTX=gpu), or use cpu")
+        raise InputError(
+            f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make setup-gpu), or use cpu; "
+            f"`mlsl doctor` tells more"
+        )
     return mx.gpu(number)
 
 
@@ -227,9 +238,3 @@ def gpu_model(ctx: mx.Context) -> str | None:
         return f"sm_{mx.util.get_cuda_compute_capability(ctx)}, {memory / 1e9:.0f} GB"
     except (OSError, RuntimeError):  # MXNetError is one
         return None
-
-
-def find_list(path: str) -> Path:
-    """A list as named by an experiment file: from the current folder, or from the checkout that holds the package."""
-    here, checkout = Path(path), Path(mlsl_mx.__file__).parents[1] / path
-    return here if here.exists() else checkout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Iterator
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import revision
 
+LOGGER = logging.getLogger(__name__)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"  # local time
 
 
@@ -38,6 +40,7 @@ class RunLog:
                 self._append(json.dumps(line).encode() + b"\n")
             except OSError as problem:
                 raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
+        LOGGER.debug("%s", json.dumps(line))
         self.events += 1
 
     def _append(self, line: bytes) -> None:

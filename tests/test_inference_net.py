@@ -13,7 +13,8 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.job import open_job
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network import inference_net as module
-from mlsl_mx.network.inference_net import check_precision, has_bfloat16, inference_net
+from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.processor import has_bfloat16
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "gta2city.yaml"
 
@@ -34,6 +35,15 @@ def loaded(folder, weak_label_head=False, **settings):
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
     return loaded(tmp_path_factory.mktemp("weights"))
+
+
+def test_images_of_changing_sizes_leave_nothing_behind(net):
+    """Landscape, portrait, and the first again: bit for bit what a network that sees one size says."""
+    sizes = ((48, 96), (96, 48), (8, 200), (48, 96), (96, 48), (104, 8))
+    fast = inference_net(net)
+    for height, width in sizes:
+        alone = inference_net(net)(images(1, 3, height, width)).asnumpy()
+        np.testing.assert_array_equal(fast(images(1, 3, height, width)).asnumpy(), alone)
 
 
 @pytest.mark.parametrize("head_relu", ["every_layer", "released"])
@@ -151,7 +161,7 @@ def test_a_precision_that_the_device_has_not_is_refused(precision, ctx, said):
 
 @pytest.mark.parametrize("flags", ["flags : fpu avx512f avx512_vnni", None])
 def test_a_cpu_without_bfloat16_is_refused(net, tmp_path, monkeypatch, flags):
-    monkeypatch.setattr(module, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(module, "has_bfloat16", lambda: has_bfloat16(tmp_path / "cpuinfo"))
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(flags)
     with pytest.raises(InputError, match="no avx512_bf16"):

@@ -299,7 +299,7 @@ def flipped(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("file", ["position.json", "weights-1-1.params", "momentum-1-1.params"])
 @pytest.mark.parametrize("damage", [cut, flipped, None, lambda content: b"{}", lambda content: b"[" * 10**5])
-def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, capsys, file, damage):
+def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, caplog, file, damage):
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
         train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
@@ -313,4 +313,4 @@ def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, capsys, f
         assert "resumed" not in events and "damaged_checkpoint" not in events
     else:
         assert "resumed" not in events and events.count("damaged_checkpoint") == 1
-        assert "training starts from its beginning" in capsys.readouterr().err
+        assert "training starts from its beginning" in caplog.text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,8 @@ from mlsl_mx.training.checkpoint import Checkpoint, Position
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 from mlsl_mx.training.shards import batch_loss
 from mlsl_mx.workers import ALONE, Workers
+
+LOGGER = logging.getLogger(__name__)
 
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
@@ -140,7 +142,7 @@ def train(
         tensorboard: folder for this training's event file; None writes none.
 
     Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
-        Stopped by SIGINT or SIGTERM, after the step that is being made.
+        Stopped by SIGINT, SIGTERM or SIGHUP, after the step that is being made.
     """
     trainer = make_trainer(net, epochs.optimizer, workers)
     checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
@@ -151,11 +153,11 @@ def train(
         log.write("resumed", epoch=position.epoch, step=len(position.step_losses))
     network, total = TrainingTime(), epochs.count * epochs.steps
     done = position.epoch * epochs.steps + len(position.step_losses)
-    stopping = stops_when_asked(partial(_any_asked, workers))
+    stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
     curve = LossCurve(log, epochs.count, epochs.steps, epochs.learning_rate, done, tensorboard)
     with stopping as stop_here, progress(None, title, "step", total, done, network) as steps, curve:
         save = partial(_save, checkpoint, net, trainer, position, workers)
-        after_step = partial(_after_step, steps, curve, position, stop_here, checkpoint, save)
+        after_step = partial(_after_step, steps, curve, position, stop_here, checkpoint, save, workers)
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
             batches = _seeded(epochs.batches(epoch, len(position.step_losses)), epochs.seed, position, workers.rank)
@@ -185,7 +187,7 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
     """Training then starts from its beginning, and says so."""
     damage = checkpoint.damage()
     if damage is not None:
-        print(f"{damage}: the checkpoint is left out, training starts from its beginning", file=sys.stderr)
+        LOGGER.warning("%s: the checkpoint is left out, training starts from its beginning", damage)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
 
@@ -197,6 +199,7 @@ def _after_step(
     stop_here: Callable[[], None],
     checkpoint: Checkpoint,
     save: Callable[[], None],
+    workers: Workers,
 ) -> None:
     """Show the step and its loss, and save where training stands if it must stop here, or if that is due."""
     steps.update()
@@ -205,6 +208,7 @@ def _after_step(
         stop_here()
     except Stopped:
         save()
+        workers.barrier()  # none leaves before the first has saved: then the launcher ends the others
         raise
     if checkpoint.is_due():
         save()
