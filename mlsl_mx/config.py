@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,8 +284,9 @@ def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if parent is None:
         return values
     beside = path.parent / str(parent)
-    inherited = beside if beside.exists() else shipped_experiments() / str(parent)
-    return _merged(_read_inherited(inherited if inherited.exists() else beside, (*seen, place)), values)
+    shipped = shipped_experiments() / str(parent)
+    use_shipped = os.path.exists(shipped) and not os.path.exists(beside)  # of pathlib, `exists` raises for long names
+    return _merged(_read_inherited(shipped if use_shipped else beside, (*seen, place)), values)
 
 
 def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:
