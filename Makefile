@@ -36,7 +36,15 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 pytho
 # $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
 LOCKED = $(PIP) install --require-hashes --no-deps --no-build-isolation -r $(1)
 
+# `mlsl make` gives MLSL, an empty INSTALLED, and MAKEFILE: the package is installed, maybe without a checkout around it.
+MAKEFILE ?= Makefile
+CHECKOUT_GOALS := lock test lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
+$(if $(INSTALLED),,$(if $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)),$(error $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)): needs a checkout of the project: call make there)))
+
 $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
+ifneq ($(filter gpu%,$(CTX)),)
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels for Linux on x86-64 alone: use CTX=cpu" >&2; exit 1; }
+endif
 	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$($$python --version)" && $$python -m venv $(VENV)
 	@$(call LOCKED,requirements.lock)
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -45,6 +53,16 @@ ifneq ($(filter gpu%,$(CTX)),)
 	@$(PIP) uninstall -y mxnet && $(call LOCKED,requirements-gpu.lock) --force-reinstall
 endif
 	@touch $@
+
+# One rule for both builds; .venv-gpu is also made wherever CTX names a GPU.
+.PHONY: setup setup-gpu doctor
+setup: $(INSTALLED)
+setup-gpu:
+	@$(MAKE) -s CTX='gpu(0)' setup
+	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to mend stands above"
+
+doctor: $(INSTALLED)
+	@$(MLSL) doctor $(if $(REAL),$(ROOTS))
 
 # Without MXNet, which is there in one build or the other.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
@@ -69,7 +87,7 @@ lock:
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
-# over the devices of TRAIN_CTX, or `mlsl begin` says that it cannot be, and over TRAIN_WORKERS processes, or the stage does.
+# over TRAIN_WORKERS processes and the devices of TRAIN_CTX, or `mlsl begin` says at once that it cannot be.
 COMMA := ,
 DEVICES := $(subst $(COMMA), ,$(CTX))
 WORKERS ?= $(words $(DEVICES))
@@ -127,7 +145,8 @@ OWN_ROUNDS := $(if $(EXPERIMENT),$(shell sed -nE 's/^ *(self_training: *\{.*)?ro
 ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 
 # $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
-# Three goals: gta2city, with report; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with diagnosis.
+# Three goals: gta2city, with a report after each round; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with
+# diagnosis. A report reads whatever there is, so no stage depends on one.
 define CHAIN
 D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$$(if $$(EXPERIMENT),$$(basename $$(notdir $$(EXPERIMENT))),$(1))-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
@@ -135,13 +154,16 @@ M_$(1) := $$(D_$(1))/$$(METHOD)
 STAGE_$(1) = --experiment $$(or $$(EXPERIMENT),$$(EXPERIMENTS)/$(1).yaml) --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
              --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS)$$(EXPERIMENT), --rounds $$(ROUNDS_DONE)))$$(foreach s,$$(SET), --set '$$(s)')
 
+# Of the rounds before the last: after it comes the run's own, report/METHOD.txt.
+REPORTED_$(1) = $$(foreach r,$$(filter-out $$(lastword $$(ROUNDS_LIST)),$$(ROUNDS_LIST)),$$(M_$(1))/round-$$(r)/reported)
+
 .PHONY: $(1) begin-$(1) evaluated-$(1) diagnosed-$(1)
-$(1): announce begin-$(1) $$(D_$(1))/report/$$(METHOD).txt
+$(1): announce begin-$(1) $$(D_$(1))/source/evaluation.json $$(REPORTED_$(1)) $$(D_$(1))/report/$$(METHOD).txt
 	@cat "$$(D_$(1))/report/$$(METHOD).txt"
 
 # Every time: what is there may come from other settings, of which Make knows nothing.
 begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
-	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(TRAIN_CTX))
+	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(CTX)) --workers $$(WORKERS) --train-ctx "$$(TRAIN_CTX)" --train-workers $$(TRAIN_WORKERS)
 
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))$$(if $$(WEIGHTS),, --checkpoint-seconds $$(CHECKPOINT))
@@ -183,6 +205,10 @@ $$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/select
 
 $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --round $(2) $$(call STAGE_$(1),$$(CTX))
+
+$$(M_$(1))/round-$(2)/reported: $$(M_$(1))/round-$(2)/evaluation.json $$(M_$(1))/round-$(2)/diagnosis.json
+	$$(MLSL) report $$(STAGE_$(1)) > /dev/null
+	@touch "$$@"
 endef
 
 # Only what is asked for: with RUN both would write to one directory.
@@ -203,7 +229,7 @@ announce:
 	@echo "$(if $(EXPERIMENT),$(EXPERIMENT),$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets)))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help lock test lint format check-data miniature-pretraining benchmark soak fuzz clean
+.PHONY: help lock test browser lint format check-data miniature-pretraining benchmark soak fuzz clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -215,8 +241,10 @@ help:
 	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
+	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI (docs/GPU.md)"
+	@echo "make doctor            versions, GPUs, memory, data in DATA: what is there, and what to do about what is not"
 	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
-	@echo "make test              lint and tests"
+	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
 	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"
 	@echo "make format            format the code"
 	@echo "make lock              choose the packages of requirements*.lock anew (UV=$(UV), which pip installs)"
@@ -235,8 +263,17 @@ help:
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
 
-test: $(DEVELOPER) lint
+test: $(DEVELOPER) lint browser
 	$(VENV)/bin/python -m pytest
+
+# For the test that opens the reports: a Chromium or Chrome that is there and runs, or else Debian's, where that is allowed.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+browser:
+	@for b in $(BROWSERS); do $$b --version >/dev/null 2>&1 && exit; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium, for the test that opens the reports"; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -qq update >/dev/null && apt-get -qq install -y --no-install-recommends chromium >/dev/null && exit; fi; \
+	echo "no browser ($(BROWSERS)): the test that opens the reports will be skipped; install chromium"
 
 lint: $(DEVELOPER)
 	$(VENV)/bin/ruff check .
@@ -289,7 +326,7 @@ RUNS_IN := $(or $(RUN),runs/$(KIND))
 # the source model and the labels of round 0 that methods share are there, as a rule, when the next method needs them.
 define TABLE
 printf '%s\n' $(foreach m,$(4),$(foreach s,$(SEEDS),"$(m) $(s)")) | $(THREADS) xargs -P $(CHAINS) -L 1 bash -c \
-	'$(MAKE) -s $(2)$(3) METHOD=$$0 SEED=$$1 RUN="$(RUNS_IN)/$(3)-seed$$1" || exit 255'
+	'$(MAKE) -s -f "$(MAKEFILE)" $(2)$(3) METHOD=$$0 SEED=$$1 RUN="$(RUNS_IN)/$(3)-seed$$1" || exit 255'
 $(MLSL) report --compare $(foreach s,$(SEEDS),"$(RUNS_IN)/$(3)-seed$(s)") --table $(1) --out "$(RESULTS)/$(1)"
 endef
 

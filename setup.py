@@ -1,6 +1,7 @@
 """Packaging of mlsl-mx. Install with `-c constraints.txt`, which says why each version is pinned."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ if not (3, 8) <= sys.version_info[:2] <= (3, 11):
     sys.exit(f"mlsl-mx needs Python 3.8 to 3.11, the ones MXNet 1.9.1 runs on; this is {sys.version.split()[0]}")
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mlsl_mx" / "__init__.py").read_text()).group(1)
@@ -18,6 +20,26 @@ ONNX = ["onnx==1.17.0", "onnxruntime==1.19.2"]
 # What mxnet-cu112 links to, from PyPI instead of a CUDA toolkit; mlsl_mx loads it. cuDNN 9 has other library names.
 CUDA_NAMES = ("cuda-runtime", "cuda-nvrtc", "nvtx", "cublas", "cufft", "curand", "cusparse", "cusolver", "nccl")
 CUDA = [*(f"nvidia-{name}-cu11" for name in CUDA_NAMES), "nvidia-cudnn-cu11<9"]
+# What a wheel carries besides the package, in mlsl_mx/share, where `mlsl_mx.shipped` looks: all that a chain needs.
+SHIPPED = ("Makefile", "data_lists", "experiments")
+
+
+class BuildWithShipped(build_py):
+    """`build_py` that copies SHIPPED; in an editable installation they are found in the checkout."""
+
+    def run(self):
+        super().run()
+        if getattr(self, "editable_mode", False):
+            return
+        share = Path(self.build_lib, "mlsl_mx", "share")
+        shutil.rmtree(share, ignore_errors=True)  # of an earlier build, which may have had other files
+        share.mkdir(parents=True)
+        for name in SHIPPED:
+            if (HERE / name).is_dir():
+                shutil.copytree(HERE / name, share / name, ignore=shutil.ignore_patterns("results"))
+            else:
+                shutil.copy(HERE / name, share)
+
 
 setup(
     name="mlsl-mx",
@@ -26,6 +48,18 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
+    keywords="semantic segmentation, domain adaptation, self-training, MXNet, Cityscapes, GTA-V, SYNTHIA",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: GPU :: NVIDIA CUDA :: 11.2",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: {version}" for version in ("3", "3.8", "3.9", "3.10", "3.11")),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
     python_requires=">=3.8,<3.12",
     packages=find_packages(include=["mlsl_mx", "mlsl_mx.*"]),
     install_requires=REQUIRED,
@@ -35,5 +69,6 @@ setup(
         "onnx": ONNX,
         "dev": ["cityscapesScripts==2.2.4", "hypothesis==6.113.0", "playwright", "pytest", "ruff==0.17.6", *ONNX],
     },
+    cmdclass={"build_py": BuildWithShipped},
     entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},
 )

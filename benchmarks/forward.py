@@ -19,7 +19,8 @@ import torch
 from torch_net import check_same, multiply_adds, random_net, torch_copy
 
 from mlsl_mx.network import MLSLNet
-from mlsl_mx.network.inference_net import has_bfloat16, inference_net
+from mlsl_mx.network.inference_net import inference_net
+from mlsl_mx.processor import has_bfloat16
 
 SIDE = 512  # pixels
 BATCHES = (1, 2, 4)

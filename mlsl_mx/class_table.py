@@ -49,10 +49,10 @@ def read_classes(value: Any, origin: str) -> Classes:
     return classes
 
 
-def classes_of_weights(weights: Path, count: int) -> ClassSet:
-    """The classes of a network of `count`: those that the run directory of its weights notes, or else the benchmark's.
+def noted_classes(weights: Path, count: int) -> ClassSet | None:
+    """The classes that the run directory of a weights file notes; None if it lies in none, or in one of another count.
 
-    Raises: InputError if neither has so many.
+    Raises: InputError for settings that were damaged.
     """
     for folder in weights.resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
         settings = folder / "config.yaml"
@@ -60,12 +60,7 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
             classes = class_set(read_classes(read_settings(settings).get("classes"), str(settings)))
             if classes.num_classes == count:
                 return classes
-    if count not in (19, 16, 13):
-        raise InputError(
-            f"{weights}: a network of {count} classes, whose names are noted in the run directory that it was made in: "
-            "leave the file there"
-        )
-    return class_set(count)
+    return None
 
 
 def read_values(value: Any, name: str) -> tuple[FileValue, ...]:

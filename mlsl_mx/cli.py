@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
+import logging
 import os
 import sys
 import traceback
 import unicodedata
+from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
 from mlsl_mx.errors import InputError, meaning
+from mlsl_mx.outcome import Outcome
 from mlsl_mx.stopping import Stopped, stops_at_once
+from mlsl_mx.terminal import RED, coloured, messages
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
+
+# Whose data `mlsl doctor` looks for, if none is named.
+DOCTOR_EXPERIMENTS = [Path("experiments/gta2city.yaml"), Path("experiments/synthia2city.yaml")]
+LOGGER = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,26 +42,44 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    outcome, problem, code = Outcome(""), None, 0
+    with messages(sys.stderr, getattr(options, "quiet", False), getattr(options, "verbose", False)):
+        try:
+            if is_worker():
+                check_shared(options.command)
+            _check_words(options)
+            with stops_at_once():
+                told = _calls()[options.command](options)
+            outcome = told if isinstance(told, Outcome) else Outcome(told or "")
+            problem, code = outcome.fault, 2 if outcome.fault else 0
+        except Stopped as stopped:
+            problem, code = f"{stopped}; the same command goes on from here", stopped.exit_code
+        except Exception as error:
+            problem, code = str(error) if isinstance(error, InputError) else meaning(error), 2
+            if problem is None:
+                raise
+            LOGGER.debug("raised from:", exc_info=True)
+    _tell(options, outcome, problem, code)
+    return code
+
+
+def _tell(options: argparse.Namespace, outcome: Outcome, problem: str | None, code: int) -> None:
+    """The result on stdout, a problem in one line on stderr; with --json both in the object on stdout, too."""
+    if getattr(options, "json", False):
+        told = {"command": options.command, "exit_code": code, "text": outcome.text, "result": outcome.content}
+        if options.command != "launch" or code:  # a launched stage has told its own
+            _print(json.dumps({**told, "error": problem}))
+    elif outcome.text:
+        _print(outcome.text)
+    if problem is not None:
+        print(f"{coloured(f'mlsl {options.command}:', RED, sys.stderr)} {problem}", file=sys.stderr)
+
+
+def _print(text: str) -> None:
     try:
-        if is_worker():
-            check_shared(options.command)
-        _check_words(options)
-        with stops_at_once():
-            text = _calls()[options.command](options)
-        if text:
-            print(text)
-        return 0
-    except InputError as problem:
-        print(f"mlsl {options.command}: {problem}", file=sys.stderr)
-        return 2
-    except Exception as problem:
-        if meaning(problem) is None:
-            raise
-        print(f"mlsl {options.command}: {meaning(problem)}", file=sys.stderr)
-        return 2
-    except Stopped as stopped:
-        print(f"mlsl {options.command}: {stopped}; the same command goes on from here", file=sys.stderr)
-        return stopped.exit_code
+        print(text, flush=True)
+    except BrokenPipeError:  # its reader, e.g. `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_words(options: argparse.Namespace) -> None:
@@ -63,9 +90,10 @@ def _check_words(options: argparse.Namespace) -> None:
                 raise InputError(f"{word!r}: is not UTF-8, or holds a control character: rename it")
 
 
-def _calls() -> dict[str, Callable[[argparse.Namespace], str | None]]:
-    """What each subcommand calls; it returns the text to print."""
+def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
+    """What each subcommand calls; it returns the result, or the text alone where that is all there is."""
     return {
+        "doctor": _doctor,
         "make-miniature": _make_miniature,
         "make-worlds": _make_worlds,
         "init-experiment": _init_experiment,
@@ -79,8 +107,11 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], str | None]]:
         "self-train": _self_train,
         "evaluate": _evaluate,
         "report": _report,
+        "predict": _predict,
         "export-onnx": _export_onnx,
         "launch": _launch,
+        "make": _make,
+        "completion": _completion,
     }
 
 
@@ -105,6 +136,15 @@ def _job(options: argparse.Namespace, workers: Workers = ALONE):
 def _roots(options: argparse.Namespace):
     given = {name: getattr(options, name) for name in ("gta5", "synthia", "cityscapes")}
     return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
+
+
+def _doctor(options):
+    from mlsl_mx.doctor import examine
+
+    diagnosis = examine(options.experiment or DOCTOR_EXPERIMENTS, options.set, _roots(options))
+    return Outcome(
+        diagnosis.text(), diagnosis.content(), None if diagnosis.usable else f"{diagnosis.summary()}: see above"
+    )
 
 
 def _make_miniature(options):
@@ -136,7 +176,8 @@ def _check_data(options):
 def _begin(options):
     from mlsl_mx import stages
 
-    return stages.begin(_job(options), options.imagenet, options.weights)
+    sharing = (options.workers, options.train_ctx, options.train_workers)
+    return stages.begin(_job(options), options.imagenet, options.weights, *sharing)
 
 
 def _train_source(options):
@@ -197,10 +238,21 @@ def _report(options):
     return stages.report(_job(options))
 
 
+def _predict(options):
+    from mlsl_mx.predict.setup import Setup
+    from mlsl_mx.predict.stage import predict
+
+    names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
+    setup = Setup(**{name: getattr(options, name) for name in names})
+    return predict(options.weights, options.inputs, options.out, setup, options.write, options.strength, options.ctx)
+
+
 def _launch(options):
     from mlsl_mx.launch import launch
 
-    code = launch(options.stage[options.stage[:1] == ["--"] :], options.n, options.threads)
+    words = options.stage[options.stage[:1] == ["--"] :]
+    words += [f"--{name}" for name in ("quiet", "verbose", "json") if words and getattr(options, name)]
+    code = launch(words, options.n, options.threads)
     if code:
         raise SystemExit(code)
 
@@ -209,3 +261,16 @@ def _export_onnx(options):
     from mlsl_mx.network.onnx_export import export_onnx
 
     return export_onnx(options.weights, options.out)
+
+
+def _make(options):
+    from mlsl_mx.make import make
+
+    flags = ["-n"] * options.dry_run + ["-s"] * options.silent + ([f"-j{options.j}"] if options.j else [])
+    make(options.words, flags)
+
+
+def _completion(options):
+    from mlsl_mx.completion import completion
+
+    return completion(build_parser(), options.shell)

@@ -12,7 +12,6 @@ from typing import Iterator, Sequence
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
 
-import mlsl_mx
 from mlsl_mx.class_table import OWN
 from mlsl_mx.config import Config, SourceData, TargetData, load_config
 from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
@@ -22,6 +21,8 @@ from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
+from mlsl_mx.sharing import check_batch
+from mlsl_mx.shipped import found
 from mlsl_mx.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
@@ -58,6 +59,10 @@ class Job:
         """Folder of round 0, 1, ... of this method."""
         return self.method_folder / f"round-{round_index}"
 
+    def tensorboard_folder(self, round_index: int | None) -> Path:
+        """Where TensorBoard looks for this method, or (None) for the source model; see `event_file`."""
+        return self.run / "tensorboard" / ("source" if round_index is None else self.config.method)
+
     def weights_before(self, round_index: int) -> Path:
         """What a round starts from: the source model or the round before."""
         folder = self.round_folder(round_index - 1) if round_index else self.source_folder
@@ -70,18 +75,7 @@ class Job:
 
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
-        settings, shards = getattr(self.config, stage), len(self.devices) * self.workers.count
-        fewer = "or train on fewer (make TRAIN_CTX= one device, TRAIN_WORKERS=1)"
-        if settings.batch % shards:
-            raise InputError(
-                f"{stage}.batch is {settings.batch}: it cannot be split over {self.workers.count} workers with "
-                f"{len(self.devices)} devices each: set it to a multiple of {shards}, {fewer}"
-            )
-        if shards > 1 and stage == "source_training" and settings.start == "scratch":
-            raise InputError(
-                f"source_training.start is scratch: normalisation then follows the statistics of whole batches, which "
-                f"{shards} devices or workers do not exchange: start from a trunk, {fewer}"
-            )
+        check_batch(self.config, stage, len(self.devices), self.workers.count)
 
     @contextmanager
     def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:
@@ -170,7 +164,7 @@ class Job:
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, find_list(place), classes, data.size, labels is not None)
+        return open_dataset(kind, root, found(place), classes, data.size, labels is not None)
 
 
 def open_job(
@@ -225,7 +219,10 @@ def device(name: str) -> mx.Context:
         return mx.cpu(int(match.group(2) or 0))
     number, found = int(match.group(2) or 0), mx.context.num_gpus()
     if number >= found:
-        raise InputError(f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make CTX=gpu), or use cpu")
+        raise InputError(
+            f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make setup-gpu), or use cpu; "
+            f"`mlsl doctor` tells more"
+        )
     return mx.gpu(number)
 
 
@@ -241,9 +238,3 @@ def gpu_model(ctx: mx.Context) -> str | None:
         return f"sm_{mx.util.get_cuda_compute_capability(ctx)}, {memory / 1e9:.0f} GB"
     except (OSError, RuntimeError):  # MXNetError is one
         return None
-
-
-def find_list(path: str) -> Path:
-    """A list as named by an experiment file: from the current folder, or from the checkout that holds the package."""
-    here, checkout = Path(path), Path(mlsl_mx.__file__).parents[1] / path
-    return here if here.exists() else checkout

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any, Iterable, TextIO
 
 from tqdm import tqdm
 
+LOGGER = logging.getLogger(__name__)
 LOG_SECONDS = 15  # between two lines where there is no terminal
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {speed}{share}{postfix}]"
@@ -19,6 +21,8 @@ def progress(
 ) -> tqdm:
     """`items`, shown while they are gone through, on stderr: rate, time left, and share of time in the network.
 
+    Nothing is shown where the package's logger lets nothing but errors through, as under `--quiet`.
+
     Args:
         items: None where the caller calls `update`.
         unit: what is counted, e.g. "image".
@@ -26,7 +30,7 @@ def progress(
         done: of them, before the start.
         network: its `seconds` are those spent in the network so far, as of a `TimedNetwork`; None shows no share.
     """
-    shown = {"total": total, "initial": done, "unit": unit}
+    shown = {"total": total, "initial": done, "unit": unit, "disable": not LOGGER.isEnabledFor(logging.WARNING)}
     if sys.stderr.isatty():
         return _Progress(network, items, title, bar_format=_BAR, dynamic_ncols=True, **shown)
     pace = {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -13,6 +14,9 @@ from typing import Any, Iterator
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.runs import revision
+
+LOGGER = logging.getLogger(__name__)
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"  # local time
 
 
 class RunLog:
@@ -30,12 +34,13 @@ class RunLog:
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event; values must be JSON. Raises: InputError if the log cannot be written."""
-        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **self.about, "event": event, **values}
+        line = {"time": time.strftime(TIME_FORMAT), **self.about, "event": event, **values}
         if self.path:
             try:
                 self._append(json.dumps(line).encode() + b"\n")
             except OSError as problem:
                 raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
+        LOGGER.debug("%s", json.dumps(line))
         self.events += 1
 
     def _append(self, line: bytes) -> None:

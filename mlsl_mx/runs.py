@@ -7,6 +7,7 @@ RUN/METHOD/             config.yaml, model_card.md, ...
 RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, diagnosis.json, ...
 RUN/METHOD/round-1/     ...
 RUN/report/             report.html, report.md, report.json
+RUN/tensorboard/        event files of each method, see event_file.py
 RUN/log.jsonl           what every stage did
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -32,8 +34,10 @@ import yaml
 
 import mlsl_mx
 from mlsl_mx.errors import InputError
+from mlsl_mx.processor import CPUINFO, cpu_model
 from mlsl_mx.text_files import parse_yaml, read_text
 
+LOGGER = logging.getLogger(__name__)
 MOST_SHOWN = 10  # settings that differ, in one line
 
 
@@ -163,22 +167,35 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def keep_settings(path: Path, settings: dict[str, Any], results: bool) -> None:
-    """Write the settings that a folder's results come from; if there are results, settings must be the same as before.
+def check_settings(path: Path, settings: dict[str, Any], results: bool, remedy: str = "choose another RUN") -> None:
+    """See that the settings that a folder's results come from are these.
 
-    Raises: InputError naming each setting that differs, its old and its new value.
+    Args:
+        results: whether there are any; if not, settings may be others.
+        remedy: what to do if they are others.
+
+    Raises: InputError naming each setting that differs, its old and its new value; or if nobody knows the old ones.
     """
-    path = Path(path)
-    if path.exists() and results:
-        old, new = dict(flat(read_settings(path))), dict(flat(settings))
-        changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
-        if changed:
-            shown = "; ".join(changed[:MOST_SHOWN]) + f"; and {len(changed) - MOST_SHOWN} more" * (
-                len(changed) > MOST_SHOWN
-            )
-            raise InputError(f"{path}: holds results of other settings ({shown}): choose another RUN")
+    if not results:
         return
-    write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
+    if not path.exists():
+        raise InputError(f"{path}: no such file, so the settings of the results beside it are not known: {remedy}")
+    old, new = dict(flat(read_settings(path))), dict(flat(settings))
+    changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    if changed:
+        more = f"; and {len(changed) - MOST_SHOWN} more" * (len(changed) > MOST_SHOWN)
+        shown = "; ".join(changed[:MOST_SHOWN]) + more
+        raise InputError(f"{path}: holds results of other settings ({shown}): {remedy}")
+
+
+def keep_settings(path: Path, settings: dict[str, Any], results: bool, remedy: str = "choose another RUN") -> None:
+    """Write the settings that a folder's results come from; once there are results, they must be the same as before.
+
+    Raises: InputError as `check_settings`.
+    """
+    check_settings(path, settings, results, remedy)
+    if not results:
+        write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -189,9 +206,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(read_text(path))
     except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: not a readable YAML file ({problem}): it was damaged; choose another RUN") from None
+        raise InputError(f"{path}: not a readable YAML file ({problem}): damaged; choose another folder") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: holds no settings: it was damaged; choose another RUN")
+        raise InputError(f"{path}: holds no settings: damaged; choose another folder")
     return values
 
 
@@ -241,20 +258,11 @@ def environment() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "gluoncv": version("gluoncv"),  # what is installed: 0.10.5.post0 calls itself 0.11.0
         "machine": platform.machine(),
-        "cpu": cpu_model(Path("/proc/cpuinfo")),
+        "cpu": cpu_model(CPUINFO),
         "cpus": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "command": shlex.join(sys.argv[1:]),
     }
-
-
-def cpu_model(cpuinfo: Path) -> str | None:
-    """What Linux, or else Python, calls the processor; None if neither can tell."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, ValueError):
-        found = None
-    return found.group(1).strip() if found else platform.processor() or None
 
 
 def revision() -> str:
@@ -291,12 +299,12 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path, "w")
     except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another RUN") from None
+        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another folder") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{path}: another process is at this stage: waiting for it", file=sys.stderr, flush=True)
+            LOGGER.warning("%s: another process is at this stage: waiting for it", path)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as problem:
             raise InputError(f"{path}: cannot be locked ({problem.strerror}): choose a RUN on another disk") from None

@@ -5,6 +5,7 @@ Each is idempotent: a finished stage is a no-op, an interrupted one goes on. No 
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 from pathlib import Path
@@ -22,11 +23,18 @@ from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
+from mlsl_mx.evaluation.round_events import write_round_events
 from mlsl_mx.given_files import described, selection_settings
-from mlsl_mx.job import Job, find_list
-from mlsl_mx.kept_settings import keep_method_settings, keep_source_settings
+from mlsl_mx.job import Job, devices
+from mlsl_mx.kept_settings import (
+    check_method_settings,
+    check_source_settings,
+    keep_method_settings,
+    keep_source_settings,
+)
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
+from mlsl_mx.outcome import Outcome
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diagnosis, in_words
@@ -35,30 +43,43 @@ from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
+from mlsl_mx.sharing import check_labelling, check_training
+from mlsl_mx.shipped import found
 from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior, target_patch
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
 
+LOGGER = logging.getLogger(__name__)
 
-def begin(job: Job, imagenet: Path | None, weights: Path | None) -> str:
+
+def begin(
+    job: Job,
+    imagenet: Path | None,
+    weights: Path | None,
+    workers: int | None = None,
+    train_ctx: str | None = None,
+    train_workers: int = 1,
+) -> str:
     """See that the run directory holds no results of other settings, and say what will be done with what.
 
     Args:
         imagenet, weights: what `train_source` or `import_weights` starts from.
+        workers: that will label and evaluate on the job's devices; default: one a device.
+        train_ctx, train_workers: what training will use; default: the job's devices, in one process.
     """
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
-    if weights is None:
-        job.check_batch("source_training")
-    if rounds:
-        job.check_batch("self_training")
+    check_labelling(job.devices, len(job.devices) if workers is None else workers)
+    trainings = ["source_training"] * (weights is None) + ["self_training"] * bool(rounds)
+    train_devices = devices(train_ctx) if train_ctx else job.devices
+    check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in datasets(job).items()]
-    keep_source_settings(job, imagenet, weights)
+    check_source_settings(job, imagenet, weights)
     if rounds:
-        keep_method_settings(job)
+        check_method_settings(job)
         lists.append(_disk_line(job, job.target()))
-    devices = ", ".join(map(str, job.devices))
-    what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {devices}, in {job.run}"
+    on = ", ".join(map(str, job.devices))
+    what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
     return "\n".join([what, *given, *lists])
 
 
@@ -66,23 +87,24 @@ def _disk_line(job: Job, target: SceneDataset) -> str:
     """What a round keeps on disk while it labels, and what is free."""
     sizes = [target.size or header(target.image_path(index))[0] for index in range(len(target))]
     stored = sum(stored_bytes(job.config.pseudo_labels, job.config.num_classes, size) for size in sizes)
-    needed, free = stored / 1e9, shutil.disk_usage(job.run).free / 1e9
+    there = next(place for place in (job.run, *job.run.absolute().parents) if place.exists())
+    needed, free = stored / 1e9, shutil.disk_usage(there).free / 1e9
     short = "" if needed < free else ": free some, or choose another RUN"
     return f"  disk: up to {needed:.2f} GB while a round is labelled, {free:.1f} GB free{short}"
 
 
 def make_miniature(root: Path, lists: Path | None, seed: int, preview: Path | None) -> str:
     """Render the embedded data sets, or other lists of such scenes, below `root`."""
-    miniature.make_miniature(root, lists or find_list("data_lists/miniature"), seed)
+    miniature.make_miniature(root, lists or found("data_lists/miniature"), seed)
     if preview is not None:
         miniature.write_preview(root, preview)
     return f"miniature data sets in {root}"
 
 
-def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> str:
+def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Outcome:
     """Look at every file of an experiment's source, target and validation images.
 
-    Raises: InputError after the report if a file is missing, unreadable or wrong.
+    Returns: with a fault if a file is missing, unreadable or wrong.
     """
     config = load_config(experiment, None, tuple(settings))
     job = Job(config, Path(), roots, 0, (mx.cpu(),), folder=experiment.parent)
@@ -91,10 +113,10 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
         check_dataset(dataset, title, patch=patches.get(title.split()[0], 0))
         for title, dataset in datasets(job).items()
     ]
-    print("\n".join(line for report in reports for line in report.lines()))
-    for report in reports:
-        report.raise_faults()
-    return "all data can be used"
+    text = [line for report in reports for line in report.lines()]
+    fault = next(filter(None, (report.fault() for report in reports)), None)
+    content = {"lists": [report.content() for report in reports]}
+    return Outcome("\n".join(text if fault else [*text, "all data can be used"]), content, fault)
 
 
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
@@ -115,16 +137,17 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
     net.initialize(ctx=list(job.devices))
     loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
-    keep_source_settings(job, imagenet=imagenet)
+    check_source_settings(job, imagenet=imagenet)
     with job.stage("train-source") as log:
-        keep_source_settings(job, imagenet=imagenet)  # again: another process may have worked while this one waited
+        keep_source_settings(job, imagenet=imagenet)
         if job.workers.agreed(weights.exists()):
             return _already(weights, job.workers)
         if imagenet:
             log.write("imagenet", file=str(imagenet), report=loaded)
-            print(f"{imagenet}: {loaded}")
+            LOGGER.info("%s: %s", imagenet, loaded)
         epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
-        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds)
+        events = job.tensorboard_folder(None) / "training"
+        train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds, events)
         return f"source model: {weights}"
 
 
@@ -133,9 +156,9 @@ def import_weights(job: Job, weights: Path) -> str:
     check_source_model(weights, job.config.num_classes, job.config.network.width)
     net = job.network(weak_label_head=False)
     report = load_original(net, weights, ctx=job.ctx)
-    keep_source_settings(job, weights=weights)
+    check_source_settings(job, weights=weights)
     with job.stage("import-weights") as log:
-        keep_source_settings(job, weights=weights)  # again: another process may have worked while this one waited
+        keep_source_settings(job, weights=weights)
         if (job.source_folder / "weights.params").exists():
             return _already(job.source_folder / "weights.params")
         save_original(net, job.source_folder / "weights.params")
@@ -149,7 +172,7 @@ def spatial_prior(job: Job) -> str:
     return f"spatial prior: {path}, plotted in {path.with_suffix('.png')}"
 
 
-def pseudo_label(job: Job, round_index: int) -> str:
+def pseudo_label(job: Job, round_index: int) -> Outcome:
     """Label the target's training images with the weights before the round."""
     folder = _round(job, round_index) / "pseudo_labels"
     net, weights_hash = job.segmentation_network(job.weights_before(round_index))
@@ -165,8 +188,9 @@ def pseudo_label(job: Job, round_index: int) -> str:
     }
     if not job.workers.agreed(is_done(record, inputs, folder / "selection.json")):
         check_files(target, "target", patch=target_patch(job))
-    keep_method_settings(job)
+    check_method_settings(job)
     with job.stage("pseudo-label", round_index) as log:
+        keep_method_settings(job)
         if job.workers.rank == 0:
             begin_stage(record, inputs, [folder])
             if not (folder / "selection.json").exists():
@@ -184,14 +208,16 @@ def pseudo_label(job: Job, round_index: int) -> str:
             log=log,
             workers=job.workers,
         )
+        _show_in_tensorboard(job, round_index)
         _touch(folder / "selection.json", job.workers)
         lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
         lost += f"; threshold below 1/{job.config.num_classes}: {', '.join(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
-        return f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
+        text = f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
+        return Outcome(text, result)
 
 
-def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
+def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> Outcome:
     """Measure how consistent the round's pseudo-labels are and, only if asked, how right. Nothing of it is fed back.
 
     Args:
@@ -212,11 +238,12 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         "sample": sample.fingerprint,
         "ground_truth": truth.fingerprint if with_ground_truth else None,
     }
-    keep_method_settings(job)
+    check_method_settings(job)
     with job.stage("diagnose", round_index) as log:
+        keep_method_settings(job)
         begin_stage(folder / "diagnosis.inputs.json", inputs, [out])
         if out.exists():
-            return _already(out)
+            return Outcome(_already(out), read_json(out))
         seed = patch_seed(job.seed, round_index)
         segmenter = Segmenter(net, job.ctx, config.pseudo_labels, seed, prior(job))
         result = diagnosis(
@@ -227,7 +254,8 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> str:
         )
         write_json(out, result)
         log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
-        return f"round {round_index}: {in_words(result)}"
+        _show_in_tensorboard(job, round_index)
+        return Outcome(f"round {round_index}: {in_words(result)}", result)
 
 
 def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf) -> str:
@@ -244,8 +272,9 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         check_files(
             target, "pseudo-labels", f"of a missing or damaged label delete {labels}: pseudo-label makes all anew"
         )
-    keep_method_settings(job)
+    check_method_settings(job)
     with job.stage("self-train", round_index) as log:
+        keep_method_settings(job)
         if job.workers.rank == 0:
             begin_stage(record, inputs, outputs)
         if job.workers.agreed(outputs[0].exists()):
@@ -258,11 +287,12 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
         settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
-        train(net, epochs, job.devices, folder, log, f"round {round_index}", job.workers, checkpoint_seconds)
+        title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
+        train(net, epochs, job.devices, folder, log, title, job.workers, checkpoint_seconds, events)
         return f"round {round_index}: {outputs[0]}"
 
 
-def evaluate_weights(job: Job, round_index: int | None) -> str:
+def evaluate_weights(job: Job, round_index: int | None) -> Outcome:
     """IoU on the validation images of the weights after a round, or (None) of the source model."""
     folder = job.source_folder if round_index is None else _round(job, round_index)
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
@@ -270,19 +300,22 @@ def evaluate_weights(job: Job, round_index: int | None) -> str:
     if not job.workers.agreed((folder / "evaluation.json").exists()):
         check_files(validation, "validation")
     if round_index is not None:
-        keep_method_settings(job)
+        check_method_settings(job)
     with job.stage("evaluate", round_index) as log:
+        if round_index is not None:
+            keep_method_settings(job)
         precision = job.config.network.precision
         result = evaluate(net, validation, job.ctx, flip, folder, log, weights_hash, precision, job.workers)
+        _show_in_tensorboard(job, round_index)
         _touch(folder / "evaluation.json", job.workers)
-        return _means("source model" if round_index is None else f"round {round_index}", result)
+        return Outcome(_means("source model" if round_index is None else f"round {round_index}", result), result)
 
 
-def evaluate_saved(job: Job, predictions: Path) -> str:
+def evaluate_saved(job: Job, predictions: Path) -> Outcome:
     """IoU of predictions that somebody saved as PNG files; nothing is written."""
     result = evaluate_predictions(predictions, job.validation())
     classes = [f"  {name}: {_percent(iou, 1)}" for name, iou in result["per_class"].items()]
-    return "\n".join([_means(str(predictions), result), *classes])
+    return Outcome("\n".join([_means(str(predictions), result), *classes]), result)
 
 
 def _means(title: str, result: dict[str, Any]) -> str:
@@ -290,21 +323,21 @@ def _means(title: str, result: dict[str, Any]) -> str:
     return f"{title}: {', '.join(means)}"
 
 
-def report(job: Job) -> str:
+def report(job: Job) -> Outcome:
     """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
     remove_leftovers(job.run)
     text = write_report(job.run, job.config, job.validation(), job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
-    write_model_cards(job.run, find_list)
-    return text
+    write_model_cards(job.run, found)
+    return Outcome(text, read_json(job.run / "report" / "report.json"))
 
 
-def compare(runs: Sequence[Path], out: Path, table: str | None) -> str:
+def compare(runs: Sequence[Path], out: Path, table: str | None) -> Outcome:
     """Several runs side by side, in `out`; and their model cards."""
     text = write_comparison(runs, out, table)
     for run in runs:
-        write_model_cards(run, find_list)
-    return text
+        write_model_cards(run, found)
+    return Outcome(text, read_json(out / "comparison.json"))
 
 
 def _round(job: Job, round_index: int) -> Path:
@@ -315,6 +348,14 @@ def _round(job: Job, round_index: int) -> Path:
             f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS"
         )
     return job.round_folder(round_index)
+
+
+def _show_in_tensorboard(job: Job, round_index: int | None) -> None:
+    """What is known by now of a round, or (None) of the source model; the first worker writes it."""
+    if job.workers.rank == 0:
+        folder = job.source_folder if round_index is None else job.round_folder(round_index)
+        events, validation = job.tensorboard_folder(round_index), job.validation()
+        write_round_events(events, folder, round_index or 0, validation, job.config.evaluation.panels)
 
 
 def _already(path: Path, workers: Workers = ALONE) -> str:

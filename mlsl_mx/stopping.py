@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from types import FrameType
 from typing import Callable, Iterator
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_SECONDS = 0.02  # by then the `__del__` is left
+SAME_SECONDS = 1  # a batch system tells Make and each of its processes, and Make tells them once more
 
 
 class Stopped(BaseException):
@@ -29,7 +31,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def stops_at_once() -> Iterator[None]:
-    """In the block SIGINT and SIGTERM raise Stopped wherever the main thread is."""
+    """In the block SIGINT, SIGTERM and SIGHUP raise Stopped wherever the main thread is."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         raise Stopped(number)
@@ -39,24 +41,25 @@ def stops_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def stops_when_asked(agree: Callable[[bool], bool] = bool) -> Iterator[Callable[[], None]]:
-    """In the block SIGINT and SIGTERM wait until the function that is given is called: it raises Stopped after one.
+def stops_when_asked(agree: Callable[[bool], bool] | None = None) -> Iterator[Callable[[], None]]:
+    """In the block SIGINT, SIGTERM and SIGHUP wait until the function that is given is called: it raises Stopped then.
 
-    A second signal does not wait.
+    A second signal does not wait, unless it comes at once, and so is the first one by another way.
 
     Args:
-        agree: from whether this process was asked to whether all stop, for processes that must stop together.
+        agree: from whether this process was asked to whether all stop, for processes that must stop together: no
+            signal makes one of them leave the others alone.
     """
-    received: list[int] = []
+    received: list[tuple[int, float]] = []  # signals and their moments
 
     def handler(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) > 1:
+        received.append((number, time.monotonic()))
+        if agree is None and received[-1][1] - received[0][1] > SAME_SECONDS:
             raise Stopped(number)
 
     def stop_here() -> None:
-        if agree(bool(received)):
-            raise Stopped(received[0] if received else signal.SIGTERM)
+        if agree(bool(received)) if agree else received:
+            raise Stopped(received[0][0] if received else signal.SIGTERM)
 
     with _handled(handler):
         yield stop_here
@@ -85,7 +88,9 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread alone
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    # SIGHUP is ignored under `nohup`. So is SIGINT in what a shell script runs beside itself, but nobody asks for that.
+    handled = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in handled}
     unraisable, sys.unraisablehook = sys.unraisablehook, _ask_again(sys.unraisablehook)
     try:
         yield

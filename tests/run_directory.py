@@ -13,6 +13,8 @@ import yaml
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.labels import ClassSet, class_set
+from mlsl_mx.loss_curve import LossPoint
+from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import write_bytes, write_json
 
 PAPER = Config()
@@ -93,6 +95,18 @@ def diagnosis(classes: ClassSet, index: int) -> dict:
         "per_class": per_class,
         "ground_truth": ground_truth(classes, index),
     }
+
+
+def write_loss(run: Path, method: str, index: int, steps: int = 120) -> None:
+    """A loss that falls from 3 to 1, a point each step, in the run's log."""
+    log_round = None if method == "source-only" else index
+    log = RunLog(
+        run / "log.jsonl", "train-source" if log_round is None else "self-train", method=method, round=log_round
+    )
+    for step in range(1, steps + 1):
+        loss = 1 + 2 * (1 - step / steps) ** 2
+        point = LossPoint("2026-01-02T03:04:05", 4 * step // (steps + 1), step, steps, loss, loss, None, 0.01)
+        log.write("loss", **point._asdict())
 
 
 def ground_truth(classes: ClassSet, index: int) -> dict:

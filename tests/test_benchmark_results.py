@@ -55,9 +55,11 @@ def test_reader(goals):
 
 
 def test_selection(goals):
-    few, _, many = rows = read_json(RESULTS / "selection.json")["rows"]
+    few, some, many = rows = read_json(RESULTS / "selection.json")["rows"]
     assert [row["images"] for row in rows] == [10, 100, 1000]
-    assert f"{many['peak_bytes'] / 1e6:.0f} MB against {few['peak_bytes'] / 1e6:.0f} MB" in goals
+    tens, hundreds, thousands = (f"{row['peak_bytes'] / 1e6:.0f} MB" for row in (few, some, many))
+    assert f"{thousands} against {tens}, and {hundreds} for 100" in goals
+    assert many["peak_bytes"] <= 1.1 * few["peak_bytes"]
 
 
 def test_every_result_that_is_linked_is_there(goals):
@@ -69,3 +71,12 @@ def test_every_result_that_is_linked_is_there(goals):
 
 def test_workers():
     assert read_json(RESULTS / "workers.json")["identical"] == {"pseudo-label": True, "evaluate": True}
+
+
+def test_fuzz():
+    found = read_json(RESULTS / "fuzz.json")
+    assert found["seconds"] >= 600 and found["failures"] == 0 and found["peak_extra_bytes"] < 1e9
+    kinds = found["kinds"].values()
+    assert found["tried"] == sum(kind["accepted"] + kind["refused"] for kind in kinds) >= 1000
+    text = (RESULTS / "fuzz.md").read_text()
+    assert f"| all | {found['tried']} | " in text and f" | 0 | {found['peak_extra_bytes'] / 1e6:.0f} |" in text

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import setuptools
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from mlsl_mx.cuda_libraries import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-gpu.lock")
@@ -77,5 +80,19 @@ def assert_within(requirement: Requirement, found: dict) -> None:
 
 
 def test_the_gpu_build_of_mxnet_is_locked_too(monkeypatch):
-    (requirement,) = map(Requirement, asked(monkeypatch)["cu112"])
-    assert_within(requirement, chosen(LOCKS[2:], "3.8", PLATFORMS[0]))
+    locked_here = chosen(LOCKS[2:], "3.8", PLATFORMS[0])
+    for text in asked(monkeypatch)["cu112"]:
+        assert_within(Requirement(text), locked_here)
+
+
+def test_make_locks_the_packages_of_the_extra_and_no_other(monkeypatch):
+    names = {canonicalize_name(Requirement(text).name) for text in asked(monkeypatch)["cu112"]}
+    command = ["make", "-s", "--no-print-directory", "--eval", "shown: ; @echo $(GPU_NAMES)", "shown"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert set(shown) == names == set(chosen(LOCKS[2:], "3.11", PLATFORMS[0]))
+
+
+def test_every_library_that_is_loaded_comes_from_one_of_these_packages(monkeypatch):
+    folders = {folder.replace("_", "-") for folder, _ in LIBRARIES}
+    names = {Requirement(text).name for text in asked(monkeypatch)["cu112"]}
+    assert {f"nvidia-{folder}-cu11" for folder in folders} | {"mxnet-cu112"} == names

@@ -13,7 +13,8 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.job import open_job
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network import inference_net as module
-from mlsl_mx.network.inference_net import check_precision, has_bfloat16, inference_net
+from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.processor import has_bfloat16
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "gta2city.yaml"
 
@@ -151,7 +152,7 @@ def test_a_precision_that_the_device_has_not_is_refused(precision, ctx, said):
 
 @pytest.mark.parametrize("flags", ["flags : fpu avx512f avx512_vnni", None])
 def test_a_cpu_without_bfloat16_is_refused(net, tmp_path, monkeypatch, flags):
-    monkeypatch.setattr(module, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(module, "has_bfloat16", lambda: has_bfloat16(tmp_path / "cpuinfo"))
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(flags)
     with pytest.raises(InputError, match="no avx512_bf16"):

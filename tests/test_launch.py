@@ -5,21 +5,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
+from event_records import read_events, scalar_points
 from processes import is_running, wait_for
 from scene_files import write_lists
 
 from mlsl_mx.cli import main
 from mlsl_mx.data.miniature import make_miniature
 from mlsl_mx.errors import InputError
-from mlsl_mx.launch import divide_devices, launch
+from mlsl_mx.launch import divide_devices, launch, run_workers
 from mlsl_mx.network import MLSLNet, save_original
 from mlsl_mx.run_log import read_log
 from mlsl_mx.runs import read_json
+from mlsl_mx.stopping import Stopped
 
 ROOT = Path(__file__).parents[1]
 LISTS = {
@@ -91,7 +94,10 @@ def test_training_by_two_is_training_by_one(alone, shared):
 def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
     run, printed = shared
     events = read_log(run / "log.jsonl")
-    assert [event["event"] for event in events] == ["begin", "imagenet", "epoch", "epoch", "end"]
+    kinds = [event["event"] for event in events]
+    assert [kind for kind in kinds if kind != "loss"] == ["begin", "imagenet", "epoch", "epoch", "end"]
+    shown = scalar_points(read_events(run / "tensorboard" / "source" / "training"))["loss/total"]
+    assert [step for step, _ in shown] == list(range(1, kinds.count("loss") + 1)) and shown
     assert events[0]["workers"] == 2 and events[-1]["outcome"] == "worked"
     assert printed.count("source model: ") == 1
     assert sorted(p.name for p in (run / "source").iterdir()) == ["config.yaml", "environment.json", "weights.params"]
@@ -147,6 +153,39 @@ def test_what_devices_cannot_share_is_known_at_the_beginning(world, tmp_path, ca
     assert "source_training.start is scratch" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "options, settings, said",
+    [
+        (
+            "--train-workers 2",
+            {"self_training.batch": 1},
+            "self_training.batch is 1: it cannot be split over 2 workers",
+        ),
+        ("--train-workers 2", {"source_training.batch": 3}, "source_training.batch is 3: it cannot be split over 2"),
+        ("--train-workers 2", {"source_training.start": "scratch"}, "source_training.start is scratch"),
+        ("--train-workers 2 --train-ctx cpu(0),cpu(1)", {"self_training.batch": 3}, "split over 2 workers with 1 dev"),
+        ("--train-workers 2 --train-ctx cpu(0),cpu(1),cpu(2)", {}, "--train-ctx names 3 devices, which cannot be"),
+        ("--train-ctx gpu(9)", {}, "ctx gpu(9): this MXNet sees"),
+        ("--train-workers 0", {}, "--train-workers is 0: it must be from 1 to 256"),
+        ("--workers 0", {}, "--workers is 0: it must be from 1 to 256"),
+        ("--workers 2 --ctx cpu(0),cpu(1),cpu(2)", {}, "--ctx names 3 devices, which cannot be divided among 2"),
+        ("--workers 1 --ctx cpu(0),cpu(1)", {}, "label and evaluate with as many workers (make WORKERS=2)"),
+    ],
+)
+def test_what_workers_cannot_share_is_known_at_the_beginning(world, tmp_path, capsys, options, settings, said):
+    settings = {"self_training.batch": 4, **settings}
+    assert main(words(world, tmp_path / "run", "begin", *options.split(), **settings)) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_what_workers_can_share_is_accepted_at_the_beginning(world, tmp_path):
+    options = ("--workers", "3", "--train-ctx", "cpu(0),cpu(1)", "--train-workers", "2")
+    assert main(words(world, tmp_path / "run", "begin", *options, **{"self_training.batch": 2})) == 0
+    options = ("--weights", str(world / "trunk.params"), "--train-workers", "2")  # then no source model is trained
+    settings = {"self_training.batch": 2, "source_training.batch": 1}
+    assert main(words(world, tmp_path / "run", "begin", *options, **settings)) == 0
+
+
 def test_one_process_evaluates_on_one_device(world, alone, capsys):
     assert main(words(world, alone, "evaluate", "--source", "--ctx", "cpu(0),cpu(1)")) == 2
     assert "mlsl launch -n 2" in capsys.readouterr().err
@@ -185,7 +224,11 @@ sys.exit("out of luck")
 LAUNCHER = """
 import sys
 from mlsl_mx.launch import run_workers
-sys.exit(run_workers([[sys.executable, *sys.argv[1:], index] for index in "01"], threads=1))
+from mlsl_mx.stopping import Stopped
+try:
+    sys.exit(run_workers([[sys.executable, *sys.argv[1:], index] for index in "01"], threads=1))
+except Stopped as stopped:
+    sys.exit(stopped.exit_code)
 """
 
 
@@ -219,16 +262,104 @@ def test_a_launcher_that_is_stopped_ends_all(tmp_path, number):
     assert all(map(is_running, pids))
     launcher.send_signal(number)
     launcher.communicate(timeout=30)
-    assert launcher.returncode not in (0, None)
+    assert launcher.returncode == 128 + number
     assert not any(map(is_running, pids))
 
 
 @on_linux
-def test_a_killed_launcher_takes_its_workers_along(tmp_path):
+def test_a_killed_launcher_takes_all_along(tmp_path, family_of):
     launcher, pids = start_stuck(tmp_path, "waits")
+    family = family_of(launcher.pid)
+    assert sum("import mlsl_mx, mxnet" in line for line in family.values()) == 2  # scheduler and server
+    assert len(family) == 6 and set(pids) <= family.keys()
     launcher.kill()
     launcher.wait()
-    wait_for(lambda: not any(map(is_running, pids[:2])))
+    wait_for(lambda: not any(map(is_running, family.keys() - set(pids[2:]))))
     for pid in pids[2:]:  # children of workers: nobody is left to end them
         os.kill(pid, signal.SIGKILL)
     launcher.stderr.close()
+
+
+# A worker that is asked to stop says so in a file, and then leaves or does not.
+ASKED = """
+import pathlib, signal, sys, time
+folder, how, index = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+def asked(number, frame):
+    (folder / f"asked-{index}").write_text(str(number))
+    if how == "leaves" or how == "first leaves" and index == "0":
+        time.sleep(0.5)
+        (folder / f"left-{index}").touch()
+        sys.exit(128 + number)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, asked)
+(folder / f"there-{index}").touch()
+while True:
+    time.sleep(0.05)
+"""
+
+
+@on_linux
+@pytest.mark.parametrize("how, number", [("leaves", 2), ("leaves", 1), ("first leaves", 15), ("stays", 15)])
+def test_workers_are_asked_to_stop_and_have_time_to_end(tmp_path, monkeypatch, how, number):
+    monkeypatch.setattr("mlsl_mx.launch.LEAVING_SECONDS", 0.3)
+    monkeypatch.setattr("mlsl_mx.launch.STOPPING_SECONDS", 1.5 if how == "stays" else 60)
+    commands = [[sys.executable, "-c", ASKED, str(tmp_path), how, index] for index in "01"]
+
+    def ask():
+        wait_for(lambda: all((tmp_path / f"there-{index}").exists() for index in "01"))
+        os.kill(os.getpid(), number)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with pytest.raises(Stopped) as stopped:
+        run_workers(commands, threads=1)
+    asking.join()
+    assert stopped.value.exit_code == 128 + number
+    assert [(tmp_path / f"asked-{index}").read_text() for index in "01"] == [str(number)] * 2
+    left = [(tmp_path / f"left-{index}").exists() for index in "01"]
+    assert left == {"leaves": [True, True], "first leaves": [True, False], "stays": [False, False]}[how]
+
+
+@pytest.fixture
+def family_of(monkeypatch):
+    """The processes below one."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from stage_processes import descendants
+
+    return descendants
+
+
+def epochs_done(run: Path) -> int:
+    return sum(event["event"] == "epoch" for event in read_log(run / "log.jsonl"))
+
+
+@on_linux
+def test_a_launched_training_that_is_asked_to_stop_goes_on_from_there(world, tmp_path, family_of):
+    """First the launcher alone is told, as by a user; then every process at once, as by a batch system."""
+
+    def start(run: Path) -> subprocess.Popen:
+        training = ("train-source", "--imagenet", str(world / "trunk.params"))
+        stage = words(world, run, *training, **{"source_training.epochs": 24, "source_training.crops.size": 32})
+        command = [sys.executable, "-m", "mlsl_mx", "launch", "-n", "2", "--", *stage]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    launcher = start(whole)
+    assert launcher.communicate(timeout=120) and launcher.returncode == 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        done, launcher = epochs_done(run), start(run)
+        wait_for(lambda done=done: epochs_done(run) > done, seconds=60)
+        family = family_of(launcher.pid)
+        assert len(family) == 4  # scheduler, server and two workers
+        for pid in [launcher.pid] if number == signal.SIGINT else [*family, launcher.pid]:
+            os.kill(pid, number)
+        said = launcher.communicate(timeout=60)[1]
+        assert launcher.returncode == 128 + number, said
+        assert f"mlsl launch: stopped by {number.name}; the same command goes on from here" in said
+        assert "Traceback" not in said and not any(map(is_running, family))
+        assert (run / "source" / ".checkpoint" / "position.json").exists()
+    launcher = start(run)
+    assert launcher.communicate(timeout=120) and launcher.returncode == 0
+    assert (run / "source" / "weights.params").read_bytes() == (whole / "source" / "weights.params").read_bytes()
+    events = [event["event"] for event in read_log(run / "log.jsonl")]
+    assert events.count("resumed") == 2 and events.count("epoch") == 24

@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from browser import NAMES as BROWSERS
 
 from mlsl_mx.config import load_config
 from mlsl_mx.evaluation.compare import PAPER_TABLES
@@ -43,6 +45,7 @@ def test_plan_chains_the_rounds(tmp_path):
         "self-train 0",
         "evaluate 0",
         "diagnose 0",
+        "report",
         "pseudo-label 1",
         "self-train 1",
         "evaluate 1",
@@ -116,6 +119,9 @@ def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
     assert "--experiment experiments/miniature/gta2city.yaml --method released-sisc" in miniature
 
 
+ROUND_FILES = ("pseudo_labels/selection.json", "weights.params", "evaluation.json", "diagnosis.json")
+
+
 @pytest.fixture
 def stub(tmp_path):
     """A checkout whose `mlsl` notes its arguments and does nothing else. Returns: a function from make's to mlsl's."""
@@ -182,6 +188,26 @@ def test_training_has_devices_and_workers_of_its_own(stub):
     assert all("--ctx cpu(1) " in call for call in trained)
 
 
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("TRAIN_WORKERS=2", "self_training.batch is 1: it cannot be split over 2 workers"),
+        ("TRAIN_CTX=cpu(0),cpu(1)", "self_training.batch is 1: it cannot be split over 1 workers with 2 devices"),
+        ("WORKERS=300", "--workers is 300: it must be from 1 to 256"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_before_anything_starts(stub, tmp_path, given, said):
+    (tmp_path / ".venv/bin/mlsl").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mlsl_mx "$@"\n')
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    (tmp_path / "runs/miniature/data").mkdir(parents=True)
+    (tmp_path / "runs/miniature/data/miniature.json").touch()
+    environment = {**outside_make(), "PYTHONPATH": str(ROOT)}
+    command = ["make", "gta2city", "SET=self_training.batch=1", "RUN=out", given]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 2 and "mlsl begin: " in run.stderr and said in run.stderr
+    assert run.stdout.count("bin/mlsl ") == 1 and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("made", ["source/weights.params", "sisc/round-0/weights.params"])
 def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, made):
     """Training is through, its weights are there, the process is about to end: Ctrl-C must not cost hours."""
@@ -191,7 +217,7 @@ def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, m
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
     (folder / made).parent.mkdir(parents=True, exist_ok=True)
-    stage = f'#!/bin/sh\n[ "$1" = {name} ] || exit 0\necho weights > {folder / made}\nsleep 60\n'
+    stage = f'#!/bin/sh\n[ "$1" = {name} ] || exit 0\necho weights > {folder / made}\nexec sleep 60\n'
     (tmp_path / ".venv/bin/mlsl").write_text(stage)
     command = ["make", "evaluated-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out"]
     process = subprocess.Popen(command, cwd=tmp_path, env=outside_make(), start_new_session=True)
@@ -200,6 +226,52 @@ def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, m
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) and (folder / made).read_text() == "weights\n"
+
+
+def test_a_report_follows_each_round_and_nothing_follows_a_report(stub, tmp_path):
+    """Files as a run with two finished rounds has them, whose second was made anew; then with all of them."""
+    rounds = [f"sisc/round-{r}/{name}" for r in (0, 1) for name in ROUND_FILES]
+    made = ["runs/miniature/data/miniature.json", "out/source/weights.params", "out/source/evaluation.json"]
+    made += [f"out/{name}" for name in rounds if name != "sisc/round-1/evaluation.json"]
+    for order, name in enumerate(made):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (order, order))
+    command = ["make", "-n", "gta2city", "METHOD=sisc", "ROUNDS=2", "RUN=out"]
+
+    def planned() -> list:
+        done = subprocess.run(command, cwd=tmp_path, env=outside_make(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return stages(done.stdout)
+
+    assert planned() == ["begin", "report", "evaluate 1", "report"]
+    for order, name in enumerate(["sisc/round-0/reported", "sisc/round-1/evaluation.json", "report/sisc.txt"]):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).touch()
+        os.utime(tmp_path / "out" / name, (100 + order, 100 + order))
+    assert planned() == ["begin"]
+    os.utime(tmp_path / "out/sisc/round-0/reported", (10**9, 10**9))
+    assert planned() == ["begin"]
+
+
+def test_tables_report_no_rounds(stub):
+    calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=3", "RUN=out")
+    assert not [call for call in calls if call.startswith("report")]
+
+
+def test_the_browsers_of_make_are_those_of_the_test():
+    assert f"BROWSERS := {' '.join(BROWSERS)}\n" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("stub_answers, said", [("exit 0", ""), ("exit 1", "no browser")])
+def test_a_browser_counts_only_if_it_runs(tmp_path, stub_answers, said):
+    for name, answer in (*((name, stub_answers) for name in BROWSERS), ("id", "echo 1000")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {**outside_make(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    run = subprocess.run(["make", "-s", "browser"], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stderr == ""
+    assert run.stdout.startswith(said) and len(run.stdout.splitlines()) == bool(said)
 
 
 def test_tables_take_no_method():

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
-from run_directory import SOURCE_LIST, write_run
+from run_directory import SOURCE_LIST, write_loss, write_run
 from scene_files import write_cityscapes
 
 from mlsl_mx.config import Config, Selection, SourceData
@@ -181,6 +181,63 @@ def test_charts_of_the_diagnosis(tmp_path):
         assert said in chart
 
 
+def chart(page, title):
+    """The part of a page that is the figure with that title."""
+    return page[page.index(f"<figcaption>{title}") :].split("</figure>")[0]
+
+
+def test_the_loss_of_each_training(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40, 44.0], "sisc-pwl": [41.0]})
+    for method, index, steps in (("source-only", 0, 600), ("sisc", 0, 120), ("sisc", 1, 60), ("sisc-pwl", 0, 7)):
+        write_loss(run, method, index, steps)
+    *_, page, content = report(run)
+    source, sisc, pwl = ([r["loss"] for r in m["rounds"]] for m in content["methods"])
+    # 600 points are 24 means of 25 each; the loss is 1 + 2 (1 - step / steps)^2.
+    assert [step for step, _ in source[0]] == list(range(25, 601, 25))
+    means = [1 + 2 * sum((1 - (25 * i + j) / 600) ** 2 for j in range(1, 26)) / 25 for i in range(24)]
+    assert [loss for _, loss in source[0]] == pytest.approx(means)
+    assert [len(loss) for loss in (*sisc, *pwl)] == [24, 20, 7]
+    assert chart(page, "Loss of source training by step").count("<polyline") == 1
+    drawn = chart(page, "Loss of self-training by round")
+    paths = re.findall(r'points="([^"]+)"', drawn)
+    lines = [[tuple(map(float, p.split(","))) for p in path.split()] for path in paths]
+    assert [len(line) for line in lines] == [24, 20, 7]
+    assert lines[0][-1][0] < lines[1][0][0] and lines[2][-1][0] == lines[0][-1][0]  # round 1 is beside round 0
+    assert all(below[1] >= above[1] for line in lines for above, below in zip(line, line[1:]))  # it falls
+
+
+def test_a_report_says_how_far_the_run_is(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40.0, 41.0]})
+    (run / "sisc/round-1/evaluation.json").unlink()
+    write_loss(run, "sisc", 1, steps=50)
+    (run / "log.jsonl").write_text("".join((run / "log.jsonl").read_text().splitlines(keepends=True)[:20]))
+    *_, page, content = report(run, Config(method="cbst"))
+    assert content["status"] == [
+        "SISC: 1 of 6 rounds done, 20 of 50 training steps of round 1",
+        "CBST: 0 of 6 rounds done",
+    ]
+    assert all(line in page for line in content["status"])
+    *_, page, content = report(
+        write_run(tmp_path / "whole", {"source-only": [35.0], "sisc": [40.0] * 6}), Config(method="sisc")
+    )
+    assert content["status"] == [] and "class=status" not in page
+
+
+def test_each_class_over_the_rounds(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40, 44.0]})
+    *_, page, content = report(run)
+    assert content["methods"][1]["rounds"][0]["per_class"]["road"] == pytest.approx(60.0)
+    for title, said in (
+        ("IoU of each class by round (%)", ["55.0", "60.0", "64.0"]),
+        ("Threshold of each class by round (%)", ["99.0", "94.0"]),
+        ("Coverage of each class by round", ["0.8", "1.1"]),
+    ):
+        assert re.findall("<title>road, SISC: ([\\d.]+) %</title>", chart(page, title)) == said
+    assert "<title>train, " not in chart(page, "IoU of each class")  # in neither truth nor prediction
+    table = page[page.index("SISC: IoU of each class by round") :].split("</table>")[0]
+    assert "<th scope=row>road</th><td>55.0</td><td>60.0</td><td>64.0</td>" in table
+
+
 def test_collapsed_classes_are_noted(tmp_path):
     run = write_run(tmp_path, ROUNDS)
     path = run / "sisc/round-5/evaluation.json"
@@ -228,7 +285,8 @@ def test_page_needs_nothing_else(tmp_path):
     ids = dataset.label(0)
     with Image.open(io.BytesIO(truth)) as image:
         assert (image.size, image.convert("RGB").tobytes()) == ((64, 40), class_set(19).palette[ids].tobytes())
-    assert parsed.text.count("bicycle") >= 3 and len([t for t, _ in parsed.tags if t == "svg"]) == 7
+    # 7 charts, and IoU, threshold and coverage of each class
+    assert parsed.text.count("bicycle") >= 6 and len([t for t, _ in parsed.tags if t == "svg"]) == 7 + 3 * 19
 
 
 def test_the_spatial_prior_is_shown_once_where_methods_use_it(tmp_path):
@@ -280,8 +338,9 @@ def test_every_method_has_a_colour_of_the_page(tmp_path, count):
     *_, page, _ = report(write_run(tmp_path, mious))
     used = set(re.findall(r"var\(--([\w.-]+)\)", page))
     assert used <= set(re.findall(r"--([\w.-]+):#", page))
-    # A dot of IoU for each method, and one of a threshold for all but the source model.
-    assert page.count("<title>road, ") == 2 * count - 1
+    # A dot of IoU for each method, one of a threshold for all but the source model, and for these IoU at the start and
+    # after the round.
+    assert page.count("<title>road, ") == 2 * count - 1 + 2 * (count - 1)
 
 
 def test_without_a_data_set_the_predictions_are_shown(tmp_path):

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import platform
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.runs import (
     TEMPORARY,
     begin_stage,
-    cpu_model,
+    check_settings,
     environment,
     file_hash,
     keep_settings,
@@ -139,6 +138,11 @@ def test_other_settings_are_refused_with_the_difference(tmp_path):
     path.write_text("")
     with pytest.raises(InputError, match="damaged"):
         keep_settings(path, {"a": 1}, results=True)
+    path.unlink()
+    with pytest.raises(InputError, match="no such file, so the settings of the results beside it are not known"):
+        keep_settings(path, {"a": 1}, results=True)
+    check_settings(path, {"a": 1}, results=False)
+    assert not path.exists()
 
 
 def test_outputs_of_other_inputs_are_removed(tmp_path):
@@ -211,13 +215,6 @@ def test_environment_names_the_versions():
     found = environment()
     assert {"mxnet", "numpy", "python", "revision"} <= set(found)
     assert found["gluoncv"] == version("gluoncv")
-
-
-def test_cpu_model_is_what_linux_calls_it(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Abacus (R) 9 @ 1 Hz\nmodel name\t: Other\n")
-    assert cpu_model(cpuinfo) == "Abacus (R) 9 @ 1 Hz"
-    assert cpu_model(tmp_path / "none") == (platform.processor() or None)
 
 
 def test_one_process_at_a_time(tmp_path):

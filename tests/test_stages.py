@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from event_records import pictures, read_events, scalar_points
 from mxnet import nd
 from scene_files import write_lists
 from scipy.io import savemat
@@ -95,6 +98,23 @@ def test_every_stage_leaves_its_files(finished):
     assert "miniature: not comparable with the paper" in report[-1]
     for name in ("report.html", "report.md", "report.json"):
         assert (finished / "report" / name).stat().st_size > 1000
+
+
+def test_tensorboard_is_shown_each_training_and_each_round_once(finished):
+    folder = finished / "tensorboard"
+    for training in ("source/training", "sisc-pwl/round-0", "sisc-pwl/round-1", "sisc/round-0"):
+        points = scalar_points(read_events(folder / training))
+        steps = [step for step, _ in points["loss/total"]]
+        assert steps == list(range(1, len(steps) + 1)) and ("loss/weak_labels" in points) == ("pwl" in training)
+    for method, rounds in (("source", 1), ("sisc-pwl", 2), ("sisc", 1)):
+        points = scalar_points(read_events(folder / method))
+        for r in range(rounds):
+            stage = finished / method / ("" if method == "source" else f"round-{r}")
+            evaluation = read_json(stage / "evaluation.json")
+            assert points["mIoU/19_classes"][r] == (r, pytest.approx(evaluation["miou"], rel=1e-6))
+        assert len(points["mIoU/19_classes"]) == rounds
+        assert ("pseudo_labels/coverage" in points) == (method != "source")
+        assert any(tag.startswith("segmentation/") for tag in pictures(read_events(folder / method)))
 
 
 def test_adapting_opens_no_target_training_label(finished, world):
@@ -368,6 +388,77 @@ def test_a_list_of_other_images_is_refused_under_the_same_name(finished, world, 
         path.write_text(content)
     assert f"{key}: " in line and " -> " in line and "choose another RUN" in line
     assert files(finished) == before
+
+
+def killed_at_its_end(world: Path, run: Path, *words: str) -> None:
+    """A training that leaves nothing but a checkpoint."""
+    with patch("mlsl_mx.training.train.save_original", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        stage(world, run, *words, "--checkpoint-seconds", "0")
+
+
+@pytest.mark.parametrize(
+    "words, settings, said",
+    [
+        (("--seed", "7"), {}, "seed: 0 -> 7"),
+        ((), {"source_training.epochs": 3}, "source_training.epochs: 2 -> 3"),
+        ((), {"source.images": "other.txt"}, "lists.source: "),
+        (("--imagenet", "trunk.params"), {}, "start.imagenet: None -> "),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_never_gone_on_from(finished, world, tmp_path, capsys, words, settings, said):
+    run = tmp_path / "run"
+    killed_at_its_end(world, run, "train-source")
+    shutil.copy(finished / "source" / "weights.params", tmp_path / "trunk.params")
+    (tmp_path / "other.txt").write_text("\n".join(LISTS["gta5"][::-1]) + "\n")
+    words = [tmp_path / word if word == "trunk.params" else word for word in words]
+    settings = {key: tmp_path / value if value == "other.txt" else value for key, value in settings.items()}
+    before = files(run)
+    assert said in refused(capsys, stage(world, run, "train-source", *words, **settings))
+    (run / "source" / "config.yaml").rename(tmp_path / "kept")
+    assert "config.yaml: no such file" in refused(capsys, stage(world, run, "train-source", *words, **settings))
+    (tmp_path / "kept").rename(run / "source" / "config.yaml")
+    assert files(run) == before
+    assert stage(world, run, "train-source") == 0
+    assert (run / "source" / "weights.params").read_bytes() == (finished / "source" / "weights.params").read_bytes()
+
+
+def test_a_checkpoint_from_other_weights_or_labels_is_removed(finished, world, tmp_path):
+    """The record of what self-training began with is enough: it begins anew."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    folder = run / "sisc-pwl" / "round-0"
+    (folder / "weights.params").unlink()
+    (folder / "self_train.inputs.json").unlink()
+    good = (run / "source" / "weights.params").read_bytes()
+    (run / "source" / "weights.params").write_bytes((run / "sisc-pwl" / "round-1" / "weights.params").read_bytes())
+    killed_at_its_end(world, run, "self-train", "--round", "0")
+    assert (folder / ".checkpoint" / "position.json").exists()
+    (run / "source" / "weights.params").write_bytes(good)
+    log = len(read_log(run / "log.jsonl"))
+    assert stage(world, run, "self-train", "--round", "0") == 0
+    assert "resumed" not in [event["event"] for event in read_log(run / "log.jsonl")[log:]]
+    for name in ("weights.params", "self_train.inputs.json"):
+        assert (folder / name).read_bytes() == (finished / "sisc-pwl" / "round-0" / name).read_bytes()
+
+
+@pytest.mark.parametrize("words", [("train-source",), ("pseudo-label", "--round", "0")])
+def test_settings_of_a_process_that_waits_do_not_replace_those_of_the_one_at_work(
+    finished, world, tmp_path, capsys, monkeypatch, words
+):
+    """The other one has no result yet when this one looks, and has some when this one's turn comes."""
+    run, folder = tmp_path / "run", "source" if words[0] == "train-source" else "sisc-pwl"
+    if folder != "source":
+        shutil.copytree(finished / "source", run / "source")
+
+    @contextmanager
+    def waited(path):
+        assert not (run / folder / "config.yaml").exists()  # nothing was written before the lock
+        shutil.copytree(finished / folder, run / folder)
+        yield
+
+    monkeypatch.setattr("mlsl_mx.job.locked", waited)
+    assert "seed: 0 -> 7" in refused(capsys, stage(world, run, *words, "--seed", "7"))
+    assert files(run / folder) == files(finished / folder)
 
 
 def test_a_list_in_another_order_is_another_list(finished, world, tmp_path, capsys):

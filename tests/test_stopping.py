@@ -43,14 +43,50 @@ def test_other_exceptions_in_a_del_go_where_they_went(monkeypatch):
     assert found == ["broken"]
 
 
-def test_who_waits_is_told_where_it_asks_and_a_second_signal_does_not_wait():
+def ask(number: int = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), number)
+
+
+def test_who_waits_is_told_where_it_asks_and_a_later_signal_does_not_wait(monkeypatch):
     with stops_when_asked() as stop_here:
         stop_here()
-        os.kill(os.getpid(), signal.SIGTERM)
+        ask()
+        ask()  # at once: as Make passes on what a batch system tells all
         with pytest.raises(Stopped):
             stop_here()
+        monkeypatch.setattr("mlsl_mx.stopping.SAME_SECONDS", 0)
         with pytest.raises(Stopped):
-            os.kill(os.getpid(), signal.SIGTERM)
+            ask()
+
+
+def test_of_processes_that_stop_together_none_leaves_the_others(monkeypatch):
+    monkeypatch.setattr("mlsl_mx.stopping.SAME_SECONDS", 0)
+    told = []
+    with stops_when_asked(lambda asked: told.append(asked) or len(told) == 3) as stop_here:
+        stop_here()
+        ask()
+        ask()
+        stop_here()
+        with pytest.raises(Stopped) as stopped:  # not before all have agreed
+            stop_here()
+    assert told == [False, True, True] and stopped.value.exit_code == 143
+    with stops_when_asked(lambda asked: True) as stop_here, pytest.raises(Stopped):
+        stop_here()  # another one was asked
+
+
+def test_a_terminal_that_is_closed_stops_but_not_under_nohup():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with stops_when_asked() as stop_here:
+            ask(signal.SIGHUP)
+            with pytest.raises(Stopped) as stopped:
+                stop_here()
+        assert stopped.value.exit_code == 129
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with stops_at_once():
+            ask(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 POOL = """

@@ -8,10 +8,12 @@ import time
 import mxnet as mx
 import numpy as np
 import pytest
+from event_records import read_events, scalar_points
 
 from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
+from mlsl_mx.loss_curve import loss_curves
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.stopping import Stopped
@@ -61,7 +63,7 @@ def test_composite_loss_is_eq_6():
     logits, weak_logits = mx.nd.array(rng.normal(size=(2, CLASSES, 4, 4))), mx.nd.array(rng.normal(size=(2, CLASSES)))
     train_ids, weak = mx.nd.array(rng.integers(0, CLASSES, (2, 4, 4))), mx.nd.array(rng.integers(0, 2, (2, CLASSES)))
     seg, cls = segmentation_loss(logits, train_ids).asscalar(), weak_label_loss(weak_logits, weak).asscalar()
-    assert composite_loss((logits, weak_logits), train_ids, weak, 0.025).asscalar() == pytest.approx(seg + 0.025 * cls)
+    assert composite_loss((logits, weak_logits), train_ids, weak, 0.025).asnumpy() == pytest.approx([seg, 0.025 * cls])
     assert composite_loss(logits, train_ids, weak, 0.025).asscalar() == pytest.approx(seg)
 
 
@@ -185,6 +187,40 @@ def test_the_loss_that_is_logged_is_that_of_all_steps_of_the_epoch(whole, tmp_pa
     assert losses[0] == losses[1] and len(losses[0]) == 3
 
 
+def gradients(net, loss) -> list:
+    with mx.autograd.record():
+        mx.random.seed(5)
+        value = loss(net(mx.nd.array(make_batch(0).images)), *map(mx.nd.array, make_batch(0)[1:3]))
+    value.backward()
+    return [p.grad().asnumpy() for p in net.collect_params().values() if p.grad_req != "null"]
+
+
+def test_a_loss_in_parts_has_the_gradient_of_their_sum():
+    net = make_net()
+    net(mx.nd.array(make_batch(0).images))
+    parts = gradients(net, lambda *values: composite_loss(*values, weight=0.5))
+    whole = gradients(net, lambda *values: composite_loss(*values, weight=0.5).sum())
+    assert all(np.array_equal(one, other) for one, other in zip(parts, whole)) and any(one.any() for one in parts)
+
+
+@pytest.mark.parametrize("seconds", [0, 1000])
+@pytest.mark.parametrize("step", [1, 3, 4])
+def test_a_training_that_is_killed_leaves_each_point_of_the_loss_once(tmp_path, step, seconds):
+    log = RunLog(tmp_path / "log", "self-train", method="sisc", round=0)
+    train(make_net(), epochs(3), CPU, tmp_path / "whole", log, "whole")
+    whole = [point._replace(time="") for point in loss_curves(read_log(log.path))["sisc", 0]]
+    log.path.unlink()
+    where = {"checkpoint_seconds": seconds, "tensorboard": tmp_path / "events"}
+    with pytest.raises(KeyboardInterrupt):
+        train(make_net(), epochs(3, cut_before(step, killed)), CPU, tmp_path, log, "cut", **where)
+    train(make_net(), epochs(3), CPU, tmp_path, log, "resumed", **where)
+    found = [point._replace(time="") for point in loss_curves(read_log(log.path))["sisc", 0]]
+    assert found == whole and [point.step for point in found] == [1, 2, 3, 4, 5, 6]
+    shown = scalar_points(read_events(tmp_path / "events"))
+    assert shown["loss/total"] == [(p.step, pytest.approx(p.loss)) for p in whole]
+    assert shown["loss/weak_labels"] == [(p.step, pytest.approx(p.weak_label_loss)) for p in whole]
+
+
 def test_dropout_differs_from_step_to_step_and_from_worker_to_worker():
     seeds = [_dropout_seed(3, epoch, step, rank) for epoch in range(3) for step in range(3) for rank in range(3)]
     assert len(set(seeds)) == len(seeds)
@@ -263,7 +299,7 @@ def flipped(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("file", ["position.json", "weights-1-1.params", "momentum-1-1.params"])
 @pytest.mark.parametrize("damage", [cut, flipped, None, lambda content: b"{}", lambda content: b"[" * 10**5])
-def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, capsys, file, damage):
+def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, caplog, file, damage):
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
         train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
@@ -277,4 +313,4 @@ def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, capsys, f
         assert "resumed" not in events and "damaged_checkpoint" not in events
     else:
         assert "resumed" not in events and events.count("damaged_checkpoint") == 1
-        assert "training starts from its beginning" in capsys.readouterr().err
+        assert "training starts from its beginning" in caplog.text

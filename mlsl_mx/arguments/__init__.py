@@ -10,6 +10,7 @@ import argparse
 from mlsl_mx import __version__
 from mlsl_mx.arguments.data import add_data_commands
 from mlsl_mx.arguments.own_data import add_own_data_commands
+from mlsl_mx.arguments.predict import add_predict
 from mlsl_mx.arguments.results import add_result_commands
 from mlsl_mx.arguments.tools import add_tools
 from mlsl_mx.arguments.training import add_training_commands
@@ -20,6 +21,7 @@ The stages in order, as `make gta2city` calls them:
   mlsl train-source   --experiment experiments/miniature/gta2city.yaml --run runs/a --data runs/miniature/data
   mlsl pseudo-label   --round 0 ... ; mlsl self-train --round 0 ... ; mlsl evaluate --round 0 ...
   mlsl report ...
+A trained network segments images of your own with `mlsl predict --weights RUN/METHOD/round-R/weights.params FOLDER`.
 An adapted network leaves MXNet with `mlsl export-onnx --weights RUN/METHOD/round-R/weights.params --out FILE.onnx`.
 Every stage can be started again: a finished one is a no-op, an interrupted one goes on.
 Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM.
@@ -40,5 +42,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_own_data_commands(commands)
     add_training_commands(commands)
     add_result_commands(commands)
+    add_predict(commands)
     add_tools(commands)
     return parser

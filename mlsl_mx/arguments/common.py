@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mlsl_mx.shipped import found
+
 # A stage's words in examples: the run of `make gta2city`.
 RUN = (
     "--experiment experiments/miniature/gta2city.yaml --method sisc-pwl \\\n"
@@ -12,7 +14,9 @@ RUN = (
 )
 
 
-def add_command(commands, name: str, text: str, example: str, details: str = "") -> argparse.ArgumentParser:
+def add_command(
+    commands, name: str, text: str, example: str, details: str = "", speaks: bool = True
+) -> argparse.ArgumentParser:
     """A subcommand.
 
     Args:
@@ -20,6 +24,7 @@ def add_command(commands, name: str, text: str, example: str, details: str = "")
         text: what it does, as the object of "mlsl ... to"; starts with a small letter.
         example: a command line that can be copied; a test parses it.
         details: shown below the options, above the example.
+        speaks: whether it has progress and a result of its own, which the options that all others share are about.
     """
     command = commands.add_parser(
         name,
@@ -28,6 +33,11 @@ def add_command(commands, name: str, text: str, example: str, details: str = "")
         epilog="\n".join([*filter(None, [details]), "Example:", f"  {example}"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if speaks:
+        said = command.add_mutually_exclusive_group()
+        said.add_argument("-q", "--quiet", action="store_true", help="only errors and the result")
+        said.add_argument("-v", "--verbose", action="store_true", help="also the events of the run's log")
+        command.add_argument("--json", action="store_true", help="the result as a JSON object: docs/SCRIPTS.md")
     return command
 
 
@@ -60,7 +70,7 @@ def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def add_imagenet(command: argparse.ArgumentParser) -> None:
     """The weights that source training starts from."""
     command.add_argument(
-        "--imagenet", type=Path, metavar="FILE", help=".params of the ImageNet classifier; its trunk is the start"
+        "--imagenet", type=found, metavar="FILE", help=".params of the ImageNet classifier; its trunk is the start"
     )
 
 
@@ -77,7 +87,7 @@ def add_checkpoint(command: argparse.ArgumentParser) -> None:
 
 def add_experiment(command: argparse.ArgumentParser, required: bool = True) -> None:
     """The settings."""
-    command.add_argument("--experiment", type=Path, required=required, metavar="FILE", help="a file of experiments/")
+    command.add_argument("--experiment", type=found, required=required, metavar="FILE", help="a file of experiments/")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, e.g. pseudo_labels.patches=25"
     )

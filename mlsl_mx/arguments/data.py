@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlsl_mx.arguments.common import add_command, add_experiment, add_roots
+from mlsl_mx.shipped import found
 
 
 def add_data_commands(commands) -> None:
@@ -20,14 +21,12 @@ def add_data_commands(commands) -> None:
     )
     command.add_argument(
         "--lists",
-        type=Path,
+        type=found,
         metavar="FOLDER",
         help="folder of lists of the images to render; default data_lists/miniature",
     )
     command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
-    command.add_argument(
-        "--preview", type=Path, metavar="FILE", help="also write a picture of three scenes with labels"
-    )
+    command.add_argument("--preview", type=Path, metavar="FILE", help="also draw three scenes with their labels")
 
     command = add_command(
         commands,

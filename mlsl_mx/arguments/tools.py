@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from mlsl_mx.arguments.common import RUN, add_command
+from mlsl_mx.arguments.common import RUN, add_command, add_roots
+from mlsl_mx.completion import SHELLS
 from mlsl_mx.workers import SHARED
+
+DOCTOR_DETAILS = """\
+Marks: ? there is something to know or to do, ! stages will fail. Data are looked for by name:
+`mlsl check-data` opens them. Exit codes: 0 usable, 2 not."""
 
 LAUNCH_DETAILS = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly. With
@@ -13,8 +19,37 @@ Labels and evaluations are the same for any number of workers; a batch of traini
 Several machines: any launcher that sets MXNet's DMLC_* variables; see docs/SCALING.md."""
 
 
+MAKE_DETAILS = """\
+Runs the project's Makefile in the current folder, below which all is written, with this installation's mlsl. Goals and
+variables are those of `make` in a checkout; `mlsl make help` lists them."""
+
+COMPLETION_DETAILS = """\
+  bash  mlsl completion bash > ~/.local/share/bash-completion/completions/mlsl
+  zsh   mlsl completion zsh > FOLDER/_mlsl, a FOLDER of $fpath
+  tcsh  mlsl completion tcsh > ~/.mlsl.tcsh, and `source ~/.mlsl.tcsh` in ~/.tcshrc"""
+
+
 def add_tools(commands) -> None:
-    """launch."""
+    """doctor, launch, make and completion."""
+    _add_doctor(commands)
+    _add_launch(commands)
+    _add_make(commands)
+    details, example = COMPLETION_DETAILS, "mlsl completion bash > mlsl.bash"
+    command = add_command(commands, "completion", "print a shell's completion script", example, details, speaks=False)
+    command.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or tcsh")
+
+
+def _add_doctor(commands) -> None:
+    text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
+    command = add_command(commands, "doctor", text, "mlsl doctor --data runs/miniature/data --json", DOCTOR_DETAILS)
+    command.add_argument(
+        "--experiment", type=Path, action="append", metavar="FILE", help="whose data are looked for; default: both"
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
+    add_roots(command)
+
+
+def _add_launch(commands) -> None:
     command = add_command(
         commands,
         "launch",
@@ -26,3 +61,12 @@ def add_tools(commands) -> None:
     command.add_argument("-n", type=int, required=True, metavar="N", help="number of workers")
     command.add_argument("--threads", type=int, metavar="T", help="CPU threads of each; default: cores / N")
     command.add_argument("stage", nargs=argparse.REMAINDER, metavar="STAGE ...", help=f"one of {', '.join(SHARED)}")
+
+
+def _add_make(commands) -> None:
+    text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
+    command = add_command(commands, "make", text, example, MAKE_DETAILS, speaks=False)
+    command.add_argument("-n", "--dry-run", action="store_true", help="print the plan alone")
+    command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
+    command.add_argument("-j", type=int, metavar="N", help="stages at a time that do not need each other; default 1")
+    command.add_argument("words", nargs="+", metavar="GOAL|NAME=VALUE", help="e.g. gta2city METHOD=sisc")

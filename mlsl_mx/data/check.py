@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -80,13 +80,24 @@ class CheckReport:
             lines.append(f"  {remedy(self.kind)}")
         return lines
 
+    def fault(self) -> str | None:
+        """The gravest fault, its count and its first file, if there is any."""
+        if not self.faults:
+            return None
+        first = next(finding for finding in self.findings if finding.kind == self.faults[0])
+        return f"{self.title}: {self.faults[0]}: {self.count(self.faults[0])} of {self.images}; first: {first.detail}"
+
     def raise_faults(self) -> None:
-        """Raises: InputError with the gravest fault, its count and its first file, if there is any."""
-        if self.faults:
-            first = next(finding for finding in self.findings if finding.kind == self.faults[0])
-            raise InputError(
-                f"{self.title}: {self.faults[0]}: {self.count(self.faults[0])} of {self.images}; first: {first.detail}"
-            )
+        """Raises: InputError with `fault()`, if there is any."""
+        fault = self.fault()
+        if fault is not None:
+            raise InputError(fault)
+
+    def content(self) -> dict[str, Any]:
+        """For programs, JSON-able: the findings in the order of the list."""
+        findings = [{"kind": one.kind, "name": one.name, "detail": one.detail} for one in self.findings]
+        about = {"title": self.title, "dataset": self.kind, "images": self.images, "labels_opened": self.labelled}
+        return {**about, "usable": not self.faults, "findings": findings}
 
 
 def check_dataset(

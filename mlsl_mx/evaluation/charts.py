@@ -1,11 +1,17 @@
-"""Two plain charts as inline SVG. Colours are CSS variables of the page, so that both themes fit."""
+"""Plain charts as inline SVG. Colours are CSS variables of the page, so that both themes fit."""
 
 from __future__ import annotations
 
+import math
 from html import escape
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence, Tuple
 
 WIDTH = 430  # of the view box: the page scales the picture to the column
+LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 50, 96, 12, 190, 222  # of charts with lines: margins, and where the axis is
+CELL_WIDTH, CELL_HEIGHT = 150, 92  # of one class among others
+LETTER, BOLD_LETTER = 7.6, 9.5  # widths, in the widest of the usual fonts
+
+Point = Tuple[float, float]
 
 
 class Series(NamedTuple):
@@ -16,47 +22,102 @@ class Series(NamedTuple):
     values: Sequence[float | None]  # None: no point
 
 
+class Curve(NamedTuple):
+    """A line of many points; one that is broken has several parts."""
+
+    colour: str
+    label: str
+    parts: Sequence[Sequence[Point]]  # never empty
+
+
 def line_chart(title: str, unit: str, x_labels: Sequence[str], series: Sequence[Series]) -> str:
     """One line a series, with a value for each x label and its name at its end."""
     values = [value for line in series for value in line.values if value is not None]
-    left, right, top, bottom, height = 34, 84, 12, 190, 222
-    ticks = _ticks(min(values), max(values))
-    step = (WIDTH - left - right) / max(1, len(x_labels) - 1)
-
-    def y(value: float) -> float:
-        return bottom - (value - ticks[0]) / (ticks[-1] - ticks[0]) * (bottom - top)
-
-    parts = [_tick_line(left, WIDTH - right, y(tick), f"{tick:g}") for tick in ticks]
-    for index, text in enumerate(x_labels):
-        parts.append(f'<text x="{left + index * step:.1f}" y="{bottom + 18}" class=axis>{escape(text)}</text>')
+    right, legend = _place_of_names(series)
+    x = _scale(0, max(1, len(x_labels) - 1), LEFT, right)
+    y, parts = _frame(values, right, [(x(index), text) for index, text in enumerate(x_labels)])
     ends = []
     for colour, label, line in series:
-        points = [(left + i * step, y(v), v) for i, v in enumerate(line) if v is not None]
+        points = [(x(i), y(v), v) for i, v in enumerate(line) if v is not None]
         parts.append(_line(colour, label, unit, points))
         ends.append([points[-1][1] + 4, colour, label, points[-1][0] + 9])
-    parts += [f'<text x="{x:.1f}" y="{y_:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
-              for y_, colour, label, x in _apart(ends, bottom + 4)]  # fmt: skip
-    return _figure(title, height, parts)
+    return _figure(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
+
+
+def curve_chart(title: str, x_ticks: Sequence[tuple[float, str]], curves: Sequence[Curve]) -> str:
+    """Lines without dots.
+
+    Args:
+        x_ticks: values and their texts; the first and the last are where the axis begins and ends.
+    """
+    values = [value for curve in curves for part in curve.parts for _, value in part]
+    right, legend = _place_of_names(curves)
+    x = _scale(x_ticks[0][0], x_ticks[-1][0], LEFT, right)
+    y, parts = _frame(values, right, [(x(value), text) for value, text in x_ticks])
+    parts += [f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{TOP}" y2="{BOTTOM}" class=grid />' for v, _ in x_ticks]
+    ends = []
+    for colour, label, lines in curves:
+        for line in lines:
+            path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
+            parts.append(f'<polyline points="{path}" style="stroke:var(--{colour})" class=line />')
+        last = lines[-1][-1]
+        parts.append(_dot(x(last[0]), y(last[1]), colour, f"{label}: {last[1]:.3g}"))
+        ends.append([y(last[1]) + 4, colour, label, x(last[0]) + 9])
+    return _figure(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
+
+
+def class_charts(
+    title: str, unit: str, x_labels: Sequence[str], rows: Sequence[tuple[str, Sequence[Series]]], top: float | None
+) -> str:
+    """A small chart a class, all beside each other, with one line a series.
+
+    Args:
+        rows: name of the class and its series, with a value for each x label.
+        top: of the scale, which starts at 0; None gives each class a scale of its own.
+    """
+    legend = {one.label: one for _, series in rows for one in series}
+    cells = "".join(_class_chart(unit, x_labels, name, series, top) for name, series in rows)
+    return (
+        f"<figure class=chart><figcaption>{escape(title)}</figcaption>{_legend(list(legend.values()))}"
+        f"<div class=small>{cells}</div></figure>"
+    )
+
+
+def _class_chart(unit: str, x_labels: Sequence[str], name: str, series: Sequence[Series], top: float | None) -> str:
+    values = [value for line in series for value in line.values if value is not None]
+    highest = top or max(values, default=0)
+    x = _scale(0, max(1, len(x_labels) - 1), 42, CELL_WIDTH - 20)
+    y = _scale(0, highest or 1, CELL_HEIGHT - 20, 26)
+    parts = [f'<text x="2" y="13" class=class>{escape(_shortened(name, CELL_WIDTH))}</text>']
+    for value in {0, highest}:
+        line = f'x1="36" x2="{CELL_WIDTH - 6}" y1="{y(value):.1f}" y2="{y(value):.1f}"'
+        parts.append(
+            f'<line {line} class=grid /><text x="32" y="{y(value) + 4:.1f}" class=row>{escape(_briefly(value))}</text>'
+        )
+    for index in {0, len(x_labels) - 1}:
+        parts.append(f'<text x="{x(index):.1f}" y="{CELL_HEIGHT - 4}" class=axis>{escape(x_labels[index])}</text>')
+    for colour, label, line in series:
+        points = [(x(i), y(v), v) for i, v in enumerate(line) if v is not None]
+        if points:
+            parts.append(_line(colour, f"{name}, {label}", unit, points, radius=3))
+    return f'<svg viewBox="0 0 {CELL_WIDTH} {CELL_HEIGHT}" role=img aria-label="{escape(name)}">{"".join(parts)}</svg>'
 
 
 def dot_chart(
     title: str, unit: str, rows: Sequence[str], series: Sequence[Series], span: tuple[float, float] = (0, 100)
 ) -> str:
     """One row a class or method, one dot a series, on a scale that holds `span`."""
-    left, right, top, pitch = min(WIDTH // 2, max(98, 7 * max(map(len, rows)))), 14, 26, 20
+    left, right, top, pitch = min(WIDTH // 2, max(98, LETTER * max(map(len, rows)) + 10)), 14, 26, 20
     height = top + pitch * len(rows) + 8
-    ticks = _ticks(*span)
-
-    def x(value: float) -> float:
-        return left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDTH - left - right)
-
+    ticks = _round_numbers(*span)
+    x = _scale(ticks[0], ticks[-1], left, WIDTH - right)
     parts = []
     for tick in ticks:
         parts.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top - 6}" y2="{height - 4}" class=grid />')
         parts.append(f'<text x="{x(tick):.1f}" y="{top - 12}" class=axis>{tick:g}</text>')
     for index, name in enumerate(rows):
         y = top + pitch * (index + 0.5)
-        parts.append(f'<text x="{left - 8}" y="{y + 4}" class=row>{escape(_shortened(name, left))}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4}" class=row>{escape(_shortened(name, left - 8))}</text>')
         dots = [(colour, label, values[index]) for colour, label, values in series if values[index] is not None]
         if dots:
             ends = [x(value) for _, _, value in dots]
@@ -65,18 +126,61 @@ def dot_chart(
     return _figure(title, height, parts, legend=series)
 
 
-def _shortened(name: str, width: float) -> str:
-    """To what fits into `width`, at 7 a letter; the dots' titles have the whole."""
-    fits = int(width / 7)
-    return name if len(name) <= fits else f"{name[: fits - 1]}…"
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Round numbers that hold [low, high], five or so.
 
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers that hold [low, high], five or so."""
-    step = next(s for s in (0.5, 1, 2, 5, 10, 20, 25, 50, 100) if s * 5 >= high - low or s == 100)
+    >>> _round_numbers(0, 100), _round_numbers(0.1, 0.7)
+    ([0, 20, 40, 60, 80, 100], [0.0, 0.2, 0.4, 0.6000000000000001, 0.8])
+    """
+    least = (high - low or 2.5) / 5 * (1 - 1e-9)
+    power = math.floor(math.log10(least))
+    step = next(s for s in (m * 10**power for m in (1, 2, 5, 10)) if s >= least)
     first = int(low // step)
     last = max(first + 1, -int(-high // step))
     return [step * i for i in range(first, last + 1)]
+
+
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """From values in [low, high] to places in [start, end]."""
+    return lambda value: start + (value - low) / (high - low) * (end - start)
+
+
+def _briefly(value: float) -> str:
+    """In at most four letters: 100, 1.8, 0.05, <.01."""
+    if 0 < value < 0.01:
+        return "<.01"
+    return f"{value:.0f}" if value >= 10 or not value else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def _frame(
+    values: Sequence[float], right: float, x_ticks: Sequence[tuple[float, str]]
+) -> tuple[Callable[[float], float], list[str]]:
+    """The scale of the y axis that fits the values; its lines and the texts of both axes."""
+    ticks = _round_numbers(min(values), max(values))
+    y = _scale(ticks[0], ticks[-1], BOTTOM, TOP)
+    parts = [_tick_line(LEFT, right, y(tick), f"{tick:g}") for tick in ticks]
+    parts += [f'<text x="{x:.1f}" y="{BOTTOM + 18}" class=axis>{escape(text)}</text>' for x, text in x_ticks]
+    return y, parts
+
+
+def _shortened(name: str, width: float) -> str:
+    """To what fits into `width`; the dots' titles have the whole."""
+    fits = int(width / LETTER)
+    return name if len(name) <= fits else f"{name[: fits - 1]}…"
+
+
+def _names(ends: list[list]) -> list[str]:
+    """Names at the lines' ends, moved so that none covers another and none is below the axis."""
+    return [
+        f'<text x="{x:.1f}" y="{y:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
+        for y, colour, label, x in _apart(ends, BOTTOM + 4)
+    ]
+
+
+def _place_of_names(series: Sequence[Series | Curve]) -> tuple[float, Sequence[Series | Curve]]:
+    """Where lines end, and the series for a legend: all of them if one has a name that does not fit beside its line."""
+    is_long = any(BOLD_LETTER * len(one.label) > RIGHT - 9 for one in series)
+    return (WIDTH - 24, series) if is_long else (WIDTH - RIGHT, ())
 
 
 def _apart(ends: list[list], lowest: float, gap: float = 15) -> list[list]:
@@ -97,21 +201,24 @@ def _tick_line(left: float, right: float, y: float, text: str) -> str:
     )
 
 
-def _line(colour: str, label: str, unit: str, points: Sequence[tuple[float, float, float]]) -> str:
+def _line(colour: str, label: str, unit: str, points: Sequence[tuple[float, float, float]], radius: float = 4.5) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
-    dots = "".join(_dot(x, y, colour, f"{label}: {value:.1f} {unit}") for x, y, value in points)
+    dots = "".join(_dot(x, y, colour, f"{label}: {value:.1f} {unit}", radius) for x, y, value in points)
     return f'<polyline points="{path}" style="stroke:var(--{colour})" class=line />{dots}'
 
 
-def _dot(x: float, y: float, colour: str, text: str) -> str:
+def _dot(x: float, y: float, colour: str, text: str, radius: float = 4.5) -> str:
     title = f"<title>{escape(text)}</title>"
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" style="fill:var(--{colour})" class=dot>{title}</circle>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" style="fill:var(--{colour})" class=dot>{title}</circle>'
 
 
-def _figure(title: str, height: float, parts: Sequence[str], legend: Sequence[Series] = ()) -> str:
-    keys = "".join(f'<span><i style="background:var(--{one.colour})"></i>{escape(one.label)}</span>' for one in legend)
+def _figure(title: str, height: float, parts: Sequence[str], legend: Sequence[Series | Curve] = ()) -> str:
     return (
-        f"<figure class=chart><figcaption>{escape(title)}</figcaption>"
-        + (f"<div class=legend>{keys}</div>" if keys else "")
-        + f'<svg viewBox="0 0 {WIDTH} {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
+        f"<figure class=chart><figcaption>{escape(title)}</figcaption>{_legend(legend)}"
+        f'<svg viewBox="0 0 {WIDTH} {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
     )
+
+
+def _legend(series: Sequence[Series | Curve]) -> str:
+    keys = "".join(f'<span><i style="background:var(--{one.colour})"></i>{escape(one.label)}</span>' for one in series)
+    return f"<div class=legend>{keys}</div>" if keys else ""

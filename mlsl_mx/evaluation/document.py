@@ -12,7 +12,7 @@ COLOURS = 10  # the CSS variables --c0 to --c9; a table of the paper has fewer m
 STYLE = """
 :root{color-scheme:light dark;--page:#fbfbfa;--ink:#1c1d1f;--soft:#5c6066;--rule:#dcdee1;--box:#fff;--warn:#8a3b00;
 --warn-box:#fff1e0;--up:#0b6b3a;--down:#a3261c;
---c0:#6b7280;--c1:#7c3aed;--c2:#c46a00;--c3:#c2256f;--c4:#7a6a00;--c5:#1f66d1;--c6:#04855c;--c7:#0e7490;--c8:#b91c1c;--c9:#4d7c0f}
+--c0:#666d7a;--c1:#7c3aed;--c2:#a65a00;--c3:#c2256f;--c4:#7a6a00;--c5:#1f66d1;--c6:#04855c;--c7:#0e7490;--c8:#b91c1c;--c9:#4d7c0f}
 @media (prefers-color-scheme:dark){:root{--page:#15171a;--ink:#e7e8ea;--soft:#a2a7ae;--rule:#33373d;--box:#1c1f23;
 --warn:#ffc48a;--warn-box:#3a2411;--up:#6fd69f;--down:#ff9c8f;
 --c0:#9aa1ab;--c1:#b294ff;--c2:#f0a13c;--c3:#f27ab0;--c4:#d9c14a;--c5:#6ea8ff;--c6:#3ccb98;--c7:#4fd1e8;--c8:#ff8f8f;--c9:#a3d65c}}
@@ -32,8 +32,12 @@ tr:last-child>*{border-bottom:0}thead th{color:var(--soft);font-weight:600}
 th:first-child{text-align:left;position:sticky;left:0;background:var(--box);font-weight:500}
 .first{border-left:1px solid var(--rule)}.mean>*{font-weight:700}
 .up{color:var(--up)}.down{color:var(--down)}
+.status{font-weight:600;margin:.3rem 0}
+.small{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.3rem .8rem}
+svg .class{fill:var(--ink)}
 .charts{columns:2 340px;column-gap:1rem}.charts .chart{break-inside:avoid;margin-bottom:1rem}
-figure{margin:0}.chart{background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:.7rem .8rem}
+figure{margin:0}figure.chart{margin-bottom:1rem}
+.chart{background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:.7rem .8rem}
 .chart figcaption{font-weight:600;font-size:.92rem;margin-bottom:.3rem}
 svg{display:block;width:100%;max-width:540px;height:auto;margin:auto}
 svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
@@ -43,11 +47,11 @@ svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem .9rem;font-size:.82rem;color:var(--soft);margin:.3rem 0}
 .legend i{display:inline-block;width:.85em;height:.85em;border-radius:3px;margin-right:.35em;vertical-align:-.08em;
 border:1px solid var(--rule)}
-.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.5rem}
+.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.5rem}
 .panels img,.sheet{width:100%;height:auto;display:block;border-radius:4px}.panels figcaption{font-size:.8rem;
 color:var(--soft)}.nothing{aspect-ratio:2;display:grid;place-items:center;border:1px dashed var(--rule);
 border-radius:4px;color:var(--soft)}
-details{margin:.8rem 0}summary{cursor:pointer;font-weight:600}.sheet{margin-top:.8rem}
+details{margin:.2rem 0}summary{cursor:pointer;font-weight:600;padding:.7rem 0}.sheet{margin-top:.8rem}
 pre{overflow-x:auto;font-size:.8rem;background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:.7rem}
 li{margin:.2rem 0;overflow-wrap:anywhere}ul{padding-left:1.2rem}
 """

@@ -10,21 +10,18 @@ import math
 import time
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
 
 from mlsl_mx.beside import Beside
+from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
-from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.labels import ClassSet
-from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
-from mlsl_mx.pseudo_labels.selection import most_probable
+from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import begin_stage, read_json, write_bytes, write_json
 from mlsl_mx.workers import ALONE, Workers
@@ -60,21 +57,21 @@ def evaluate(
         begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
     if workers.agreed(path.exists()):
         return read_json(path, "miou", "mious", "images")
-    started, net = time.monotonic(), TimedNetwork(net)
+    started, segmenter = time.monotonic(), Segmenter(net, ctx, PseudoLabels(inference="single", flip=flip), seed=0)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     with Beside() as beside:  # what follows the network's output runs beside its work on the next image
-        for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=net):
+        for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=segmenter.net):
             label = dataset.label(index)
             predicted = _stored_prediction(predictions, dataset, index, label.shape)
             if predicted is None:
-                maps = _maps(net, dataset, index, ctx, flip)
-                beside.run(_predict_and_count, maps, ctx, dataset, index, label, predictions, confusion)
+                maps = segmenter.exact_maps(dataset.image(index), str(dataset.image_path(index)))
+                beside.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, confusion)
             else:
                 beside.run(confusion.update, label, predicted)
     confusion.sum_over(workers)
     result = {**summary(confusion, dataset.classes, len(dataset)), **inputs}
     seconds = time.monotonic() - started
-    result.update(seconds=round(seconds, 1), network_seconds=round(net.seconds, 1))
+    result.update(seconds=round(seconds, 1), network_seconds=round(segmenter.net.seconds, 1))
     if workers.rank == 0:
         write_json(path, result)
     if log is not None:
@@ -120,20 +117,11 @@ def percent(share: float) -> float | None:
     return None if math.isnan(share) else 100.0 * float(share)
 
 
-def _maps(net, dataset, index: int, ctx, flip: bool) -> ImageMaps:
-    """What the network says of an image."""
-    image = dataset.image(index)
-    part = single_inference(net, mx.nd.array(normalise(image), ctx=ctx), flip)
-    if not np.isfinite(part.probabilities).all():
-        raise InputError(f"{dataset.image_path(index)}: the network's output is not finite: the weights are damaged")
-    return ImageMaps(image.shape[:2], (part,))
-
-
-def _predict_and_count(maps: ImageMaps, ctx, dataset, index: int, label: np.ndarray, predictions: Path, confusion):
+def _predict_and_count(
+    segmenter: Segmenter, maps: ImageMaps, dataset, index: int, label: np.ndarray, predictions: Path, confusion
+):
     """From the maps of an image to its prediction, which is stored and counted."""
-    predicted = np.empty(maps.size, dataset.classes.id_type)
-    for window in composite(maps, ctx):
-        predicted[window.rows, window.columns], _ = most_probable(window.volume.asnumpy())
+    predicted, _ = segmenter.predicted(maps)
     _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
     _store_prediction(predictions, dataset, index, predicted)
     confusion.update(label, predicted)

@@ -64,12 +64,6 @@ class ConfusionMatrix:
         """Count the pixels of all workers; all of them call this, once."""
         self._counts = workers.sum(self._counts)
 
-    def merge(self, other: ConfusionMatrix) -> None:
-        """Add the pixels that another matrix counted."""
-        if other.num_classes != self.num_classes:
-            raise ValueError(f"cannot add counts of {other.num_classes} classes to counts of {self.num_classes}")
-        self._counts += other._counts
-
     def iou(self) -> np.ndarray:
         """(C,) float64 in [0, 1]: true positives / (true positives + false alarms + misses); NaN where all are 0."""
         hits = np.diagonal(self._counts).astype(np.float64)

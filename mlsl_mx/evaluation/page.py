@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from html import escape
 from pathlib import Path
 from typing import Any, Sequence
@@ -12,6 +13,7 @@ import yaml
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.evaluation.charts import Series, dot_chart, line_chart
 from mlsl_mx.evaluation.document import document, method_colour
+from mlsl_mx.evaluation.over_rounds import class_round_table, classes_over_rounds, loss_charts
 from mlsl_mx.evaluation.panels import contact_sheet_html, panels_html, prior_html
 from mlsl_mx.evaluation.report_tables import (
     class_table,
@@ -33,11 +35,12 @@ def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset
     seed = "" if content["seed"] is None else f", seed {content['seed']}"
     sections = [
         f"{banner}<h1>{escape(title)}</h1><p class=sub>{content['images']} validation images, IoU in percent, "
-        f"run {escape(content['run'])}{seed}</p>",
+        f"run {escape(content['run'])}{seed}</p>{_status(content)}",
         to_html(summary_table(content)),
         f"<h2>At a glance</h2><div class=charts>{''.join(_charts(content))}</div>",
         to_html(class_table(content)),
         _optional(round_table(content)),
+        _over_rounds(content),
         f"<h2>Segmentations</h2>{panels}" if panels else "",
         _pseudo_labels(content, methods),
         _spatial_prior(Path(content["run"]), methods),
@@ -73,7 +76,22 @@ def _charts(content: dict[str, Any]) -> Sequence[str]:
     thresholds = [_series(m, _thresholds(m, names)) for m in trained if m["rounds"][-1]["labels_per_class"]]
     if thresholds:
         charts.append(dot_chart("Threshold of each class in the last round (%)", "%", names, thresholds))
-    return charts
+    return [*charts[:2], *loss_charts(content), *charts[2:]]  # what counts most comes first
+
+
+def _status(content: dict[str, Any]) -> str:
+    """How far the run is, and when that was; nothing if it is through."""
+    if not content["status"]:
+        return ""
+    text = f"{time.strftime('%Y-%m-%d %H:%M')}: {'; '.join(content['status'])}"
+    return f"<p class=status>{escape(text)}</p>"
+
+
+def _over_rounds(content: dict[str, Any]) -> str:
+    charts = "".join(classes_over_rounds(content))
+    trained = [method for method in content["methods"] if method["method"] != "source-only"]
+    tables = "".join(to_html(class_round_table(content, method)) for method in trained)
+    return f"<h2>Classes over the rounds</h2>{charts}{_details('IoU in numbers', tables)}" if charts else ""
 
 
 def _series(method: dict[str, Any], values: Sequence[float | None]) -> Series:

@@ -54,15 +54,21 @@ def prior_html(run: Path, methods: Sequence[MethodResults]) -> str:
 
 
 def _sheet_html(path: Path, description: str) -> str:
-    if not path.exists():
+    sheet = read_sheet(path)
+    if sheet is None:
         return ""
+    return f'<img class=sheet alt="{description}" src="{_address(encoded(sheet, "JPEG", quality=82), "jpeg")}">'
+
+
+def read_sheet(path: Path) -> Image.Image | None:
+    """A picture for the report, in RGB and not too wide; None if there is none, or it is damaged."""
     try:
         with Image.open(path) as image:
             sheet = image.convert("RGB")
     except DAMAGED:
-        return ""
+        return None
     sheet.thumbnail((SHEET_WIDTH, 10 * SHEET_WIDTH))
-    return f'<img class=sheet alt="{description}" src="{_address(encoded(sheet, "JPEG", quality=82), "jpeg")}">'
+    return sheet
 
 
 def _predicted_names(method: MethodResults) -> list[str]:

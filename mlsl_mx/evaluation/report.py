@@ -8,6 +8,7 @@ from typing import Any, Sequence
 
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.errors import InputError
+from mlsl_mx.evaluation.over_rounds import loss_means
 from mlsl_mx.evaluation.page import html_page
 from mlsl_mx.evaluation.published import disagreement_notes, paper_source, published_row, published_table
 from mlsl_mx.evaluation.report_tables import (
@@ -18,7 +19,7 @@ from mlsl_mx.evaluation.report_tables import (
     round_table,
     summary_table,
 )
-from mlsl_mx.evaluation.results import MethodResults, Round, read_run
+from mlsl_mx.evaluation.results import METHODS, MethodResults, Round, read_run
 from mlsl_mx.evaluation.tables import MINIATURE, to_markdown, to_text
 from mlsl_mx.runs import read_json, write_bytes, write_json
 
@@ -72,6 +73,7 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
         "paper": [_paper_row(row) for row in published_table(source)],
         "environment": read_json(environment, "mxnet") if environment.exists() else None,
     }
+    content["status"] = _status(content, config)
     content["notes"] = [*_notes(content), *(note for m in methods for note in _collapsed(m))]
     return content
 
@@ -125,12 +127,32 @@ def _method_content(config: Config, source: str | None, method: MethodResults) -
     }
 
 
+def _status(content: dict[str, Any], config: Config) -> list[str]:
+    """How far each method is that has rounds to go, and the one that the settings name."""
+    lines = []
+    for method in content["methods"]:
+        if not method["finished"]:
+            done = sum(one["miou"] is not None for one in method["rounds"])
+            line, last = f"{method['title']}: {done} of {method['rounds_planned']} rounds done", method["rounds"][-1]
+            if last["miou"] is None and last["loss"]:
+                line += f", {last['step']} of {last['steps']} training steps of round {last['round']}"
+            lines.append(line)
+    if config.method not in {"source-only", *(method["method"] for method in content["methods"])}:
+        title = METHODS.get(config.method, config.method)
+        lines.append(f"{title}: 0 of {config.self_training.rounds} rounds done")
+    return lines
+
+
 def _round_content(one: Round) -> dict[str, Any]:
     evaluation, selection, diagnosis = one.evaluation or {}, one.selection or {}, one.diagnosis or {}
     return {
         "round": one.index,
         "miou": evaluation.get("miou"),
         "mious": evaluation.get("mious"),
+        "per_class": evaluation.get("per_class"),
+        "loss": loss_means(one.loss),
+        "step": one.loss[-1].step if one.loss else None,
+        "steps": one.loss[-1].steps if one.loss else None,
         "portion": selection.get("portion"),
         "coverage": selection.get("coverage"),
         "predicted_share": selection.get("predicted_share"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Dict, Iterable, Tuple
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.loss_curve import LossPoint, Training, loss_curves
+from mlsl_mx.run_log import read_log
 from mlsl_mx.runs import read_json, read_settings
 
 # METHOD -> its name in tables, in the order of the tables
@@ -35,6 +37,7 @@ METHODS = {
 }
 
 
+Curves = Dict[Training, Tuple[LossPoint, ...]]
 EVALUATION_KEYS = ("miou", "mious", "per_class", "classes", "images")
 
 
@@ -47,6 +50,7 @@ class Round:
     evaluation: dict[str, Any] | None
     selection: dict[str, Any] | None
     diagnosis: dict[str, Any] | None
+    loss: tuple[LossPoint, ...] = ()  # while its weights were trained
 
     @property
     def ground_truth(self) -> dict[str, Any]:
@@ -97,8 +101,9 @@ def read_run(run: Path) -> tuple[MethodResults, ...]:
     Raises: InputError if there is none, or if a file is not what its stage writes.
     """
     run = Path(run)
+    curves = loss_curves(read_log(run / "log.jsonl"))
     names = ordered({path.parent.parent.name for path in run.glob("*/round-*/evaluation.json")})
-    found = [_read_source(run / "source"), *(_read_method(run / name, name) for name in names)]
+    found = [_read_source(run / "source", curves), *(_read_method(run / name, name, curves) for name in names)]
     methods = tuple(m for m in found if any(r.evaluation is not None for r in m.rounds))
     if not methods:
         raise InputError(f"{run}: no source/evaluation.json and no METHOD/round-R/evaluation.json: evaluate first")
@@ -111,28 +116,32 @@ def ordered(methods: Iterable[str]) -> list[str]:
     return sorted(methods, key=lambda method: (known.index(method) if method in known else len(known), method))
 
 
-def _read_source(folder: Path) -> MethodResults:
-    only = Round(0, folder, _read(folder / "evaluation.json", *EVALUATION_KEYS), None, None)
+def _read_source(folder: Path, curves: Curves) -> MethodResults:
+    only = read_round(folder, 0, curves.get(("source-only", None), ()))
     config = _read_config(folder)
     return MethodResults("source-only", folder, (only,), config, config)
 
 
-def _read_method(folder: Path, method: str) -> MethodResults:
+def _read_method(folder: Path, method: str, curves: Curves) -> MethodResults:
     indices = [
         int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
     ]
-    rounds = tuple(_read_round(folder, i) for i in sorted(indices))
+    rounds = tuple(read_round(folder / f"round-{i}", i, curves.get((method, i), ())) for i in sorted(indices))
     return MethodResults(method, folder, rounds, _read_config(folder), _read_config(folder.parent / "source"))
 
 
-def _read_round(folder: Path, index: int) -> Round:
-    folder = folder / f"round-{index}"
+def read_round(folder: Path, index: int, loss: tuple[LossPoint, ...] = ()) -> Round:
+    """What the stages of a round left in its folder; the source model's has an evaluation alone.
+
+    Raises: InputError if a file is not what its stage writes.
+    """
     return Round(
         index,
         folder,
         _read(folder / "evaluation.json", *EVALUATION_KEYS),
         _read(folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"),
         _read(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
+        loss,
     )
 
 

@@ -8,7 +8,6 @@ convolution, its bias, its ReLU and the residual sum in one go.
 from __future__ import annotations
 
 from itertools import zip_longest
-from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -17,8 +16,7 @@ from mxnet.gluon import SymbolBlock, nn
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.resnet38 import BATCH_NORM_EPSILON, BatchNormReLU, ResidualBlock
-
-CPUINFO = Path("/proc/cpuinfo")
+from mlsl_mx.processor import has_bfloat16
 
 # MXNet knows bfloat16 by this name inside a NumPy type.
 DTYPES = {"float32": np.float32, "bfloat16": np.dtype([("bfloat16", np.uint16)]), "float16": np.float16}
@@ -68,14 +66,6 @@ def check_precision(precision: str, ctx: mx.Context) -> None:
         raise InputError(f"network.precision is bfloat16, which is for CPUs: on {ctx} use float16 or float32")
     if precision == "bfloat16" and not has_bfloat16():
         raise InputError("network.precision is bfloat16, but this CPU has no avx512_bf16 instructions: use float32")
-
-
-def has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 numbers, as far as Linux tells."""
-    try:
-        return "avx512_bf16" in CPUINFO.read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return False
 
 
 class _Graph:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import mxnet as mx
 from mxnet.gluon import nn
 
+from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.network.heads import SegmentationHead, WeakLabelHead
 from mlsl_mx.network.resnet38 import CHANNELS, ResNet38, scaled
+from mlsl_mx.pseudo_labels.upsampling import upsample
 
 
 class MLSLNet(nn.HybridBlock):
@@ -64,3 +67,26 @@ class MLSLNet(nn.HybridBlock):
         features = self.trunk(images)  # (B, F, H/8, W/8)
         logits = self.segmentation_head(features)
         return logits if self.weak_label_head is None else (logits, self.weak_label_head(features))
+
+    def evaluate(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
+        """Logits at the images' own size, as gluoncv's evaluators and metrics want them.
+
+        Heights and widths that are no multiple of 8 are padded with the mean colour; the logits are up-sampled
+        bilinearly (half-pixel centres) and cropped. `mlsl evaluate` up-samples probabilities instead, so some pixels
+        near borders are of another class there (docs/INTERCHANGE.md).
+
+        Args:
+            images: (B, 3, H, W), normalised RGB.
+
+        Returns: (B, C, H, W) float32.
+        """
+        height, width = images.shape[2:]
+        below, right = -height % STRIDE, -width % STRIDE
+        padded = mx.nd.pad(images, mode="constant", pad_width=(0, 0, 0, 0, 0, below, 0, right))
+        output = self(padded)
+        logits = output if self.weak_label_head is None else output[0]  # (B, C, h, w)
+        return upsample(logits, height + below, width + right, "bilinear")[:, :, :height, :width]
+
+    def predict(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
+        """`evaluate` under the name by which gluoncv's demo scripts call it."""
+        return self.evaluate(images)

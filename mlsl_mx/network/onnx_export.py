@@ -10,14 +10,12 @@ import mxnet as mx
 import numpy as np
 
 import mlsl_mx
-from mlsl_mx.class_table import classes_of_weights
-from mlsl_mx.data.transforms import MEAN, STD, STRIDE
+from mlsl_mx.class_table import noted_classes
+from mlsl_mx.data.transforms import MEAN, STD
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet
+from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.original_weights import load_original
-from mlsl_mx.network.published_weights import CLASSIFIER, describe
-from mlsl_mx.pseudo_labels.upsampling import upsample
+from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
 from mlsl_mx.runs import file_hash, whole_file
 
 # Several images, wide enough for convolutions of dilation 12 at stride 8; and a size that is no multiple of 8.
@@ -40,12 +38,9 @@ def export_onnx(weights: Path, out: Path) -> str:
     _require_packages()
     from mlsl_mx.network.onnx_graph import full_resolution_model
 
-    found = describe(weights)
-    if found.kind == CLASSIFIER:
-        raise InputError(f"{weights}: {found}, without a segmentation head: give a source or adapted model")
-    classes = classes_of_weights(Path(weights), found.classes)
-    net = MLSLNet(found.classes, found.width, weak_label_head=False)
-    load_original(net, weights, ctx=mx.cpu())
+    found = describe_segmentation(weights)
+    classes = noted_classes(Path(weights), found.classes) or class_set(found.classes)
+    net = load_segmentation(weights, found, mx.cpu())
     with whole_file(out) as temporary:
         model = full_resolution_model(net, found.classes, temporary)
         _describe(model, classes, weights)
@@ -109,8 +104,4 @@ def _difference(net: MLSLNet, path: Path) -> tuple[float, float]:
 
 def full_resolution_logits(net: MLSLNet, images: np.ndarray) -> np.ndarray:
     """What the ONNX graph computes, by MXNet: (B, 3, H, W) -> (B, C, H, W), both float32."""
-    height, width = images.shape[2:]
-    below, right = -height % STRIDE, -width % STRIDE
-    padded = mx.nd.array(np.pad(images, ((0, 0), (0, 0), (0, below), (0, right))))
-    logits = upsample(net(padded), height + below, width + right, "bilinear")  # (B, C, H + below, W + right)
-    return logits[:, :, :height, :width].asnumpy()
+    return net.evaluate(mx.nd.array(images)).asnumpy()

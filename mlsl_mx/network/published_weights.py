@@ -12,7 +12,14 @@ from pathlib import Path
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.original_weights import CLASSIFIER_NAME, LAST_LAYER, WEAK_LABEL_NAME, compare, read_shapes
+from mlsl_mx.network.original_weights import (
+    CLASSIFIER_NAME,
+    LAST_LAYER,
+    WEAK_LABEL_NAME,
+    compare,
+    load_original,
+    read_shapes,
+)
 from mlsl_mx.network.resnet38 import CHANNELS, LEVELS, scaled
 
 CLASSIFIER = "classifier"
@@ -89,6 +96,27 @@ def describe(path: Path) -> Contents:
     else:
         kind = ADAPTED_MODEL if any(map(WEAK_LABEL_NAME.fullmatch, shapes)) else SOURCE_MODEL
     return Contents(shapes, kind, int(last[0]), shapes["bn7_gamma"][0])
+
+
+def describe_segmentation(path: Path) -> Contents:
+    """`describe` of a source or adapted model.
+
+    Raises: InputError as `describe`, or for an ImageNet classifier.
+    """
+    found = describe(path)
+    if found.kind == CLASSIFIER:
+        raise InputError(f"{path}: {found}, without a segmentation head: give a source or adapted model")
+    return found
+
+
+def load_segmentation(path: Path, found: Contents, ctx) -> MLSLNet:
+    """The network, without weak-label head, of a weights file that `describe_segmentation` found to hold it.
+
+    Raises: InputError as `load_original`.
+    """
+    net = MLSLNet(found.classes, found.width, weak_label_head=False)
+    load_original(net, path, ctx=ctx)
+    return net
 
 
 def check_source_model(path: Path, classes: int, width: float) -> Contents:

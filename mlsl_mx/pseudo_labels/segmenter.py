@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterator, Sequence
 
 import mxnet as mx
@@ -10,7 +11,7 @@ import numpy as np
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import id_type
+from mlsl_mx.labels import id_type, ignore_id
 from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
@@ -52,11 +53,19 @@ class Segmenter:
     def maps(self, image: np.ndarray, name: str) -> ImageMaps:
         """What the network says of an image (H, W, 3) uint8 RGB, in the precision in which it can be stored.
 
+        Raises: InputError as `exact_maps`.
+        """
+        maps = self.exact_maps(image, name)
+        return replace(maps, parts=tuple(map(as_stored, maps.parts)))
+
+    def exact_maps(self, image: np.ndarray, name: str) -> ImageMaps:
+        """What the network says of an image (H, W, 3) uint8 RGB, in float32: for what is never stored, as predictions.
+
         Raises: InputError if the image is smaller than the patch, or the output is not finite.
         """
-        parts = tuple(as_stored(part) for part in self._inferred(image, name))
+        parts = tuple(self._inferred(image, name))
         if not all(np.isfinite(part.probabilities).all() for part in parts):
-            raise InputError(f"target image {name}: probabilities are not finite: check the network's weights")
+            raise InputError(f"{name}: the network's output is not finite: check the network's weights")
         return ImageMaps(image.shape[:2], parts)
 
     def _inferred(self, image: np.ndarray, name: str) -> Iterator[PatchMaps]:
@@ -76,18 +85,23 @@ class Segmenter:
             )
         return patch_positions(*size, settings.patch, settings.patches, self.seed, name, settings.placement)
 
-    def windows(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-        """What labels are selected from: the composite output, times the prior, window by window.
+    def composed(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+        """The composite output, times the prior, window by window.
 
-        Yields: (rows, columns) of the window in the image, and its probabilities (C, h, w) float16, which is the
-            precision of everything after this point: thresholds are exact in it. Values below 0 (bicubic) become 0, as
-            neither can be a label.
+        Yields: (rows, columns) of the window in the image, and its probabilities (C, h, w) float32. Values below 0
+            (bicubic) become 0, as neither can be a label.
         """
         for window in composite(maps, self.ctx, self.settings.upsampling, self.settings.votes):
             volume, place = window.volume, (window.rows, window.columns)
             if self.prior is not None:
                 volume = self.prior.applied(volume, *place, maps.size)
-            yield place, to_half(np.maximum(volume.asnumpy(), 0))
+            yield place, np.maximum(volume.asnumpy(), 0)
+
+    def windows(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+        """What labels are selected from: `composed` in float16, the precision of everything after this point, in which
+        thresholds are exact."""
+        for place, probabilities in self.composed(maps):
+            yield place, to_half(probabilities)
 
     def labels(self, maps: ImageMaps, thresholds: Sequence[float], rule: str) -> np.ndarray:
         """(H, W) train ids of `select_pseudo_labels`."""
@@ -98,7 +112,19 @@ class Segmenter:
 
     def confidences(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
         """(H, W) train ids, the most probable class of each pixel, and (H, W) float16, its probability."""
-        classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, np.float16)
-        for place, probabilities in self.windows(maps):
-            classes[place], confidences[place] = most_probable(probabilities)
-        return classes, confidences
+        return _most_probable(self.windows(maps), maps, np.float16)
+
+    def predicted(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
+        """What evaluation scores and `mlsl predict` writes: (H, W) train ids, the most probable class of each pixel,
+        `ignore_id` where no patch was, and (H, W) float32, its probability."""
+        train_ids, confidences = _most_probable(self.composed(maps), maps, np.float32)
+        train_ids[confidences == 0] = ignore_id(maps.num_classes)
+        return train_ids, confidences
+
+
+def _most_probable(windows: Iterator, maps: ImageMaps, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """`most_probable` of all windows of an image, put together."""
+    classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, dtype)
+    for place, probabilities in windows:
+        classes[place], confidences[place] = most_probable(probabilities)
+    return classes, confidences

@@ -35,11 +35,6 @@ class ClassSizes:
         self.share_sum += shares
         self.images += shares > 0
 
-    def merge(self, other: ClassSizes) -> None:
-        """Add what another accumulator has counted."""
-        self.share_sum += other.share_sum
-        self.images += other.images
-
     def mean(self) -> np.ndarray:
         """h_s of Eq. 4: (C,) float64 shares in (0, 1]; NaN for a class that no image contains (0/0)."""
         with np.errstate(invalid="ignore"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from mxnet import gluon
 from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.errors import InputError
+from mlsl_mx.loss_curve import LossCurve
 from mlsl_mx.network import save_original
 from mlsl_mx.network_time import TrainingTime
 from mlsl_mx.progress import progress
@@ -27,6 +28,8 @@ from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 from mlsl_mx.training.shards import batch_loss
 from mlsl_mx.workers import ALONE, Workers
 
+LOGGER = logging.getLogger(__name__)
+
 
 def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
@@ -35,13 +38,14 @@ def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples
         outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
         weight: lambda.
 
-    Returns: (1,) NDArray.
+    Returns: (1,) or (2,) NDArray: L_seg and lambda * L_Fcl, apart for the log. The loss is their sum, whose gradient
+        `backward` computes.
     """
     logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
     loss = segmentation_loss(logits, train_ids, hard_examples)
     if weak_logits is None:
         return loss
-    return loss + weight * weak_label_loss(weak_logits, weak_labels)
+    return mx.nd.concat(loss, weight * weak_label_loss(weak_logits, weak_labels), dim=0)
 
 
 def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.Trainer:
@@ -73,7 +77,7 @@ def train_one_epoch(
     devices: Sequence[mx.Context],
     learning_rate: Callable[[int], float],
     workers: Workers = ALONE,
-    losses: list[float] | None = None,
+    losses: list[list[float]] | None = None,
 ) -> float:
     """One pass over `batches`; the rate of step k is `learning_rate(k)`.
 
@@ -81,7 +85,7 @@ def train_one_epoch(
         batches: this worker's part of each.
         trainer: of the same workers.
         devices: of this worker, which share its part evenly.
-        losses: of the steps that were done before `batches`; those of the others are added.
+        losses: of the steps that were done before `batches`, each in its parts; those of the others are added.
 
     Returns: mean loss of all steps.
     Raises: InputError at the first loss that is not finite, naming the step and the batch's files; all workers do.
@@ -92,15 +96,16 @@ def train_one_epoch(
         trainer.set_learning_rate(learning_rate(step))
         value = batch_loss(net, loss, batch, devices, workers)
         value.backward()
-        found = float(value.asscalar())
+        parts = value.asnumpy()
+        found = float(parts.sum())
         if not math.isfinite(found):
             raise InputError(
                 f"training: the loss is {found} at step {step}, batch {', '.join(batch.names)}: "
                 "lower the learning rate or look at these files; the last checkpoint is kept"
             )
         trainer.step(1)  # the loss is a mean already
-        losses.append(found)
-    return float(np.mean(losses)) if losses else 0.0
+        losses.append(parts.tolist())
+    return float(np.sum(losses) / len(losses)) if losses else 0.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Epochs:
     count: int
     steps: int  # in one epoch
     batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from one of its steps on
-    loss: Callable  # (outputs, train_ids, weak_labels) -> NDArray
+    loss: Callable  # (outputs, train_ids, weak_labels) -> NDArray of parts, as `composite_loss`
     learning_rate: Callable[[int], float]  # of a step, counted over all epochs
     optimizer: Optimizer
     seed: int
@@ -125,6 +130,7 @@ def train(
     title: str,
     workers: Workers = ALONE,
     checkpoint_seconds: float = math.inf,
+    tensorboard: Path | None = None,
 ) -> None:
     """Train for all epochs and write `out/weights.params` in the original naming.
 
@@ -132,8 +138,11 @@ def train(
     `out/.checkpoint`; a run that was interrupted goes on from there. Each step draws its dropout from its own number,
     so going on changes nothing. A checkpoint that is damaged is left out. Of several workers, the first alone writes.
 
+    Args:
+        tensorboard: folder for this training's event file; None writes none.
+
     Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
-        Stopped by SIGINT or SIGTERM, after the step that is being made.
+        Stopped by SIGINT, SIGTERM or SIGHUP, after the step that is being made.
     """
     trainer = make_trainer(net, epochs.optimizer, workers)
     checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
@@ -141,19 +150,22 @@ def train(
         _leave_out_if_damaged(checkpoint, log)
     if workers.agreed(checkpoint.exists()):
         position = checkpoint.restore(net, trainer, devices)
-        log.write("resumed", epoch=position.epoch, step=len(position.losses))
+        log.write("resumed", epoch=position.epoch, step=len(position.step_losses))
     network, total = TrainingTime(), epochs.count * epochs.steps
-    done = position.epoch * epochs.steps + len(position.losses)
-    stopping = stops_when_asked(partial(_any_asked, workers))
-    with stopping as stop_here, progress(None, title, "step", total, done, network) as steps:
+    done = position.epoch * epochs.steps + len(position.step_losses)
+    stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
+    curve = LossCurve(log, epochs.count, epochs.steps, epochs.learning_rate, done, tensorboard)
+    with stopping as stop_here, progress(None, title, "step", total, done, network) as steps, curve:
         save = partial(_save, checkpoint, net, trainer, position, workers)
-        after_step = partial(_after_step, steps, stop_here, checkpoint, save)
+        after_step = partial(_after_step, steps, curve, position, stop_here, checkpoint, save, workers)
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
-            batches = _seeded(epochs.batches(epoch, len(position.losses)), epochs.seed, position, workers.rank)
+            batches = _seeded(epochs.batches(epoch, len(position.step_losses)), epochs.seed, position, workers.rank)
             batches = _watched(network.of_steps(batches), after_step)
             rate = lambda step, epoch=epoch: epochs.learning_rate(epoch * epochs.steps + step)  # noqa: E731
-            mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, devices, rate, workers, position.losses)
+            mean_loss = train_one_epoch(
+                net, epochs.loss, batches, trainer, devices, rate, workers, position.step_losses
+            )
             _check_finite(net, epoch)
             steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write(
@@ -164,7 +176,7 @@ def train(
                 seconds=round(time.monotonic() - started, 3),
                 network_seconds=round(network.seconds - network_before, 3),
             )
-            position.epoch, position.losses = epoch + 1, []
+            position.epoch, position.step_losses = epoch + 1, []
         if workers.rank == 0:
             save_original(net, out / "weights.params")
             checkpoint.remove()
@@ -175,18 +187,28 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
     """Training then starts from its beginning, and says so."""
     damage = checkpoint.damage()
     if damage is not None:
-        print(f"{damage}: the checkpoint is left out, training starts from its beginning", file=sys.stderr)
+        LOGGER.warning("%s: the checkpoint is left out, training starts from its beginning", damage)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
 
 
-def _after_step(steps, stop_here: Callable[[], None], checkpoint: Checkpoint, save: Callable[[], None]) -> None:
-    """Show the step, and save where training stands if it must stop here, or if that is due."""
+def _after_step(
+    steps,
+    curve: LossCurve,
+    position: Position,
+    stop_here: Callable[[], None],
+    checkpoint: Checkpoint,
+    save: Callable[[], None],
+    workers: Workers,
+) -> None:
+    """Show the step and its loss, and save where training stands if it must stop here, or if that is due."""
     steps.update()
+    curve.after_step(position.epoch, position.step_losses)
     try:
         stop_here()
     except Stopped:
         save()
+        workers.barrier()  # none leaves before the first has saved: then the launcher ends the others
         raise
     if checkpoint.is_due():
         save()
@@ -206,7 +228,7 @@ def _any_asked(workers: Workers, asked: bool) -> bool:
 def _seeded(batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
     """`batches`, with what is random in each step set before it."""
     for batch in batches:
-        mx.random.seed(_dropout_seed(seed, position.epoch, len(position.losses), rank))
+        mx.random.seed(_dropout_seed(seed, position.epoch, len(position.step_losses), rank))
         yield batch
 
 

@@ -1,0 +1,49 @@
+"""Are the images of an experiment's lists on the disk? A look at names alone: `mlsl check-data` opens the files.
+
+Imports MXNet, as reading data sets does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import mxnet as mx
+
+from mlsl_mx.config import load_config
+from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.doctor.findings import NOTE, OK, Finding
+from mlsl_mx.errors import InputError
+from mlsl_mx.job import Job
+from mlsl_mx.shipped import found
+
+
+def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
+    """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
+    path = found(str(experiment))
+    job = Job(load_config(path, None, tuple(settings)), Path(), roots, 0, (mx.cpu(),), folder=path.parent)
+    opened = {"source": job.source, "target": job.target, "validation": job.validation}
+    for part, open_part in opened.items():
+        try:
+            yield _counted(part, open_part())
+        except InputError as problem:
+            yield Finding("data", f"{part}: {problem}", NOTE)
+
+
+def _counted(part: str, dataset: SceneDataset) -> Finding:
+    indices = range(len(dataset))
+    images = sum(dataset.image_path(i).is_file() for i in indices)
+    labels = sum(dataset.label_path(i).is_file() for i in indices) if dataset.has_labels else None
+    text = f"{dataset.kind}, {part}: {images} of {len(dataset)} images"
+    text += f" and {labels} labels" if labels is not None else ", which need no labels,"
+    complete = images == len(dataset) and labels in (None, images)
+    facts = {
+        "dataset": dataset.kind,
+        "part": part,
+        "folder": str(dataset.root),
+        "listed": len(dataset),
+        "images": images,
+        "labels": labels,
+    }
+    remedy = "" if complete else "mlsl check-data with the same options names what is missing, and where to get it"
+    return Finding("data", f"{text} in {dataset.root}", OK if complete else NOTE, remedy, facts)

@@ -1,0 +1,199 @@
+"""What the facts mean: one finding a topic, whether it stands in the way, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Iterator
+
+from mlsl_mx.doctor.cards import (
+    NEWEST_WHEEL,
+    OLDEST_CUDA,
+    OLDEST_CUDA_FOR_FUSION,
+    architecture,
+    has_code,
+)
+from mlsl_mx.doctor.driver import Gpu
+from mlsl_mx.doctor.facts import Facts
+
+OK, NOTE, UNUSABLE = "ok", "note", "unusable"
+
+INSTALL = "pip install --require-hashes -r requirements.lock"
+GPU_BUILD = "make setup-gpu, then give CTX='gpu(0)'"
+CPU_BUILD = "use the build for CPUs (make setup, CTX=cpu)"
+SHOWN_FEATURES = {  # MXNet's name -> ours
+    "MKLDNN": "oneDNN",
+    "CUDA": "CUDA",
+    "CUDNN": "cuDNN",
+    "DIST_KVSTORE": "DIST_KVSTORE",
+    "OPENCV": "OPENCV",
+}
+# A training step of one crop takes 3.2 GB beside 0.5 GB of weights (benchmarks/results/train_step.md).
+FULL_MEMORY = 4e9
+FULL_DISK = 25e9  # a round's stores take 23 GB (docs/SCALING.md)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one topic."""
+
+    topic: str
+    text: str
+    verdict: str = OK  # NOTE: usable, but there is something to know or do; UNUSABLE: stages fail
+    remedy: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)  # the same as numbers, for programs
+
+
+def findings(facts: Facts) -> Iterator[Finding]:
+    """All but those about data."""
+    yield Finding("Python", f"{facts.python} in {facts.environment}", facts={"version": facts.python})
+    for module, name in (("numpy", "NumPy"), ("cv2", "OpenCV"), ("gluoncv", "gluoncv")):
+        yield _module(facts, module, name)
+    yield _mxnet(facts)
+    yield _driver(facts)
+    for index, gpu in enumerate(facts.driver.gpus):
+        yield _gpu(facts, index, gpu)
+    yield _cpu(facts)
+    yield _memory(facts)
+    yield _disk(facts)
+
+
+def is_cuda_build(facts: Facts) -> bool:
+    """Whether the MXNet that is installed is one for GPUs."""
+    return "CUDA" in facts.imports.features or any("-cu" in wheel for wheel in facts.wheels)
+
+
+def _module(facts: Facts, module: str, name: str) -> Finding:
+    imports = facts.imports
+    if module in imports.versions:
+        version = imports.versions[module]
+        return Finding(name, version, facts={"version": version})
+    why = imports.errors.get(module)
+    if why is None:
+        return Finding(name, f"not known: importing it {imports.ended}", UNUSABLE, _reinstall(facts))
+    if "libGL.so.1" in why or "libgthread" in why:
+        return Finding(name, f"does not import: {why}", UNUSABLE, "apt-get install libgl1 libglib2.0-0")
+    if module == "gluoncv" and "mxnet" not in imports.versions:
+        return Finding(name, "not known: it imports MXNet, which does not import", NOTE)
+    return Finding(name, f"does not import: {why}", UNUSABLE, _reinstall(facts))
+
+
+def _mxnet(facts: Facts) -> Finding:
+    imports, wheels = facts.imports, " and ".join(facts.wheels) or "no wheel"
+    found = {"wheels": list(facts.wheels), "features": list(imports.features)}
+    if "mxnet" not in imports.versions:
+        why = imports.errors.get("mxnet", f"importing it {imports.ended}")
+        return Finding("MXNet", f"does not import ({wheels} installed): {why}", UNUSABLE, _reinstall(facts), found)
+    has = [name for feature, name in SHOWN_FEATURES.items() if feature in imports.features]
+    lacks = [name for feature, name in SHOWN_FEATURES.items() if feature not in imports.features]
+    text = f"{imports.versions['mxnet']}, wheel {wheels}: with {', '.join(has) or 'none'}"
+    text += f"; without {', '.join(lacks)}" if lacks else ""
+    found["version"] = imports.versions["mxnet"]
+    if len(facts.wheels) > 1:
+        remedy = f"they overwrite each other's files: pip uninstall {' '.join(facts.wheels)}, then install one"
+        return Finding("MXNet", text, NOTE, remedy, found)
+    return Finding("MXNet", text, OK, "", found)
+
+
+def _reinstall(facts: Facts) -> str:
+    """What to do where an import fails."""
+    if not is_cuda_build(facts):
+        return f"make clean and make setup, or {INSTALL} in a new environment"
+    if facts.driver.error is not None:
+        return f"install NVIDIA's driver, or {CPU_BUILD}"
+    return "rm -r .venv-gpu and make setup-gpu, or pip install --require-hashes -r requirements-gpu.lock"
+
+
+def _driver(facts: Facts) -> Finding:
+    driver, wanted = facts.driver, is_cuda_build(facts)
+    if driver.error is not None:
+        if not wanted:
+            return Finding("NVIDIA driver", f"none that answers ({driver.error}): this machine computes on its CPU")
+        remedy = f"install NVIDIA's driver, or in a container give --gpus all; or {CPU_BUILD}"
+        return Finding("NVIDIA driver", driver.error, UNUSABLE, remedy)
+    text = (
+        f"{driver.version or 'version not told'}, for CUDA up to {_dotted(driver.cuda)}, {_counted(len(driver.gpus))}"
+    )
+    found = {"version": driver.version, "cuda": list(driver.cuda), "gpus": len(driver.gpus)}
+    if driver.cuda < OLDEST_CUDA:
+        verdict = UNUSABLE if wanted else NOTE
+        return Finding("NVIDIA driver", text, verdict, "update it to 450.80.02 or newer, for CUDA 11", found)
+    if driver.cuda < OLDEST_CUDA_FOR_FUSION:
+        remedy = "update it to 520.61.05 or newer, or set MXNET_USE_FUSION=0: it cannot load what NVRTC 11.8 compiles"
+        return Finding("NVIDIA driver", text, NOTE, remedy, found)
+    if wanted and (facts.imports.gpus_error or facts.imports.gpus < len(driver.gpus)) and facts.imports.features:
+        why = facts.imports.gpus_error
+        text += f"; MXNet sees {facts.imports.gpus}" + (f": {why}" if why else "")
+        remedy = "after an update of the driver restart the machine, or the container; look at CUDA_VISIBLE_DEVICES"
+        return Finding("NVIDIA driver", text, NOTE if facts.imports.gpus else UNUSABLE, remedy, found)
+    return Finding("NVIDIA driver", text, facts=found)
+
+
+def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
+    topic, code = f"GPU {index}", has_code(_wheel(facts), gpu.capability)
+    free = "" if gpu.free is None else f"{_gib(gpu.free)} of "
+    text = (
+        f"{gpu.name}, {architecture(gpu.capability)}, capability {_dotted(gpu.capability)}, {free}{_gib(gpu.total)} GiB"
+    )
+    text += " free" if free else ""
+    found = {**asdict(gpu), "capability": list(gpu.capability), "has_code": code}
+    if code is None:
+        return Finding(topic, f"{text}; whether {_wheel(facts)} has code for it is not known here", NOTE, "", found)
+    if not code:
+        text += f": NO CODE for it in {NEWEST_WHEEL}, the newest official wheel, nor in any older one"
+        remedy = "use CTX=cpu, or a card from Maxwell to Ada (capability 5.0 to 8.9): see docs/GPU.md"
+        verdict = UNUSABLE if is_cuda_build(facts) and not _another_works(facts) else NOTE
+        return Finding(topic, text, verdict, remedy, found)
+    if not is_cuda_build(facts):
+        text += f": {NEWEST_WHEEL} has code for it, but this MXNet is the build for CPUs"
+        return Finding(topic, text, NOTE, GPU_BUILD, found)
+    fault = facts.imports.faults[index] if index < len(facts.imports.faults) else None
+    if fault is not None:
+        return Finding(topic, f"{text}: has code for it, but computing fails: {fault}", UNUSABLE, "", found)
+    tried = ", and it computes" if index < len(facts.imports.faults) else ""
+    return Finding(topic, f"{text}: this MXNet has code for it{tried}", OK, "", found)
+
+
+def _wheel(facts: Facts) -> str:
+    """The wheel for GPUs that is installed, or the one that would be."""
+    return next((wheel for wheel in facts.wheels if "-cu" in wheel), NEWEST_WHEEL)
+
+
+def _another_works(facts: Facts) -> bool:
+    return any(has_code(_wheel(facts), gpu.capability) for gpu in facts.driver.gpus)
+
+
+def _cpu(facts: Facts) -> Finding:
+    bfloat16 = "has bfloat16: network.precision=bfloat16 is for labelling and evaluation" if facts.bfloat16 else ""
+    text = f"{facts.cpu or 'unknown'}, {facts.cores} cores; {bfloat16 or 'no bfloat16: network.precision=float32'}"
+    return Finding("CPU", text, facts={"model": facts.cpu, "cores": facts.cores, "bfloat16": facts.bfloat16})
+
+
+def _memory(facts: Facts) -> Finding:
+    found = {"total": facts.memory, "free": facts.free_memory}
+    if facts.memory is None or facts.free_memory is None:
+        return Finding("memory", "this system does not tell", facts=found)
+    text = f"{_gib(facts.free_memory)} of {_gib(facts.memory)} GiB free"
+    if facts.free_memory < FULL_MEMORY:
+        remedy = "training the full network on a CPU takes 4 GB: free some, or lower network.width"
+        return Finding("memory", text, NOTE, remedy, found)
+    return Finding("memory", text, facts=found)
+
+
+def _disk(facts: Facts) -> Finding:
+    text, found = f"{facts.free_disk / 1e9:.0f} GB free in {facts.folder}", {"free": facts.free_disk}
+    if facts.free_disk < FULL_DISK:
+        remedy = "the full recipe keeps 23 GB while a round is labelled: free some, or give RUN= on another disk"
+        return Finding("disk", text, NOTE, remedy, found)
+    return Finding("disk", text, facts=found)
+
+
+def _counted(gpus: int) -> str:
+    return f"{gpus} GPU" + "s" * (gpus != 1)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"

@@ -1,0 +1,117 @@
+"""What the report shows of a run's course: the loss while networks were trained, and each class over the rounds."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any, Callable, Dict, Sequence
+
+from mlsl_mx.evaluation.charts import Curve, Series, class_charts, curve_chart
+from mlsl_mx.evaluation.document import method_colour
+from mlsl_mx.evaluation.tables import Table, number
+from mlsl_mx.loss_curve import LossPoint
+
+Content = Dict[str, Any]
+Round = Dict[str, Any]
+MOST_MEANS = 24  # points of a training in a chart: the loss of a few crops jumps too much to be of use
+
+
+def loss_means(points: Sequence[LossPoint]) -> list[list[float]]:
+    """[step, loss] of at most 24 parts of a training: the last step of each, and the mean."""
+    size = -(-len(points) // MOST_MEANS) or 1
+    parts = [points[i : i + size] for i in range(0, len(points), size)]
+    return [[part[-1].step, fmean(point.loss for point in part)] for part in parts]
+
+
+def loss_charts(content: Content) -> list[str]:
+    """The source model's training by step, and the rounds of each method one after the other."""
+    charts = []
+    source = next((m for m in content["methods"] if m["method"] == "source-only" and m["rounds"][0]["loss"]), None)
+    if source:
+        one = source["rounds"][0]
+        ticks = [(step, str(step)) for step in (0, one["steps"] // 2, one["steps"])]
+        curve = Curve(method_colour(source["method"]), source["title"], [one["loss"]])
+        charts.append(curve_chart("Loss of source training by step", ticks, [curve]))
+    curves = [_curve(method) for method in _trained(content)]
+    curves = [curve for curve in curves if curve.parts]
+    if curves:
+        last = 1 + max(r["round"] for m in _trained(content) for r in m["rounds"] if r["loss"])
+        ticks = [(r, str(r)) for r in range(last)] + [(last, "end")]
+        charts.append(curve_chart("Loss of self-training by round", ticks, curves))
+    return charts
+
+
+def _curve(method: dict[str, Any]) -> Curve:
+    """A round is as wide as another, however many steps it has."""
+    trained = [one for one in method["rounds"] if one["loss"]]
+    parts = [[(one["round"] + step / one["steps"], loss) for step, loss in one["loss"]] for one in trained]
+    return Curve(method_colour(method["method"]), method["title"], parts)
+
+
+def classes_over_rounds(content: Content) -> list[str]:
+    """IoU, threshold and coverage of each class over the rounds: a chart each; none where there is one point only."""
+    start = next((m["per_class"] for m in content["methods"] if m["method"] == "source-only"), None)
+    rounds = [r["round"] for r in max((m["rounds"] for m in _trained(content)), key=len, default=[])]
+    labels, charts = list(map(str, rounds)), []
+    if start and rounds:
+        rows = _rows(content, rounds, _iou, start)
+        charts.append(class_charts("IoU of each class by round (%)", "%", ["start", *labels], rows, top=100))
+    if len(rounds) > 1:
+        rows = _rows(content, rounds, _of_labels("threshold"))
+        charts.append(class_charts("Threshold of each class by round (%)", "%", labels, rows, top=100))
+        rows = _rows(content, rounds, _of_labels("coverage"))
+        title = "Coverage of each class by round: its labels' share of all target pixels (%), each on its own scale"
+        charts.append(class_charts(title, "%", labels, rows, top=None))
+    return charts
+
+
+def _rows(
+    content: Content,
+    rounds: Sequence[int],
+    value: Callable[[Round, str], float | None],
+    start: dict[str, float | None] | None = None,
+) -> list[tuple[str, list[Series]]]:
+    """Each class with a line a method; with `start`, lines begin at the source model's."""
+    rows = []
+    for name in content["classes"]:
+        series = []
+        for method in _trained(content):
+            by_round = {r["round"]: value(r, name) for r in method["rounds"]}
+            values = [by_round.get(r) for r in rounds]
+            first = [] if start is None else [start[name]]
+            series.append(Series(method_colour(method["method"]), method["title"], [*first, *values]))
+        rows.append((name, series))
+    return rows
+
+
+def _iou(one: Round, name: str) -> float | None:
+    return (one["per_class"] or {}).get(name)
+
+
+def _of_labels(what: str) -> Callable[[Round, str], float | None]:
+    def value(one: Round, name: str) -> float | None:
+        found = one["labels_per_class"].get(name, {}).get(what)
+        return None if found is None else 100 * found
+
+    return value
+
+
+def class_round_table(content: Content, method: dict[str, Any]) -> Table:
+    """IoU of each class over the rounds of one method, in numbers."""
+    start = next((m["per_class"] for m in content["methods"] if m["method"] == "source-only"), {})
+    rounds = method["rounds"]
+    rows = [[name, number(start.get(name)), *(number(_iou(r, name)) for r in rounds)] for name in content["classes"]]
+    means = [number(r["miou"]) for r in rounds]
+    rows.append([f"mIoU({len(content['classes'])})", _mean(content), *means])
+    return Table(f"{method['title']}: IoU of each class by round", ["class", "start", *_names(rounds)], rows)
+
+
+def _mean(content: Content) -> str:
+    return number(next((m["miou"] for m in content["methods"] if m["method"] == "source-only"), None))
+
+
+def _names(rounds: Sequence[Round]) -> list[str]:
+    return [str(one["round"]) for one in rounds]
+
+
+def _trained(content: Content) -> list[dict[str, Any]]:
+    return [method for method in content["methods"] if method["method"] != "source-only"]

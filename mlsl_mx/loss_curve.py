@@ -1,0 +1,149 @@
+"""The loss while a network is trained: points in the run's log and, as they come, in TensorBoard."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Tuple
+
+from mlsl_mx.event_file import EventFile, event_files, new_path
+from mlsl_mx.run_log import TIME_FORMAT, RunLog, read_log
+
+MOST_POINTS = 500  # of one training, and one more an epoch: as many as a chart is wide
+FLUSH_SECONDS = 5  # TensorBoard itself looks for new points less often
+
+
+class LossPoint(NamedTuple):
+    """Means over the steps since the point before, or since the epoch began."""
+
+    time: str  # of day, as in the log
+    epoch: int
+    step: int  # how many were done, counted over all epochs
+    steps: int  # of all epochs
+    loss: float  # L of Eq. 6: the sum of the next two
+    segmentation_loss: float
+    weak_label_loss: float | None  # times lambda; None without the weak-label head
+    learning_rate: float  # of the last step
+
+
+Training = Tuple[str, Optional[int]]  # method and round; ("source-only", None) is the source model's
+
+
+class LossCurve:
+    """Writes the points of one training; of several workers, only for the one whose log has a file.
+
+    Where points lie depends on the number of steps alone, so a training that goes on from a checkpoint writes the
+    points that one without an interruption would.
+
+    Args:
+        log: of the stage.
+        epochs, steps: how many, and the steps of one.
+        learning_rate: of a step, counted over all epochs.
+        done: steps that the training goes on from.
+        tensorboard: folder of the training's event file; None writes none. A file of an earlier start is replaced by
+            one with its points up to `done`.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        epochs: int,
+        steps: int,
+        learning_rate: Callable[[int], float],
+        done: int = 0,
+        tensorboard: Path | None = None,
+    ):
+        self.log = log
+        self.epochs = epochs
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.every = -(-epochs * steps // MOST_POINTS)
+        self.flushed = 0.0
+        self.file = self._event_file(tensorboard, done) if tensorboard and log.path else None
+
+    def _event_file(self, folder: Path, done: int) -> EventFile:
+        """In place of that of an earlier start, with its points up to the step that training goes on from."""
+        training = str(self.log.about["method"]), self.log.about["round"]
+        for old in event_files(folder, "training"):
+            old.unlink()
+        file = EventFile(new_path(folder, "training"), start=0)
+        for point in loss_curves(read_log(self.log.path)).get(training, ()):
+            if point.step <= done:
+                _show(file, point)
+        return file
+
+    def after_step(self, epoch: int, losses: Sequence[Sequence[float]]) -> None:
+        """Write a point if one is due.
+
+        Args:
+            losses: of the steps done in the epoch, each in its parts: segmentation, and lambda times weak labels.
+        """
+        in_epoch, step = len(losses), epoch * self.steps + len(losses)
+        if in_epoch % self.every and in_epoch < self.steps:
+            return
+        since = losses[(in_epoch - 1) // self.every * self.every :]
+        parts = [sum(part) / len(since) for part in zip(*since)]
+        point = LossPoint(
+            time=time.strftime(TIME_FORMAT),
+            epoch=epoch,
+            step=step,
+            steps=self.epochs * self.steps,
+            loss=sum(parts),
+            segmentation_loss=parts[0],
+            weak_label_loss=parts[1] if len(parts) > 1 else None,
+            learning_rate=self.learning_rate(step - 1),
+        )
+        self.log.write("loss", **point._asdict())
+        if self.file:
+            _show(self.file, point)
+            if time.monotonic() - self.flushed >= FLUSH_SECONDS:
+                self.file.flush()
+                self.flushed = time.monotonic()
+
+    def __enter__(self) -> LossCurve:
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        if self.file:
+            self.file.close()
+
+
+def loss_curves(events: Iterable[dict[str, Any]]) -> dict[Training, tuple[LossPoint, ...]]:
+    """The points of each training in a log, in the order of their steps.
+
+    A training that went on from a checkpoint, or from its beginning, did some steps again: the later points hold.
+
+    Args:
+        events: what `read_log` returns; those that are no points are left out.
+    """
+    found: dict[Training, list[LossPoint]] = {}
+    for event in events:
+        point = _point(event) if event.get("event") == "loss" else None
+        if point is not None:
+            points = found.setdefault((str(event.get("method")), event.get("round")), [])
+            while points and points[-1].step >= point.step:
+                points.pop()
+            points.append(point)
+    return {training: tuple(points) for training, points in found.items()}
+
+
+def _point(event: dict[str, Any]) -> LossPoint | None:
+    """None for an event that is not as `LossCurve` writes it."""
+    try:
+        point = LossPoint(**{name: event[name] for name in LossPoint._fields})
+        time.strptime(point.time, TIME_FORMAT)
+        numbers = [point.epoch, point.step, point.steps, point.loss, point.segmentation_loss, point.learning_rate]
+        return point if all(isinstance(number, (int, float)) for number in numbers) else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _show(file: EventFile, point: LossPoint) -> None:
+    """Write a point for TensorBoard."""
+    values = {
+        "loss/total": point.loss,
+        "loss/segmentation": point.segmentation_loss,
+        "loss/weak_labels": point.weak_label_loss,
+        "learning_rate": point.learning_rate,
+    }
+    file.scalars(values, point.step, time.mktime(time.strptime(point.time, TIME_FORMAT)))

@@ -1,0 +1,35 @@
+"""`mlsl make`: the chains of stages without a checkout, by GNU make and the Makefile that comes with the program."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from typing import Sequence
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.shipped import shipped
+
+
+def make(words: Sequence[str], options: Sequence[str] = ()) -> None:
+    """Become GNU make, in the current folder, with this installation's `mlsl`. Does not return.
+
+    Args:
+        words: goals and variables of the Makefile, e.g. "gta2city" and "METHOD=sisc".
+        options: of GNU make, e.g. "-n".
+
+    Raises: InputError without GNU make, or for a word that is no goal and no variable.
+    """
+    if shutil.which("make") is None:
+        raise InputError("no `make` on the PATH: install GNU make, or call the stages as `mlsl --help` shows")
+    sys.stdout.flush()
+    os.execvp("make", make_command(words, options))
+
+
+def make_command(words: Sequence[str], options: Sequence[str] = ()) -> list[str]:
+    """What `make` runs: without an environment to build, and with stages by the Python that runs now."""
+    stage = f"{shlex.quote(sys.executable)} -m mlsl_mx".replace("$", "$$")
+    makefile = str(shipped("Makefile"))
+    given = [f"MAKEFILE={makefile}", f"MLSL={stage}", "INSTALLED=", "VENV="]
+    return ["make", "-f", makefile, *options, *given, *words]

@@ -1,0 +1,111 @@
+"""Which images and videos are asked for, and what the results of each are called."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from mlsl_mx.data.image_files import header, size_text
+from mlsl_mx.errors import InputError
+from mlsl_mx.predict.videos import video_facts
+from mlsl_mx.progress import progress
+
+# By their endings, in folders. A file that is named itself may have any.
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image or a video, and the name of its results: a path below the output folder, without kind and ending."""
+
+    path: Path
+    name: str
+
+    @property
+    def is_video(self) -> bool:
+        """By the file's ending."""
+        return self.path.suffix.lower() in VIDEOS
+
+
+def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
+    """The files that are given, and those in given folders and below, in the order of their names.
+
+    A result is called as its file, without the ending, in the folder that the file has below the given one. Files whose
+    endings alone differ keep them. In `out` nothing is looked for: it may lie in a given folder.
+
+    Returns: the inputs, and how many files of folders are no images or videos, or hidden.
+    Raises: InputError for a path that is not there, or nothing to do, or two files whose results would have one name.
+    """
+    found: list[tuple[Path, Path]] = []
+    skipped = 0
+    for path in given:
+        if path.is_dir():
+            files = _files_below(path, out)
+            wanted = [file for file in files if _is_wanted(file)]
+            found += [(file, file.relative_to(path)) for file in wanted]
+            skipped += len(files) - len(wanted)
+        elif path.exists():
+            found.append((path, Path(path.name)))
+        else:
+            raise InputError(f"{path}: no such file or folder: give images, videos or folders of them")
+    if not found:
+        endings = f"{', '.join(IMAGES)}; {', '.join(VIDEOS)}"
+        raise InputError(f"{given[0]}: no image or video among {skipped} files: their names end in {endings}")
+    return _named(found), skipped
+
+
+def check_inputs(inputs: Sequence[Input], patch: int | None) -> None:
+    """See from their headers that all images and videos can be read and, with a `patch`, are not smaller.
+
+    Raises: InputError for the first that is not so.
+    """
+    for one in progress(inputs, "check", "file"):
+        size = video_facts(one.path).size if one.is_video else header(one.path)[0]
+        if patch is not None and min(size) < patch:
+            raise InputError(
+                f"{one.path}: is {size_text(size)}, smaller than a patch of SISC, {patch} pixels: lower --patch, or "
+                "use --inference single"
+            )
+
+
+def _files_below(folder: Path, out: Path) -> list[Path]:
+    """All files in a folder and below, also behind links, but none in `out`."""
+    files, entered, apart = [], set(), os.path.realpath(out)
+    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        here = os.path.realpath(place)
+        if here == apart or here in entered:  # a link may lead back
+            folders.clear()
+            continue
+        entered.add(here)
+        folders.sort()
+        files += [Path(place, name) for name in sorted(names)]
+    return files
+
+
+def _unreadable(problem: OSError) -> None:
+    raise InputError(f"{problem.filename}: cannot be read ({problem.strerror}): check its permissions") from None
+
+
+def _is_wanted(file: Path) -> bool:
+    return file.suffix.lower() in IMAGES + VIDEOS and not file.name.startswith(".")
+
+
+def _named(found: Sequence[tuple[Path, Path]]) -> list[Input]:
+    """Inputs from (file, its path below what was given); a file that was given twice counts once."""
+    found = list({(os.path.realpath(file), below): (file, below) for file, below in found}.values())
+    stems = Counter(below.with_suffix("") for _, below in found)
+    inputs: dict[str, Input] = {}
+    for file, below in found:
+        stem = below.with_suffix("")
+        one = Input(file, (stem if stems[stem] == 1 else below).as_posix())
+        other = inputs.setdefault(one.name, one)
+        if other is not one:
+            raise InputError(
+                f"{other.path} and {file}: the results of both would be called {one.name}: give one after the other, "
+                "each with an --out of its own, or the folder that holds both"
+            )
+    return list(inputs.values())

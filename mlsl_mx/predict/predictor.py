@@ -1,0 +1,94 @@
+"""A weights file as a function from images to classes: the Python side of `mlsl predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mlsl_mx.config import PseudoLabels
+from mlsl_mx.job import device
+from mlsl_mx.labels import ClassSet
+from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
+from mlsl_mx.predict.classes import class_table
+from mlsl_mx.predict.pictures import overlay
+from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
+
+SINGLE = PseudoLabels(inference="single")
+
+
+class Predictor:
+    """Segments images by a source or adapted model; number of classes and width are found in its file.
+
+        predictor = Predictor("weights.params")
+        train_ids = predictor.predict(read_image("street.png"))
+
+    Args:
+        weights: `.params` in the naming of the original release, as a run has them.
+        classes: names and colours of the classes; None: those of Cityscapes for 19 or 16, numbered ones for another
+            count (see `class_table`).
+        settings: single inference of the whole image, flip-averaged, as evaluation does it; or SISC.
+        ctx: "cpu" or "gpu(0)".
+        precision: "float32", "bfloat16" (CPUs that have it) or "float16" (GPUs).
+        seed: of random patch positions.
+
+    Attributes: `weights`; `classes`, a ClassSet; `ctx`; `segmenter`, with the network and its settings.
+    Raises: InputError for a file that is no segmentation network, a table of another number of classes, a device that
+        there is not, or a precision that it has not.
+    """
+
+    def __init__(
+        self,
+        weights: Path | str,
+        classes: ClassSet | None = None,
+        *,
+        settings: PseudoLabels = SINGLE,
+        ctx: str = "cpu",
+        precision: str = "float32",
+        seed: int = 0,
+    ):
+        self.weights, self.ctx = Path(weights), device(ctx)
+        found = describe_segmentation(self.weights)
+        self.classes = class_table(self.weights, found.classes, classes)
+        check_precision(precision, self.ctx)
+        net = inference_net(load_segmentation(self.weights, found, self.ctx), precision)
+        self.segmenter = Segmenter(net, self.ctx, settings, seed)
+
+    @property
+    def network_seconds(self) -> float:
+        """So far in the network."""
+        return self.segmenter.net.seconds
+
+    def predict(self, image: np.ndarray, name: str = "") -> np.ndarray:
+        """The most probable class of each pixel.
+
+        Args:
+            image: (H, W, 3) uint8, RGB, of any size.
+            name: what the random patches of SISC depend on besides the seed; nothing else does.
+
+        Returns: (H, W) uint8 train ids; 255 where no patch was, which only random patches can leave.
+        Raises: InputError if the image is smaller than a patch; ValueError for an array that is no such image.
+        """
+        train_ids, _ = self.segmenter.predicted(self.maps(image, name))
+        return train_ids
+
+    def probabilities(self, image: np.ndarray, name: str = "") -> np.ndarray:
+        """(C, H, W) float32, whose largest value gives `predict`'s class; 0 where no patch was. Else as `predict`."""
+        maps = self.maps(image, name)
+        volume = np.empty((self.classes.num_classes, *maps.size), np.float32)
+        for (rows, columns), probabilities in self.segmenter.composed(maps):
+            volume[:, rows, columns] = probabilities
+        return volume
+
+    def overlay(self, image: np.ndarray, train_ids: np.ndarray, strength: float = 0.5) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: the image under the colours of its classes (see `pictures.overlay`)."""
+        return overlay(image, train_ids, self.classes, strength)
+
+    def maps(self, image: np.ndarray, name: str) -> ImageMaps:
+        """What the network says of the image; the rest is the segmenter's. Arguments and errors as of `predict`."""
+        image = np.asarray(image)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        return self.segmenter.exact_maps(np.ascontiguousarray(image), name)

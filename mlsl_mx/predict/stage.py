@@ -1,0 +1,140 @@
+"""`mlsl predict`: files, folders and videos through a network, into a folder of pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+from mlsl_mx.beside import Beside
+from mlsl_mx.data.image_files import read_image
+from mlsl_mx.errors import InputError
+from mlsl_mx.job import gpu_model
+from mlsl_mx.network.published_weights import describe_segmentation
+from mlsl_mx.predict.inputs import Input, check_inputs, find_inputs
+from mlsl_mx.predict.pictures import ENDINGS, picture
+from mlsl_mx.predict.predictor import Predictor
+from mlsl_mx.predict.record import Record, note
+from mlsl_mx.predict.setup import Setup
+from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
+from mlsl_mx.progress import progress, rate_text
+from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.run_log import RunLog
+from mlsl_mx.runs import file_hash, keep_settings, locked, remove_leftovers, write_bytes
+
+SETTINGS = "settings.yaml"
+
+
+def predict(
+    weights: Path, given: Sequence[Path], out: Path, setup: Setup, kinds: Sequence[str], strength: float, ctx: str
+) -> str:
+    """Segment images and videos, and write what is asked for below `out`, in a folder for each kind.
+
+    An image FOLDER/a/b.png of a given FOLDER becomes OUT/KIND/a/b.png, or .jpg; a video an overlay video of the same
+    frame rate. Started again, it does what is missing or was made from a file that has changed since. All results in
+    `out` have the weights and settings that OUT/settings.yaml holds; OUT/log.jsonl says what each was made from.
+
+    Args:
+        given: images, videos and folders of them.
+        kinds: keys of `pictures.ENDINGS`.
+        strength: of the classes' colours in overlays, 0 to 1.
+        ctx: "cpu" or "gpu(0)".
+
+    Returns: one line with the numbers of images and frames, the time, and its share in the network.
+    Raises: InputError, before anything is written, for wrong weights or settings, for a file that cannot be read, or if
+        `out` holds results of other settings or of other files of the same names.
+    """
+    settings = setup.resolved()
+    inputs, others = find_inputs(given, out)
+    describe_segmentation(weights)
+    _check_kinds(inputs, kinds)
+    _check_out(out)
+    check_inputs(inputs, settings.patch)
+    how = {"settings": settings.inference, "precision": settings.precision, "seed": settings.seed, "ctx": ctx}
+    predictor = Predictor(weights, settings.classes, **how)
+    classes = {one.name: list(one.colour) for one in predictor.classes.classes}
+    kept = {"weights": file_hash(weights), **settings.described(), "strength": strength, "classes": classes}
+    with locked(out / ".lock"):
+        record = Record(out)
+        keep_settings(out / SETTINGS, kept, len(record) > 0, "choose another --out")
+        remove_leftovers(out)
+        todo = record.missing(inputs, kinds)
+        about = {"weights": str(weights), "ctx": str(predictor.ctx), "gpu": gpu_model(predictor.ctx)}
+        with RunLog(out / "log.jsonl", "predict").timed(**about) as log:
+            made = _Results(predictor, out, kinds, strength, log).make(todo) if todo else "nothing to do"
+    there = f"; {len(inputs) - len(todo)} were there already" if len(todo) < len(inputs) else ""
+    left_out = f"; {_counted(others, 'other file')} left out" if others else ""
+    return f"{out}: {made}{there}{left_out}"
+
+
+def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
+    videos = [one.path for one in inputs if one.is_video]
+    if videos and "overlay" not in kinds:
+        raise InputError(f"{videos[0]}: of a video there is the overlay alone: add it to --write, or leave it out")
+
+
+def _check_out(out: Path) -> None:
+    """Raises: InputError for a folder with pictures of somebody else, e.g. of an evaluation."""
+    others = [out / kind for kind in ENDINGS if (out / kind).exists() and not (out / SETTINGS).exists()]
+    if others:
+        raise InputError(f"{others[0]}: is not of mlsl predict, which would leave {SETTINGS}: choose another --out")
+
+
+class _Results:
+    """What one start writes into the folder `out`."""
+
+    def __init__(self, predictor: Predictor, out: Path, kinds: Sequence[str], strength: float, log: RunLog):
+        self.predictor = predictor
+        self.out = out
+        self.kinds = kinds
+        self.strength = strength
+        self.log = log
+
+    def make(self, todo: Sequence[Input]) -> str:
+        """All of them, images before videos. Returns: how many there were, and how fast that was."""
+        started, before = time.monotonic(), self.predictor.network_seconds
+        images, videos = ([one for one in todo if one.is_video == wanted] for wanted in (False, True))
+        if images:
+            self._make_images(images)
+        frames = sum(map(self._make_video, videos))
+        seconds, count = time.monotonic() - started, len(images) + frames
+        what = [_counted(len(images), "image")] * bool(images)
+        what += [f"{_counted(len(videos), 'video')} of {_counted(frames, 'frame')}"] * bool(videos)
+        share = 100 * (self.predictor.network_seconds - before) / seconds
+        speed = rate_text(count / seconds, "image" if images else "frame")
+        return f"{' and '.join(what)} in {seconds:.1f} s ({speed}, {share:.0f} % of the time in the network)"
+
+    def _make_images(self, images: Sequence[Input]) -> None:
+        with Beside() as beside:  # pictures are made beside the network's work on the next image
+            for one in progress(images, "predict", "image", network=self.predictor.segmenter.net):
+                image, content = read_image(one.path), file_hash(one.path)
+                beside.run(self._write, one, content, image, self.predictor.maps(image, one.path.stem))
+
+    def _write(self, one: Input, content: str, image: np.ndarray, maps: ImageMaps) -> None:
+        predicted, files = self.predictor.segmenter.predicted(maps), {}
+        for kind in self.kinds:
+            files[kind] = Path(f"{self.out / kind / one.name}{ENDINGS[kind]}")
+            write_bytes(files[kind], picture(kind, image, *predicted, self.predictor.classes, self.strength))
+        note(self.log, one, content, files, self.out)
+
+    def _make_video(self, one: Input) -> int:
+        """Returns: the number of frames."""
+        facts, content, net = video_facts(one.path), file_hash(one.path), self.predictor.segmenter.net
+        shown = progress(video_frames(one.path), f"predict {one.name}", "frame", facts.frames, network=net)
+        with video_writer(self.out / "overlay" / one.name, facts) as (path, write):
+            with Beside() as beside:
+                for frame in shown:
+                    # One name for all frames: patches stay where they are, or borders would flicker.
+                    beside.run(self._write_frame, write, frame, self.predictor.maps(frame, one.path.stem))
+        note(self.log, one, content, {"overlay": path}, self.out)
+        return shown.n
+
+    def _write_frame(self, write, frame: np.ndarray, maps: ImageMaps) -> None:
+        train_ids, _ = self.predictor.segmenter.predicted(maps)
+        write(self.predictor.overlay(frame, train_ids, self.strength))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

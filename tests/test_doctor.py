@@ -1,0 +1,366 @@
+"""`mlsl doctor`: what it finds out, what it makes of it, and that nothing can crash it."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_run import SETTINGS, write_world
+
+from mlsl_mx.cli import main
+from mlsl_mx.doctor.cards import architecture, has_code
+from mlsl_mx.doctor.driver import Driver, Gpu, kernel_module
+from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory
+from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, findings, is_cuda_build
+from mlsl_mx.doctor.report import Diagnosis
+
+ROOT = Path(__file__).parents[1]
+CARDS = runpy.run_path(str(ROOT / "benchmarks" / "doctor_cards.py"))
+GIB = 2**30
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which("cc") is None or sys.platform != "linux", reason="no C compiler, or not Linux"
+)
+
+IMPORTS = Imports(
+    versions={"numpy": "1.23.5", "cv2": "4.11.0", "mxnet": "1.9.1", "gluoncv": "0.11.0"},
+    features=("CUDA", "CUDNN", "DIST_KVSTORE", "MKLDNN", "OPENCV"),
+    gpus=1,
+    faults=(None,),
+)
+GTX_1080 = Gpu("GTX 1080", (6, 1), 8 * GIB, 7 * GIB)
+H100 = Gpu("H100", (9, 0), 80 * GIB, 79 * GIB)
+GOOD = Facts(
+    python="3.11.2",
+    environment=".venv-gpu",
+    wheels=("mxnet-cu112",),
+    imports=IMPORTS,
+    driver=Driver(None, (12, 4), "550.54.15", (GTX_1080,)),
+    cpu="Abacus",
+    cores=2,
+    bfloat16=True,
+    memory=24 * GIB,
+    free_memory=20 * GIB,
+    free_disk=10**12,
+    folder="/home",
+)
+CPU_BUILD = {"wheels": ("mxnet",), "imports": replace(IMPORTS, features=("MKLDNN", "OPENCV"), gpus=0, faults=())}
+
+
+def found(topic: str, **changes):
+    """The finding of a topic, for facts that differ from GOOD."""
+    (finding,) = [f for f in findings(replace(GOOD, **changes)) if f.topic == topic]
+    return finding
+
+
+# --- what the facts mean ---
+
+
+def test_nothing_is_wrong_where_nothing_is():
+    assert {finding.verdict for finding in findings(GOOD)} == {OK}
+    assert "it computes" in found("GPU 0").text
+
+
+@pytest.mark.parametrize(
+    ("capability", "name", "code"),
+    [
+        ((3, 7), "Kepler", False),
+        ((5, 0), "Maxwell", True),
+        ((5, 2), "Maxwell", True),
+        ((6, 1), "Pascal", True),
+        ((7, 0), "Volta", True),
+        ((7, 5), "Turing", True),
+        ((8, 0), "Ampere", True),
+        ((8, 6), "Ampere", True),
+        ((8, 9), "Ada", True),
+        ((9, 0), "Hopper", False),
+        ((10, 0), "Blackwell", False),
+        ((12, 0), "Blackwell", False),
+    ],
+)
+def test_which_cards_have_code(capability, name, code):
+    assert (architecture(capability), has_code("mxnet-cu112", capability)) == (name, code)
+    assert f"| {name} |" in (ROOT / "docs" / "GPU.md").read_text()
+
+
+@pytest.mark.parametrize("changes", [{}, CPU_BUILD])
+def test_a_card_without_code_is_told_so(changes):
+    finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(H100,)), **changes)
+    assert "NO CODE for it in mxnet-cu112, the newest official wheel" in finding.text and "CTX=cpu" in finding.remedy
+    assert finding.verdict == (NOTE if changes else UNUSABLE) and finding.facts["has_code"] is False
+
+
+def test_one_card_that_works_is_enough():
+    both = replace(GOOD.driver, gpus=(GTX_1080, H100))
+    two = replace(IMPORTS, gpus=2, faults=(None, "no kernel image is available"))
+    assert [f.verdict for f in findings(replace(GOOD, driver=both, imports=two)) if "GPU" in f.topic] == [OK, NOTE]
+
+
+def test_a_card_beside_the_build_for_cpus_is_pointed_out():
+    finding = found("GPU 0", **CPU_BUILD)
+    assert finding.verdict == NOTE and "make setup-gpu" in finding.remedy
+
+
+def test_a_card_that_does_not_compute():
+    finding = found("GPU 0", imports=replace(IMPORTS, faults=("CUDNN_STATUS_EXECUTION_FAILED",)))
+    assert finding.verdict == UNUSABLE and "CUDNN_STATUS_EXECUTION_FAILED" in finding.text
+
+
+def test_a_wheel_that_is_not_known():
+    finding = found("GPU 0", wheels=("mxnet-cu102",))
+    assert finding.verdict == NOTE and "whether mxnet-cu102 has code" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("cuda", "verdict", "said"),
+    [((10, 2), UNUSABLE, "450.80.02"), ((11, 2), NOTE, "MXNET_USE_FUSION=0"), ((11, 8), OK, ""), ((13, 0), OK, "")],
+)
+def test_drivers_that_are_too_old(cuda, verdict, said):
+    finding = found("NVIDIA driver", driver=replace(GOOD.driver, cuda=cuda))
+    assert finding.verdict == verdict and said in finding.remedy
+
+
+def test_no_driver_matters_to_the_build_for_gpus_alone():
+    none = Driver(error="there is no libcuda.so.1")
+    assert found("NVIDIA driver", driver=none, **CPU_BUILD).verdict == OK
+    finding = found("NVIDIA driver", driver=none)
+    assert finding.verdict == UNUSABLE and "--gpus all" in finding.remedy
+
+
+def test_gpus_that_mxnet_does_not_see():
+    finding = found("NVIDIA driver", imports=replace(IMPORTS, gpus=0, gpus_error="initialization error", faults=()))
+    assert finding.verdict == UNUSABLE and "MXNet sees 0: initialization error" in finding.text
+
+
+def test_an_mxnet_that_does_not_import():
+    versions = {"numpy": "1.23.5", "cv2": "4.11.0"}
+    broken = Imports(versions, {"mxnet": "libcudart.so.11.0: cannot open", "gluoncv": "No module named 'mxnet'"})
+    finding = found("MXNet", imports=broken)
+    assert finding.verdict == UNUSABLE and "requirements-gpu.lock" in finding.remedy
+    assert "libcudart.so.11.0: cannot open" in finding.text
+    assert found("gluoncv", imports=broken).verdict == NOTE
+    assert "driver" in found("MXNet", imports=broken, driver=Driver(error="none")).remedy
+    assert "make setup" in found("MXNet", imports=broken, wheels=()).remedy
+
+
+def test_an_mxnet_that_crashes():
+    broken = Imports({"numpy": "1.23.5", "cv2": "4.11.0"}, ended="was ended by signal 11")
+    assert "importing it was ended by signal 11" in found("MXNet", imports=broken).text
+    assert found("gluoncv", imports=broken).verdict == UNUSABLE
+
+
+def test_two_wheels_of_mxnet():
+    finding = found("MXNet", wheels=("mxnet", "mxnet-cu112"))
+    assert finding.verdict == NOTE and "pip uninstall mxnet mxnet-cu112" in finding.remedy
+
+
+def test_opencv_without_the_system_s_libraries():
+    broken = replace(IMPORTS, errors={"cv2": "libGL.so.1: cannot open"}, versions={})
+    assert found("OpenCV", imports=broken).remedy == "apt-get install libgl1 libglib2.0-0"
+
+
+def test_little_memory_and_disk():
+    assert found("memory", free_memory=3 * GIB).verdict == NOTE
+    assert found("memory", memory=None, free_memory=None).verdict == OK
+    assert found("disk", free_disk=10**10).verdict == NOTE
+
+
+def test_processors():
+    assert "has bfloat16" in found("CPU").text and "no bfloat16" in found("CPU", bfloat16=False).text
+
+
+# --- finding out ---
+
+
+def test_memory_is_the_container_s(tmp_path):
+    for name, text in {
+        "meminfo": "MemTotal: 2048 kB\nMemFree: 1 kB\nMemAvailable:  1024 kB\n",
+        "used": "100000",
+    }.items():
+        (tmp_path / name).write_text(text)
+    files = tmp_path / "meminfo", tmp_path / "max", tmp_path / "used"
+    assert memory(*files) == (2 << 20, 1 << 20)
+    (tmp_path / "max").write_text("max\n")
+    assert memory(*files) == (2 << 20, 1 << 20)
+    (tmp_path / "max").write_text("500000\n")
+    assert memory(*files) == (500000, 400000)
+    assert memory(tmp_path / "none", *files[1:]) == (None, None)
+
+
+def test_the_kernel_module_s_version(tmp_path):
+    path = tmp_path / "version"
+    path.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC 12\n")
+    assert kernel_module(path) == "550.54.15"
+    path.write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.10  Release Build\n")
+    assert kernel_module(path) == "570.86.10"
+    assert kernel_module(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("", None),
+        ("import os; os.kill(os.getpid(), 11)", "was ended by signal 11"),
+        ("raise RuntimeError('no')", "failed: RuntimeError: no"),
+        ("import time; time.sleep(60)", "did not answer for 1 seconds"),
+    ],
+)
+def test_what_another_process_answers_before_it_ends_badly(tmp_path, monkeypatch, code, ended):
+    (tmp_path / "answering.py").write_text(f"print('warning'); print('{{\"a\": 1}}', flush=True)\n{code}\n")
+    monkeypatch.chdir(tmp_path)
+    assert answered("answering", seconds=1) == ([{"a": 1}], ended)
+
+
+def test_answers_are_put_in_order():
+    answers = [
+        {"module": "numpy", "version": "1"},
+        {"module": "cv2", "error": "no"},
+        {"features": ["CUDA"]},
+        {"gpus": 2},
+        {"gpu": 0, "error": None},
+    ]
+    expected = Imports({"numpy": "1"}, {"cv2": "no"}, ("CUDA",), 2, None, (None,), "was ended by signal 9")
+    assert imports(answers, "was ended by signal 9") == expected
+    assert driver([], "did not answer").error == "asking the driver did not answer"
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory):
+    """Folder with a libcuda.so.1 that pretends cards."""
+    folder = tmp_path_factory.mktemp("driver")
+    CARDS["compile_driver"](folder)
+    return folder
+
+
+def with_cards(monkeypatch, stub, cards, **settings) -> Driver:
+    """What the stub answers through the real calls."""
+    for name, value in CARDS["environment"](stub, cards, **settings).items():
+        monkeypatch.setenv(name, value)
+    return driver(*answered("mlsl_mx.doctor.driver"))
+
+
+@needs_compiler
+def test_the_driver_is_asked_for_every_card(stub, monkeypatch):
+    cards = [CARDS["Card"]("GTX 1080", 6, 1, 8, 7), CARDS["Card"]("H100", 9, 0, 80, 79)]
+    assert with_cards(monkeypatch, stub, cards, cuda=11020) == Driver(None, (11, 2), None, (GTX_1080, H100))
+
+
+@needs_compiler
+def test_a_driver_that_sees_no_card(stub, monkeypatch):
+    found = with_cards(monkeypatch, stub, [], error=100)
+    assert found.error == "no CUDA-capable device is detected (error 100)"
+    assert with_cards(monkeypatch, stub, [], error=999).error == "error 999"
+
+
+@needs_compiler
+def test_a_library_that_is_no_driver(tmp_path, monkeypatch):
+    (tmp_path / "empty.c").write_text("int nothing;")
+    library = str(tmp_path / "libcuda.so.1")
+    subprocess.run(["cc", "-shared", "-o", library, str(tmp_path / "empty.c")], check=True)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    assert "cuInit" in driver(*answered("mlsl_mx.doctor.driver")).error
+
+
+# --- the command ---
+
+
+@pytest.fixture(scope="module")
+def here() -> Facts:
+    return gather()
+
+
+def test_this_machine(here):
+    assert here.imports.versions["mxnet"] == "1.9.1" and here.imports.ended is None and here.wheels
+    assert here.cores >= 1 and here.free_disk > 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["no-card", *CARDS["CARDS"]])
+def test_the_committed_outputs_are_what_is_said_of_these_cards(name, here, stub, monkeypatch):
+    if is_cuda_build(here):
+        pytest.skip("the committed outputs are of the build for CPUs")
+    card = [CARDS["CARDS"][name]] if name in CARDS["CARDS"] else []
+    answer = with_cards(monkeypatch, stub, card) if card else Driver(error="there is no libcuda.so.1")
+    said = Diagnosis(tuple(findings(replace(here, driver=answer)))).text()
+    committed = (ROOT / "docs" / "doctor" / "cpu" / f"{name}.txt").read_text()
+    assert about_cards(said) == about_cards(committed)
+    assert committed.startswith("$ mlsl doctor\n") and committed.endswith("exit code 0\n")
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", CARDS["CARDS"])
+def test_the_committed_outputs_of_the_build_for_gpus(name, stub, monkeypatch):
+    """The stub cannot compute, which CUDA's runtime notices: what it answered there is put in here."""
+    why = "CUDA: Check failed: e == cudaSuccess (36 vs. 0) : API call is not supported in the installed CUDA driver"
+    answer = with_cards(monkeypatch, stub, [CARDS["CARDS"][name]])
+    facts = replace(GOOD, driver=answer, imports=replace(IMPORTS, gpus=0, gpus_error=why, faults=()))
+    said = Diagnosis(tuple(findings(facts))).text()
+    committed = (ROOT / "docs" / "doctor" / "cu112" / f"{name}.txt").read_text()
+    assert about_cards(said) == about_cards(committed) and committed.endswith("exit code 2\n")
+
+
+def about_cards(text: str) -> str:
+    """The lines about driver and GPUs."""
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if line[2:].startswith("NVIDIA driver"))
+    last = next(i for i, line in enumerate(lines) if line[2:].startswith("CPU"))
+    return "\n".join(lines[first:last])
+
+
+@needs_compiler
+def test_text_and_json_say_the_same(stub, monkeypatch, capsys):
+    variables = CARDS["environment"](stub, [CARDS["CARDS"]["rtx4090"]])
+    run = CARDS["doctor"](variables, "--json")
+    content = json.loads(run.stdout)["result"]
+    gpu = next(finding for finding in content["findings"] if finding["topic"] == "GPU 0")
+    assert gpu["facts"]["capability"] == [8, 9] and gpu["facts"]["total"] == 24 * GIB and gpu["facts"]["has_code"]
+    assert content["usable"] == (run.returncode == 0)
+
+
+def test_a_broken_mxnet_is_a_finding_and_no_crash(tmp_path):
+    (tmp_path / "mxnet.py").write_text("raise OSError('libcuda.so.1: cannot open shared object file: No such file')")
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    run = CARDS["doctor"](variables, "--data", str(tmp_path))
+    assert run.returncode == 2 and "Traceback" not in run.stderr
+    assert "MXNet          does not import" in run.stdout and "libcuda.so.1: cannot open" in run.stdout
+    assert "NOT usable" in run.stdout and "mlsl doctor: NOT usable: 1 fault" in run.stderr
+
+
+def test_the_same_in_a_stage_is_one_line(tmp_path):
+    """What a stage says where MXNet cannot be imported."""
+    (tmp_path / "mxnet.py").write_text("raise OSError('libcuda.so.1: cannot open shared object file: No such file')")
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", "mlsl_mx", "make-miniature", "--root", str(tmp_path / "data")]
+    run = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert run.returncode == 2 and len(run.stderr.splitlines()) == 1
+    assert "mxnet-cu112 needs NVIDIA's driver: install it, or use CTX=cpu; `mlsl doctor` tells more" in run.stderr
+
+
+def test_data_are_counted(tmp_path, capsys):
+    world = write_world(tmp_path)
+    lists = {"source.images": "gta5", "target.train": "cityscapes_train", "target.val": "cityscapes_val"}
+    words = ["doctor", "--experiment", str(ROOT / "experiments" / "miniature" / "gta2city.yaml")]
+    for key, value in {**{k: world / "lists" / f"{v}.txt" for k, v in lists.items()}, **SETTINGS}.items():
+        words += ["--set", f"{key}={value}"]
+    label = next((world / "data" / "gta5" / "labels").glob("*.png"))
+    label.unlink()
+    main([*words, "--data", str(world / "data"), "--json"])
+    of_data = {
+        f["facts"]["part"]: f for f in json.loads(capsys.readouterr().out)["result"]["findings"] if f["topic"] == "data"
+    }
+    counts = {part: (f["facts"]["images"], f["facts"]["labels"], f["verdict"]) for part, f in of_data.items()}
+    listed = of_data["source"]["facts"]["listed"]
+    assert counts["source"] == (listed, listed - 1, NOTE)
+    assert counts["target"][1:] == (None, OK) and counts["validation"][2] == OK
+
+
+def test_a_folder_without_data_is_a_fault(tmp_path, capsys):
+    assert main(["doctor", "--data", str(tmp_path)]) == 2
+    assert "none of the listed images was found" in capsys.readouterr().out

@@ -1,0 +1,100 @@
+"""Points of the loss: their means, their number, and what is left of steps that were done again."""
+
+import pytest
+from event_records import read_events, scalar_points
+
+from mlsl_mx import loss_curve
+from mlsl_mx.loss_curve import MOST_POINTS, LossCurve, loss_curves
+from mlsl_mx.run_log import RunLog, read_log
+
+LOSSES = [[[3.0, 0.3], [2.0, 0.2], [1.0, 0.1], [4.0, 0.0], [2.0, 0.2]], [[1.0, 0.1]] * 5]  # of two epochs, in parts
+
+
+def written(log: RunLog, start: int = 0, tensorboard=None, epochs=LOSSES, end: int = 99) -> None:
+    """The steps from `start` on, counted over all epochs, as `train` passes them."""
+    steps = len(epochs[0])
+    with LossCurve(log, len(epochs), steps, lambda step: 0.5 / (1 + step), start, tensorboard) as curve:
+        for epoch, losses in enumerate(epochs):
+            for done in range(1, steps + 1):
+                if start < epoch * steps + done <= end:
+                    curve.after_step(epoch, losses[:done])
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    monkeypatch.setattr(loss_curve, "MOST_POINTS", 4)  # 10 steps: every third, and the last of an epoch
+    return RunLog(tmp_path / "log.jsonl", "self-train", method="sisc", round=1)
+
+
+def points(log: RunLog) -> list:
+    return list(loss_curves(read_log(log.path)).get(("sisc", 1), ()))
+
+
+def test_points_are_means_since_the_point_before(log):
+    written(log)
+    found = points(log)
+    assert [(p.epoch, p.step, p.steps) for p in found] == [(0, 3, 10), (0, 5, 10), (1, 8, 10), (1, 10, 10)]
+    assert [p.segmentation_loss for p in found] == pytest.approx([2.0, 3.0, 1.0, 1.0])
+    assert [p.weak_label_loss for p in found] == pytest.approx([0.2, 0.1, 0.1, 0.1])
+    assert [p.loss for p in found] == pytest.approx([2.2, 3.1, 1.1, 1.1])
+    assert [p.learning_rate for p in found] == pytest.approx([0.5 / 3, 0.5 / 5, 0.5 / 8, 0.5 / 10])
+
+
+def test_a_network_without_the_head_has_no_loss_of_weak_labels(log):
+    written(log, epochs=[[[3.0], [5.0]]])
+    assert [(p.loss, p.segmentation_loss, p.weak_label_loss) for p in points(log)] == [(3, 3, None), (5, 5, None)]
+
+
+@pytest.mark.parametrize("epochs, steps", [(1, 1), (1, 499), (2, 501), (30, 1561), (700, 3)])
+def test_the_log_stays_small(tmp_path, epochs, steps):
+    log = RunLog(None, "train-source")
+    written(log, epochs=[[[1.0]] * steps] * epochs, end=10**9)
+    assert min(epochs * steps, MOST_POINTS) / 2 <= log.events <= MOST_POINTS + epochs
+
+
+@pytest.mark.parametrize("cut, resumed", [(4, 2), (4, 4), (9, 5), (9, 0), (3, 3)])
+def test_steps_that_are_done_again_count_once(log, tmp_path, cut, resumed):
+    written(log)
+    whole = [p._replace(time="") for p in points(log)]
+    log.path.unlink()
+    written(log, end=cut, tensorboard=tmp_path / "events")
+    log.write("begin")
+    written(log, start=resumed, tensorboard=tmp_path / "events")
+    assert [p._replace(time="") for p in points(log)] == whole
+    shown = scalar_points(read_events(tmp_path / "events"))
+    assert [step for step, _ in shown["loss/total"]] == [p.step for p in whole]
+    for tag, part in (("total", "loss"), ("segmentation", "segmentation_loss"), ("weak_labels", "weak_label_loss")):
+        assert [value for _, value in shown[f"loss/{tag}"]] == pytest.approx([getattr(p, part) for p in whole])
+    assert [value for _, value in shown["learning_rate"]] == pytest.approx([p.learning_rate for p in whole])
+
+
+def test_tensorboard_is_told_to_forget_what_it_saw_before(log, tmp_path):
+    written(log, tensorboard=tmp_path / "events")
+    first = read_events(tmp_path / "events")[0]
+    assert (first.session_log.status, first.step) == (first.session_log.START, 0)
+
+
+def test_points_are_there_while_training_goes_on(log, tmp_path):
+    with LossCurve(log, 1, 3, lambda step: 0.1, tensorboard=tmp_path / "events") as curve:
+        curve.after_step(0, [[1.0]])
+        assert scalar_points(read_events(tmp_path / "events"))["loss/total"] == [(1, 1.0)]
+
+
+def test_a_worker_without_a_log_writes_nothing(tmp_path):
+    written(RunLog(None, "self-train", method="sisc", round=1), tensorboard=tmp_path / "events")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trainings_are_apart_and_what_is_no_point_is_left_out(log):
+    written(log)
+    other = RunLog(log.path, "train-source", method="source-only", round=None)
+    written(other, epochs=[[[7.0]]])
+    for wrong in (
+        {},
+        {"step": 3},
+        {**points(log)[0]._asdict(), "loss": "high"},
+        {**points(log)[0]._asdict(), "time": 5},
+    ):
+        log.write("loss", **wrong)
+    curves = loss_curves([*read_log(log.path), {"event": "loss", "time": None}])
+    assert {training: len(found) for training, found in curves.items()} == {("sisc", 1): 4, ("source-only", None): 1}
