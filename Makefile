@@ -291,7 +291,7 @@ check-data: $(INSTALLED) $(DATA_READY)
 	$(foreach e,$(or $(EXPERIMENT),$(EXPERIMENTS)/gta2city.yaml $(EXPERIMENTS)/synthia2city.yaml),$(MLSL) check-data --experiment $(e) $(ROOTS) &&) true
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
-BENCHMARKS := forward train_step sisc selection reader evaluate precision workers
+BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes workers
 benchmark:
 	for name in $(BENCHMARKS); do $(MAKE) -s benchmark-$$name || exit; done
 

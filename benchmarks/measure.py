@@ -75,10 +75,15 @@ def peak_extra_bytes(call: Callable[[], Any]) -> int:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what was freed before would be used again, and not be seen
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew from here
-    before = _resident("VmRSS")
+    before = resident_bytes()
     call()
     mx.nd.waitall()
     return max(0, _resident("VmHWM") - before)
+
+
+def resident_bytes() -> int:
+    """The process's resident memory now (Linux)."""
+    return _resident("VmRSS")
 
 
 def _resident(key: str) -> int:

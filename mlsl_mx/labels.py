@@ -82,6 +82,17 @@ CLASSES = (
     LabelClass("bicycle", (119, 11, 32), 33, 33, 11, True, True),
 )
 
+
+def listed(names: Sequence[str]) -> str:
+    """Names of classes as a message has them: no more than Cityscapes has, and how many others there are.
+
+    >>> listed(["road", "wall"])
+    'road, wall'
+    """
+    shown, others = names[: len(CLASSES)], len(names) - len(CLASSES)
+    return ", ".join(shown) + (f" and {others} others" if others > 0 else "")
+
+
 # Ids that may stand in a label file; others mean a wrong or damaged file. 255 is Cityscapes' unlabelled -1 in 8 bits.
 KNOWN_IDS = {
     "cityscapes": frozenset(range(34)) | {IGNORE},

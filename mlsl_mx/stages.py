@@ -32,6 +32,7 @@ from mlsl_mx.kept_settings import (
     keep_method_settings,
     keep_source_settings,
 )
+from mlsl_mx.labels import listed
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
 from mlsl_mx.outcome import Outcome
@@ -210,8 +211,8 @@ def pseudo_label(job: Job, round_index: int) -> Outcome:
         )
         _show_in_tensorboard(job, round_index)
         _touch(folder / "selection.json", job.workers)
-        lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
-        lost += f"; threshold below 1/{job.config.num_classes}: {', '.join(result['loose'])}" if result["loose"] else ""
+        lost = f"; no label at all for {listed(result['collapsed'])}" if result["collapsed"] else ""
+        lost += f"; threshold below 1/{job.config.num_classes}: {listed(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
         text = f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
         return Outcome(text, result)

