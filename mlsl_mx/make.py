@@ -16,10 +16,10 @@ def make(words: Sequence[str], options: Sequence[str] = ()) -> None:
     """Become GNU make, in the current folder, with this installation's `mlsl`. Does not return.
 
     Args:
-        words: goals and variables of the Makefile, e.g. "gta2city" and "METHOD=sisc".
+        words: goals and variables of the Makefile, e.g. "gta2city" and "METHOD=sisc", and options among them.
         options: of GNU make, e.g. "-n".
 
-    Raises: InputError without GNU make, or for a word that is no goal and no variable.
+    Raises: InputError without GNU make.
     """
     if shutil.which("make") is None:
         raise InputError("no `make` on the PATH: install GNU make, or call the stages as `mlsl --help` shows")

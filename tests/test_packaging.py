@@ -117,6 +117,13 @@ def test_goals_of_a_checkout_say_so(installed, tmp_path):
     assert "rm -rf  runs/miniature" in installed("make", "-n", "clean", folder=tmp_path).stdout
 
 
+def test_options_of_make_stand_anywhere_and_no_goal_is_help(installed, tmp_path):
+    first, last = (installed("make", *words, folder=tmp_path) for words in (("-n", "gta2city"), ("gta2city", "-n")))
+    assert first.stdout == last.stdout and "pseudo-label --round 0" in last.stdout
+    assert "make gta2city " in installed("make", folder=tmp_path).stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_table_starts_its_chains_by_the_same_makefile(installed, tmp_path):
     made = installed("make", "-n", "table4", "SEEDS=0", folder=tmp_path)
     makefile = made.stdout.split('-f "', 1)[1].split('"')[0]

@@ -71,7 +71,10 @@ def _add_launch(commands) -> None:
 def _add_make(commands) -> None:
     text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
     command = add_command(commands, "make", text, example, MAKE_DETAILS, speaks=False)
+    command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
     command.add_argument("-n", "--dry-run", action="store_true", help="print the plan alone")
     command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
     command.add_argument("-j", type=int, metavar="N", help="stages at a time that do not need each other; default 1")
-    command.add_argument("words", nargs="+", metavar="GOAL|NAME=VALUE", help="e.g. gta2city METHOD=sisc")
+    # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
+    metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)
