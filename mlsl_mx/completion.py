@@ -31,7 +31,7 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
             action.complete = shtab.DIRECTORY if action.metavar in FOLDERS else shtab.FILE
     words = " ".join(experiments)
     offered = {
-        "bash": f'_mlsl_experiments() {{ compgen -W "{words}" -- "$1"; compgen -f -- "$1"; }}',
+        "bash": f'_mlsl_experiments() {{ compgen -W "{words}" -- "$1"; _shtab_compgen_files "$1"; }}',
         "zsh": f"_mlsl_experiments() {{ _alternative 'given:experiment:({words})' 'files:file:_files' }}",
     }
     return shtab.complete(parser, shell, preamble=offered)

@@ -105,7 +105,11 @@ def add_roots(command: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds:
-        raise ValueError
+    """Raises: ArgumentTypeError, whose text argparse shows, for what is no number from 0 on."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:  # NaN is not
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: 0 or more")
     return seconds
