@@ -17,7 +17,6 @@ CHECKPOINT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.SECONDARY:
 SHELL := /bin/bash
 
 # --- the environment -------------------------------------------------------------------------------------------------

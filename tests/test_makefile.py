@@ -273,6 +273,23 @@ def test_a_report_follows_each_round_and_nothing_follows_a_report(stub, tmp_path
     assert planned() == ["begin"]
 
 
+@pytest.mark.parametrize("made", [{0}, {0, 1, 2}])
+def test_a_round_that_is_not_there_is_made_though_a_report_is_newer(stub, tmp_path, made):
+    """The report of a run that was stopped after its first round, or has more ROUNDS than before."""
+    names = ["runs/miniature/data/miniature.json", "out/source/weights.params", "out/source/evaluation.json"]
+    names += [f"out/sisc/round-{r}/{name}" for r in sorted(made) for name in (*ROUND_FILES, "reported")]
+    for order, name in enumerate([*names, "out/report/sisc.txt"]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (order, order))
+    command = ["make", "-n", "gta2city", "METHOD=sisc", "ROUNDS=4", "RUN=out"]
+    done = subprocess.run(command, cwd=tmp_path, env=outside_make(), capture_output=True, text=True)
+    missing = sorted(set(range(4)) - made)
+    assert [s for s in stages(done.stdout) if s[-1].isdigit()] == [
+        f"{stage} {r}" for r in missing for stage in ("pseudo-label", "self-train", "evaluate", "diagnose")
+    ]
+
+
 def test_tables_report_no_rounds(stub):
     calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=3", "RUN=out")
     assert not [call for call in calls if call.startswith("report")]
@@ -354,13 +371,17 @@ def test_adapt_writes_to_a_run_of_the_experiments_name(tmp_path):
     [
         (("adapt",), "needs EXPERIMENT=my.yaml"),
         (("adapt", "EXPERIMENT=nowhere.yaml"), "EXPERIMENT=nowhere.yaml: no such file"),
-        (("gta2city", "EXPERIMENT=setup.py"), "EXPERIMENT= is for make adapt and make check-data"),
+        (("gta2city", "EXPERIMENT=setup.py"), "EXPERIMENT= is for make adapt, check-data and doctor"),
         (("adapt", "EXPERIMENT=setup.py README.md"), "a path with blanks cannot be used here"),
     ],
 )
 def test_adapt_without_an_experiment_that_can_be_used(arguments, said):
     run = plan(*arguments)
     assert run.returncode == 2 and said in run.stderr
+
+
+def test_doctor_of_an_experiment(tmp_path):
+    assert f"mlsl doctor --experiment {tmp_path}/mine.yaml" in plan("doctor", own_experiment(tmp_path, "")).stdout
 
 
 def test_check_data_of_an_experiment(tmp_path):
