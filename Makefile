@@ -61,7 +61,7 @@ setup-gpu:
 	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to mend stands above"
 
 doctor: $(INSTALLED)
-	@$(MLSL) doctor $(if $(REAL),$(ROOTS))
+	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) $(if $(REAL),$(ROOTS))
 
 # Without MXNet, which is there in one build or the other.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
@@ -215,7 +215,7 @@ ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diag
 # `adapt` runs the file that EXPERIMENT names, and nothing else does.
 ADAPT := $(filter adapt evaluated-adapt diagnosed-adapt,$(MAKECMDGOALS))
 $(if $(and $(ADAPT),$(if $(EXPERIMENT),,none)),$(error make adapt needs EXPERIMENT=my.yaml: `mlsl init-experiment` writes one))
-$(if $(and $(EXPERIMENT),$(filter-out adapt evaluated-adapt diagnosed-adapt check-data,$(MAKECMDGOALS))),$(error EXPERIMENT= is for make adapt and make check-data))
+$(if $(and $(EXPERIMENT),$(filter-out adapt evaluated-adapt diagnosed-adapt check-data doctor,$(MAKECMDGOALS))),$(error EXPERIMENT= is for make adapt, check-data and doctor))
 $(if $(word 2,$(EXPERIMENT)),$(error EXPERIMENT=$(EXPERIMENT): a path with blanks cannot be used here: rename it))
 $(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
 # The tables run every method, for each seed in a folder of its own in RUN.
@@ -241,7 +241,7 @@ help:
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
 	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI (docs/GPU.md)"
-	@echo "make doctor            versions, GPUs, memory, data in DATA: what is there, and what to do about what is not"
+	@echo "make doctor            versions, GPUs, memory, data in DATA (or of EXPERIMENT): what is there, and what to do if not"
 	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
 	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
 	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from doctor_facts import GIB, GOOD, GTX_1080, H100, IMPORTS
+from own_data import EXPERIMENT, write_experiment, write_own
 from tiny_run import SETTINGS, write_world
 
 from mlsl_mx.cli import main
@@ -211,6 +212,20 @@ def test_data_are_counted(tmp_path, capsys):
     listed = of_data["source"]["facts"]["listed"]
     assert counts["source"] == (listed, listed - 1, NOTE)
     assert counts["target"][1:] == (None, OK) and counts["validation"][2] == OK
+
+
+def test_own_data_are_found_beside_their_experiment_file(tmp_path, monkeypatch, capsys):
+    """No folder is given: the file names the places. The one without validation images says nothing of them."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write_own(tmp_path)
+    unmeasured = EXPERIMENT.replace("val: cams/val, val_labels: cams/val_labels, ", "")
+    for text, parts in ((EXPERIMENT, ["source", "target", "validation"]), (unmeasured, ["source", "target"])):
+        assert main(["doctor", "--experiment", str(write_experiment(tmp_path, text)), "--json"]) == 0
+        answer = json.loads(capsys.readouterr().out)["result"]["findings"]
+        of_data = [f for f in answer if f["topic"] == "data"]
+        assert [f["facts"]["part"] for f in of_data] == parts
+        assert all((f["facts"]["images"], f["verdict"]) == (3, OK) for f in of_data)
 
 
 def test_the_miniature_s_data_are_known_by_their_stamp(tmp_path):

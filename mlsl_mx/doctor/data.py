@@ -33,7 +33,9 @@ def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Pat
     opened = {"source": job.source, "target": job.target, "validation": job.validation}
     for part, open_part in opened.items():
         try:
-            yield _counted(part, open_part())
+            dataset = open_part()
+            if len(dataset):  # own data may have no validation images
+                yield _counted(part, dataset)
         except InputError as problem:
             yield Finding("data", f"{part}: {problem}", NOTE)
 

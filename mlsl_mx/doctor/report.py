@@ -47,7 +47,7 @@ def examine(experiments: Sequence[Path], settings: Sequence[str], roots: dict[st
     Args:
         experiments: whose data are looked for; empty: the defaults for these folders.
         settings: `key=value`, of all of them.
-        roots: folder of each data set, or None; without any, data is not looked for.
+        roots: folder of each data set, or None; without any, data is not looked for unless experiments are named.
 
     Raises: InputError for a wrong experiment or setting.
     """
@@ -56,7 +56,7 @@ def examine(experiments: Sequence[Path], settings: Sequence[str], roots: dict[st
 
 
 def _data(facts: Facts, experiments, settings, roots) -> Iterator[Finding]:
-    if not any(roots.values()):
+    if not experiments and not any(roots.values()):
         yield Finding("data", "no folder given: --data FOLDER looks into it; the miniature needs none")
         return
     if not {"cv2", "mxnet", "gluoncv"} <= set(facts.imports.versions):
@@ -70,9 +70,8 @@ def _data(facts: Facts, experiments, settings, roots) -> Iterator[Finding]:
             seen.setdefault(finding.text, finding)
     found = tuple(seen.values())
     if not any(finding.facts.get("images") for finding in found):
-        yield Finding(
-            "data", "none of the listed images was found", UNUSABLE, "give the folder that holds the data sets"
-        )
+        remedy = "give the folder that holds the data sets, or correct the places in the experiment file"
+        yield Finding("data", "none of the listed images was found", UNUSABLE, remedy)
     yield from found
 
 
