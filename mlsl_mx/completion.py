@@ -26,13 +26,14 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
         if action.dest == "method":
             action.choices = sorted(path.stem for path in _below(*METHOD_FILES))
         elif action.dest == "experiment":
-            action.complete = {"bash": "_mlsl_experiments", "zsh": "_mlsl_experiments", "tcsh": "f"}
+            action.complete = {"bash": "_mlsl_experiment_files", "zsh": "_mlsl_experiment_files", "tcsh": "f"}
         elif action.type in (Path, found):
             action.complete = shtab.DIRECTORY if action.metavar in FOLDERS else shtab.FILE
     words = " ".join(experiments)
+    # `_file` in the name has shtab's script for bash treat folders as such: no blank after one.
     offered = {
-        "bash": f'_mlsl_experiments() {{ compgen -W "{words}" -- "$1"; _shtab_compgen_files "$1"; }}',
-        "zsh": f"_mlsl_experiments() {{ _alternative 'given:experiment:({words})' 'files:file:_files' }}",
+        "bash": f'_mlsl_experiment_files() {{ compgen -W "{words}" -- "$1"; compgen -f -- "$1"; }}',
+        "zsh": f"_mlsl_experiment_files() {{ _alternative 'given:experiment:({words})' 'files:file:_files' }}",
     }
     return shtab.complete(parser, shell, preamble=offered)
 

@@ -213,6 +213,8 @@ def test_completion_in_bash(tmp_path):
         f"experiments/miniature/{name}.yaml" for name in ("gta2city", "synthia2city")
     }
     assert "mine.yaml" in completed(script, "mlsl begin --experiment m", tmp_path)
+    told = 'compopt() { echo "$2"; }\n' + script  # bash then ends a folder with / instead of a blank
+    assert completed(told, "mlsl begin --experiment fol", tmp_path) == {"filenames", "folder"}
     assert completed(script, "mlsl completion ", tmp_path) >= set(SHELLS)
 
 
