@@ -223,6 +223,15 @@ def test_a_report_says_how_far_the_run_is(tmp_path):
     assert content["status"] == [] and "class=status" not in page
 
 
+def test_while_a_round_is_labelled_the_labels_of_the_one_before_are_shown(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40.0, 41.0]})
+    Image.new("RGB", (1500, 40), (1, 2, 3)).save(run / "sisc/round-1/pseudo_labels/contact_sheet.png")
+    (run / "sisc/round-2/pseudo_labels").mkdir(parents=True)
+    page = report(run, Config(method="sisc"))[2]
+    assert "SISC: by class, and a sheet of round 1</summary>" in page and "<img class=sheet" in page
+    assert chart(page, "Threshold of each class in the last round (%)")
+
+
 def test_each_class_over_the_rounds(tmp_path):
     run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40, 44.0]})
     *_, page, content = report(run)

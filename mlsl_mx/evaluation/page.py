@@ -73,7 +73,7 @@ def _charts(content: dict[str, Any]) -> Sequence[str]:
         lines = [line for line in lines if any(value is not None for value in line.values)]
         if lines:
             charts.append(line_chart(title, "%", x_labels, lines))
-    thresholds = [_series(m, _thresholds(m, names)) for m in trained if m["rounds"][-1]["labels_per_class"]]
+    thresholds = [_series(m, _thresholds(m, names)) for m in trained if _last_labels(m)]
     if thresholds:
         charts.append(dot_chart("Threshold of each class in the last round (%)", "%", names, thresholds))
     return [*charts[:2], *loss_charts(content), *charts[2:]]  # what counts most comes first
@@ -102,9 +102,14 @@ def _ious(method: dict[str, Any], names: Sequence[str]) -> list[float | None]:
     return [method["per_class"][name] for name in names]
 
 
+def _last_labels(method: dict[str, Any]) -> dict[str, Any]:
+    """By class, of the last round that is labelled: the one after it may be at work. Empty if none is."""
+    return next((r["labels_per_class"] for r in reversed(method["rounds"]) if r["labels_per_class"]), {})
+
+
 def _thresholds(method: dict[str, Any], names: Sequence[str]) -> list[float]:
-    last = method["rounds"][-1]["labels_per_class"]
-    return [100 * last[name]["threshold"] for name in names]
+    labels = _last_labels(method)
+    return [100 * labels[name]["threshold"] for name in names]
 
 
 def _by_round(method: dict[str, Any], what: str, rounds: Sequence[int], factor: float) -> list:
@@ -119,10 +124,10 @@ def _pseudo_labels(content: dict[str, Any], methods: Sequence[MethodResults]) ->
     parts = ["<h2>Pseudo-labels</h2>", to_html(overview)]
     for method, results in zip(content["methods"], methods):
         table = label_table(content, method)
-        last = results.rounds[-1]
-        body = (to_html(table) if table else "") + contact_sheet_html(last.folder)
-        if body:
-            parts.append(_details(f"{method['title']}: by class, and a sheet of round {last.index}", body))
+        labelled = [one for one in results.rounds if one.selection]  # one that is being labelled has no sheet yet
+        if table and labelled:
+            body = to_html(table) + contact_sheet_html(labelled[-1].folder)
+            parts.append(_details(f"{method['title']}: by class, and a sheet of round {labelled[-1].index}", body))
     return "".join(parts)
 
 
