@@ -16,6 +16,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
 
+import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
 import mxnet as mx
 import numpy as np
 

@@ -21,6 +21,7 @@ from mlsl_mx.runs import read_settings
 
 KEYS = ("name", "colour", "source", "target")
 LARGEST_ID = 65535
+BENCHMARK = (19, 16, 13)  # classes of Cityscapes and its parts
 OWN = "own"  # as `dataset` of a side: described by the experiment file itself
 REST = "rest"  # as `ignore`: whatever belongs to no class
 
@@ -49,18 +50,31 @@ def read_classes(value: Any, origin: str) -> Classes:
     return classes
 
 
-def noted_classes(weights: Path, count: int) -> ClassSet | None:
-    """The classes that the run directory of a weights file notes; None if it lies in none, or in one of another count.
-
-    Raises: InputError for settings that were damaged.
-    """
+def classes_of_weights(weights: Path, count: int) -> ClassSet:
+    """The classes of a network of `count`: those that the run directory of its weights notes, or else the benchmark's
+    19, 16 or 13, or else numbered ones."""
     for folder in weights.resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
         settings = folder / "config.yaml"
         if settings.is_file():
             classes = class_set(read_classes(read_settings(settings).get("classes"), str(settings)))
             if classes.num_classes == count:
                 return classes
-    return None
+    return class_set(count) if count in BENCHMARK else numbered_classes(count)
+
+
+def numbered_classes(count: int) -> ClassSet:
+    """Classes named `class 0`, `class 1`, ..., in the colours of PASCAL VOC, which differ from their neighbours'."""
+    return ClassSet(tuple(LabelClass(f"class {i}", _voc_colour(i + 1)) for i in range(count)))
+
+
+def _voc_colour(number: int) -> tuple[int, int, int]:
+    """The bits of the number in turn for red, green and blue, the lowest first to the highest of each channel.
+
+    >>> _voc_colour(1), _voc_colour(2), _voc_colour(8)
+    ((128, 0, 0), (0, 128, 0), (64, 0, 0))
+    """
+    red, green, blue = (sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3))
+    return red, green, blue
 
 
 def read_values(value: Any, name: str) -> tuple[FileValue, ...]:

@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 import unicodedata
-from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
@@ -19,8 +18,6 @@ from mlsl_mx.stopping import Stopped, stops_at_once
 from mlsl_mx.terminal import RED, coloured, messages
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
 
-# Whose data `mlsl doctor` looks for, if none is named.
-DOCTOR_EXPERIMENTS = [Path("experiments/gta2city.yaml"), Path("experiments/synthia2city.yaml")]
 LOGGER = logging.getLogger(__name__)
 
 
@@ -141,7 +138,7 @@ def _roots(options: argparse.Namespace):
 def _doctor(options):
     from mlsl_mx.doctor import examine
 
-    diagnosis = examine(options.experiment or DOCTOR_EXPERIMENTS, options.set, _roots(options))
+    diagnosis = examine(options.experiment, options.set, _roots(options))
     return Outcome(
         diagnosis.text(), diagnosis.content(), None if diagnosis.usable else f"{diagnosis.summary()}: see above"
     )

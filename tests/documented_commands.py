@@ -121,7 +121,7 @@ def in_block(block: Block) -> Iterator[Command]:
         if held.endswith("\\"):
             held = held[:-1]
             continue
-        for variables, words in _parts(held):
+        for variables, words in parts(held):
             yield Command(block.document, number, variables, words, whole=True)
         held = ""
 
@@ -140,11 +140,11 @@ def in_sentences(document: str, text: str) -> Iterator[Command]:
     for match in re.finditer(r"`([^`]+)`", prose):
         code = " ".join(match.group(1).split())
         if "\n\n" not in match.group(1) and code.split()[0] in PROGRAMS and " " in code:
-            for variables, words in _parts(code):
+            for variables, words in parts(code):
                 yield Command(document, prose.count("\n", 0, match.start()) + 1, variables, words, whole=False)
 
 
-def _parts(line: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+def parts(line: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """(variables, words) of each program that a line of shell starts; redirections are left out."""
     lexer = shlex.shlex(re.sub(r"^\$ ", "", line), posix=True, punctuation_chars=True)
     lexer.whitespace_split = True

@@ -159,6 +159,25 @@ def test_table_2_is_about_synthia_and_diagnoses(stub):
     assert "runs/miniature/synthia2city-seed3 --table table2 --out runs/miniature/table2" in calls[-1]
 
 
+def test_both_builds_are_made_by_one_rule(stub, tmp_path):
+    """And the one for GPUs is there when a stage names a GPU."""
+
+    def lines(*words):
+        run = subprocess.run(["make", "-n", *words], cwd=tmp_path, env=outside_make(), capture_output=True, text=True)
+        return [line for line in run.stdout.splitlines() if not line.startswith("make")]
+
+    made = lines("setup", "CTX=gpu(0)")
+    assert any(".venv-gpu/bin/pip" in line and "requirements-gpu.lock" in line for line in made)
+    assert not any(".venv/" in line for line in made) and set(made) <= set(lines("setup-gpu"))
+    assert set(made) <= set(lines("evaluated-gta2city", "CTX=gpu(0)"))
+    assert not lines("setup")  # which the stub has
+
+
+def test_the_doctor_looks_at_the_data_that_are_given(stub, tmp_path):
+    assert stub("doctor") == ["doctor"]
+    assert stub("doctor", f"DATA={tmp_path}")[1:] == [f"doctor --data {tmp_path}"]
+
+
 SHARED_IN_ROUND_0 = ("pseudo-label --round 0", "evaluate --round 0")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -108,11 +109,22 @@ def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
-    with ProcessPoolExecutor(initializer=end_with_parent) as pool:
+    with _without_threads(), ProcessPoolExecutor(initializer=end_with_parent) as pool:
         done = pool.map(write, jobs, chunksize=4)
         for _ in progress(done, title, "image", total=len(jobs)):
             pass
     write_json(root / STAMP, stamp)
+
+
+@contextmanager
+def _without_threads() -> Iterator[None]:
+    """OpenCV ends its threads: a process that is forked beside them may wait for them for ever."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _write(job: Job, seed: int) -> None:

@@ -12,10 +12,18 @@ import mxnet as mx
 
 from mlsl_mx.config import load_config
 from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.miniature import STAMP
 from mlsl_mx.doctor.findings import NOTE, OK, Finding
 from mlsl_mx.errors import InputError
 from mlsl_mx.job import Job
 from mlsl_mx.shipped import found
+
+
+def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
+    """The two full ones, or the miniature's where a folder is of its data."""
+    miniature = any(root is not None and (root.parent / STAMP).exists() for root in roots.values())
+    folder = Path("experiments", "miniature") if miniature else Path("experiments")
+    return [folder / "gta2city.yaml", folder / "synthia2city.yaml"]
 
 
 def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:

@@ -10,10 +10,10 @@ import mxnet as mx
 import numpy as np
 
 import mlsl_mx
-from mlsl_mx.class_table import noted_classes
+from mlsl_mx.class_table import classes_of_weights
 from mlsl_mx.data.transforms import MEAN, STD
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
+from mlsl_mx.labels import ClassSet
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
 from mlsl_mx.runs import file_hash, whole_file
@@ -39,7 +39,7 @@ def export_onnx(weights: Path, out: Path) -> str:
     from mlsl_mx.network.onnx_graph import full_resolution_model
 
     found = describe_segmentation(weights)
-    classes = noted_classes(Path(weights), found.classes) or class_set(found.classes)
+    classes = classes_of_weights(Path(weights), found.classes)
     net = load_segmentation(weights, found, mx.cpu())
     with whole_file(out) as temporary:
         model = full_resolution_model(net, found.classes, temporary)
