@@ -1,6 +1,7 @@
 # mlsl-mx: `make help` lists what can be made. Make is the driver: each stage is a file that depends on the stage before.
 
 METHOD ?= sisc-pwl
+EXPERIMENT ?=
 SEED   ?= 0
 CTX    ?= cpu
 DATA   ?=
@@ -97,9 +98,9 @@ SHARED_BY = $(MLSL)$(if $(filter-out 1,$(1)), launch -n $(1) --)
 
 # --- which run ---------------------------------------------------------------------------------------------------------
 # Without data the embedded miniature is used, and every output says so.
-REAL := $(strip $(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
+REAL := $(strip $(EXPERIMENT)$(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
 MINIATURE := runs/miniature/data
-WRONG := $(strip $(foreach v,DATA GTA5 SYNTHIA CITYSCAPES,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v)))))
+WRONG := $(strip $(foreach v,EXPERIMENT DATA GTA5 SYNTHIA CITYSCAPES,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v)))))
 $(if $(WRONG),$(error $(WRONG): no such file or folder. Correct the path; the miniature is never used in its place))
 ifeq ($(REAL),)
 KIND := miniature
@@ -109,7 +110,7 @@ IMAGENET := experiments/miniature/pretrained.params
 DATA_READY := $(MINIATURE)/miniature.json
 else
 # What was released differs in its data lists, too, so it has experiments and run directories of its own.
-KIND := $(if $(filter released-%,$(METHOD)),released,full)
+KIND := $(if $(EXPERIMENT),own,$(if $(filter released-%,$(METHOD)),released,full))
 EXPERIMENTS := $(if $(filter released-%,$(METHOD)),experiments/released,experiments)
 ROOTS := $(if $(DATA),--data "$(DATA)") $(if $(GTA5),--gta5 "$(GTA5)") $(if $(SYNTHIA),--synthia "$(SYNTHIA)") \
          $(if $(CITYSCAPES),--cityscapes "$(CITYSCAPES)")
@@ -135,21 +136,23 @@ endif
 SOURCE = $(if $(WEIGHTS),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(START)
 START = $(if $(WEIGHTS),--weights "$(WEIGHTS)",$(if $(IMAGENET),--imagenet "$(IMAGENET)"))
 
-# ROUNDS, or the paper experiment's 6 and the miniature's 3 (a test keeps these equal to the experiment files).
+# ROUNDS, or the number that EXPERIMENT gives, the paper experiment's 6 or the miniature's 3 (a test keeps these equal to
+# the experiment files).
 FULL_ROUNDS := 6
 MINIATURE_ROUNDS := 3
-ROUNDS_DONE = $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
+ROUNDS_DONE = $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(OWN_ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
+OWN_ROUNDS := $(if $(EXPERIMENT),$(shell sed -nE 's/^ *(self_training: *\{.*)?rounds: *([0-9]+).*/\2/p' $(EXPERIMENT) | head -1))
 ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 
 # $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
 # Three goals: gta2city, with a report after each round; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with
 # diagnosis. A report reads whatever there is, so no stage depends on one.
 define CHAIN
-D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
+D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$$(if $$(EXPERIMENT),$$(basename $$(notdir $$(EXPERIMENT))),$(1))-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
 # $$$$(call STAGE_$(1),devices): what every stage is told; without devices the first alone.
-STAGE_$(1) = --experiment $$(EXPERIMENTS)/$(1).yaml --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
-             --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(foreach s,$$(SET), --set '$$(s)')
+STAGE_$(1) = --experiment $$(or $$(EXPERIMENT),$$(EXPERIMENTS)/$(1).yaml) --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
+             --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS)$$(EXPERIMENT), --rounds $$(ROUNDS_DONE)))$$(foreach s,$$(SET), --set '$$(s)')
 
 # Of the rounds before the last: after it comes the run's own, report/METHOD.txt.
 REPORTED_$(1) = $$(foreach r,$$(filter-out $$(lastword $$(ROUNDS_LIST)),$$(ROUNDS_LIST)),$$(M_$(1))/round-$$(r)/reported)
@@ -210,15 +213,20 @@ endef
 
 # Only what is asked for: with RUN both would write to one directory.
 ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diagnosed-%,%,$(MAKECMDGOALS))))
+# `adapt` runs the file that EXPERIMENT names, and nothing else does.
+ADAPT := $(filter adapt evaluated-adapt diagnosed-adapt,$(MAKECMDGOALS))
+$(if $(and $(ADAPT),$(if $(EXPERIMENT),,none)),$(error make adapt needs EXPERIMENT=my.yaml: `mlsl init-experiment` writes one))
+$(if $(and $(EXPERIMENT),$(filter-out adapt evaluated-adapt diagnosed-adapt check-data,$(MAKECMDGOALS))),$(error EXPERIMENT= is for make adapt and make check-data))
+$(if $(word 2,$(EXPERIMENT)),$(error EXPERIMENT=$(EXPERIMENT): a path with blanks cannot be used here: rename it))
 $(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
 # The tables run every method, for each seed in a folder of its own in RUN.
 TABLES_ASKED := $(filter table% ablations,$(MAKECMDGOALS))
 $(if $(and $(TABLES_ASKED),$(filter command,$(origin METHOD))),$(error METHOD=$(METHOD): make $(TABLES_ASKED) runs all of its methods))
-$(foreach e,$(or $(ASKED),gta2city synthia2city),$(eval $(call CHAIN,$(e))))
+$(foreach e,$(if $(EXPERIMENT),adapt,$(or $(ASKED),gta2city synthia2city)),$(eval $(call CHAIN,$(e))))
 
 .PHONY: announce
 announce:
-	@echo "$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))"
+	@echo "$(if $(EXPERIMENT),$(EXPERIMENT),$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets)))"
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
 .PHONY: help lock test browser lint format check-data miniature-pretraining benchmark soak fuzz clean
@@ -226,6 +234,7 @@ announce:
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
 	@echo "make synthia2city      SYNTHIA -> Cityscapes, Table 2"
+	@echo "make adapt             your own data, as EXPERIMENT=my.yaml describes it: docs/YOUR_OWN_DATA.md"
 	@echo "make table1            all methods of Table 1, SEEDS=\"$(SEEDS)\": means and spreads beside the paper's;  table2: SYNTHIA"
 	@echo "make table3            Tables 1 and 2, with the gains over the source model beside Table 3"
 	@echo "make table4            the weights lambda and shares eta of Table 4;  make ablations  those of Sec. 4.3"
@@ -234,7 +243,7 @@ help:
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
 	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI (docs/GPU.md)"
 	@echo "make doctor            versions, GPUs, memory, data in DATA: what is there, and what to do about what is not"
-	@echo "make check-data        what is missing or damaged in DATA, and how to obtain it"
+	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
 	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
 	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"
 	@echo "make format            format the code"
@@ -279,11 +288,10 @@ fuzz: $(DEVELOPER)
 	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
-	$(MLSL) check-data --experiment $(EXPERIMENTS)/gta2city.yaml $(ROOTS)
-	$(MLSL) check-data --experiment $(EXPERIMENTS)/synthia2city.yaml $(ROOTS)
+	$(foreach e,$(or $(EXPERIMENT),$(EXPERIMENTS)/gta2city.yaml $(EXPERIMENTS)/synthia2city.yaml),$(MLSL) check-data --experiment $(e) $(ROOTS) &&) true
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
-BENCHMARKS := forward train_step sisc selection reader evaluate precision workers
+BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes workers
 benchmark:
 	for name in $(BENCHMARKS); do $(MAKE) -s benchmark-$$name || exit; done
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
 
+import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
 import mxnet as mx
 from PIL import Image
 

@@ -16,6 +16,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
 
+import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
 import mxnet as mx
 import numpy as np
 
@@ -75,10 +76,15 @@ def peak_extra_bytes(call: Callable[[], Any]) -> int:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what was freed before would be used again, and not be seen
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew from here
-    before = _resident("VmRSS")
+    before = resident_bytes()
     call()
     mx.nd.waitall()
     return max(0, _resident("VmHWM") - before)
+
+
+def resident_bytes() -> int:
+    """The process's resident memory now (Linux)."""
+    return _resident("VmRSS")
 
 
 def _resident(key: str) -> int:

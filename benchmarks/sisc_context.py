@@ -69,7 +69,7 @@ def measure(job: Job, inference: str, patch: int, patches: int, count: int) -> d
     segmenter = Segmenter(net, job.ctx, settings, job.seed)
     maps = [segmenter.maps(scenes.image(i), scenes.names[i]) for i in indices]
     truths = [scenes.label(i) for i in range(len(scenes))]
-    confidences, argmax, covered = ClassConfidences(job.config.classes), ConfusionMatrix(job.config.classes), []
+    confidences, argmax, covered = ClassConfidences(job.config.num_classes), ConfusionMatrix(job.config.num_classes), []
     for image, truth in zip(maps, truths):
         classes, confidence = segmenter.confidences(image)
         confidences.update_top(classes, confidence)

@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 import unicodedata
-from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
@@ -19,8 +18,6 @@ from mlsl_mx.stopping import Stopped, stops_at_once
 from mlsl_mx.terminal import RED, coloured, messages
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
 
-# Whose data `mlsl doctor` looks for, if none is named.
-DOCTOR_EXPERIMENTS = [Path("experiments/gta2city.yaml"), Path("experiments/synthia2city.yaml")]
 LOGGER = logging.getLogger(__name__)
 
 
@@ -95,6 +92,8 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
     return {
         "doctor": _doctor,
         "make-miniature": _make_miniature,
+        "make-worlds": _make_worlds,
+        "init-experiment": _init_experiment,
         "check-data": _check_data,
         "begin": _begin,
         "train-source": _train_source,
@@ -139,7 +138,7 @@ def _roots(options: argparse.Namespace):
 def _doctor(options):
     from mlsl_mx.doctor import examine
 
-    diagnosis = examine(options.experiment or DOCTOR_EXPERIMENTS, options.set, _roots(options))
+    diagnosis = examine(options.experiment, options.set, _roots(options))
     return Outcome(
         diagnosis.text(), diagnosis.content(), None if diagnosis.usable else f"{diagnosis.summary()}: see above"
     )
@@ -149,6 +148,20 @@ def _make_miniature(options):
     from mlsl_mx import stages
 
     return stages.make_miniature(options.root, options.lists, options.seed, options.preview)
+
+
+def _make_worlds(options):
+    from mlsl_mx.data.own_worlds import make_worlds
+
+    make_worlds(options.root, options.seed, tuple(options.counts))
+    return f"two worlds in {options.root}"
+
+
+def _init_experiment(options):
+    from mlsl_mx.init_experiment import Places, init_experiment
+
+    places = Places(options.source_images, options.source_labels, options.target, options.val, options.val_labels)
+    return init_experiment(options.out, places, options.classes, options.small)
 
 
 def _check_data(options):

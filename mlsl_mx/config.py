@@ -3,43 +3,59 @@
 A file says only what differs: `inherit:` names the file it starts from, the file of a METHOD is laid over it, then the
 `key=value` settings of the command line. The defaults below are the paper's GTA-V recipe; where the
 paper is silent they are the published program's. Unknown or ill-typed keys are errors that name the nearest key.
+
+With `dataset: own` a side's paths are relative to the experiment file; see docs/YOUR_OWN_DATA.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, get_type_hints
+from typing import Any, Callable, Dict, Optional, Tuple, Union, get_type_hints
 
+from mlsl_mx.class_table import Classes, as_settings, plain, read_classes, read_ignore
 from mlsl_mx.config_limits import check_values
 from mlsl_mx.errors import InputError
+from mlsl_mx.labels import ClassSet, FileValue, class_set
+from mlsl_mx.shipped import shipped
 from mlsl_mx.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
 # The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
 METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
 LONGEST_SHOWN = 100  # characters of a wrong value in an error
 
+Ignored = Union[str, Tuple[FileValue, ...]]  # "rest", or ids or colours
+
 
 @dataclass(frozen=True)
 class SourceData:
     """The labelled synthetic images."""
 
-    dataset: str = "gta5"  # gta5 | synthia: folder under the data root, file layout and label encoding
-    images: str = "data_lists/gta5.txt"
-    size: Tuple[int, int] = (1052, 1914)  # height, width; files of another size are resized to it with their labels
+    # gta5 | synthia: folder under the data root, file layout and label encoding | own: as the keys below say
+    dataset: str = "gta5"
+    images: str = "data_lists/gta5.txt"  # list; of own data: folder, FOLDER/PREFIX{name}SUFFIX, or list
+    labels: str = ""  # of own data, where: as images
+    encoding: str = "ids"  # of own labels: a key of `label_files.ENCODINGS`
+    ignore: Ignored = ()  # ids or colours of own labels without a class, or "rest": all that no class has
+    # height, width: files of another size are resized to it with their labels; null: each its own
+    size: Optional[Tuple[int, int]] = (1052, 1914)
 
 
 @dataclass(frozen=True)
 class TargetData:
     """The unlabelled real images, and the validation images that the tables are about."""
 
-    dataset: str = "cityscapes"
+    dataset: str = "cityscapes"  # cityscapes | own
     train: str = "data_lists/cityscapes_train.txt"
-    val: str = "data_lists/cityscapes_val.txt"
-    size: Tuple[int, int] = (1024, 2048)  # height, width
+    val: str = "data_lists/cityscapes_val.txt"  # empty: nothing is measured
+    val_labels: str = ""  # of own data: as the source's labels
+    encoding: str = "ids"
+    ignore: Ignored = ()
+    size: Optional[Tuple[int, int]] = (1024, 2048)  # height, width; null: each file its own
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,7 @@ class SelfTraining:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Cityscapes val."""
+    """On the validation images."""
 
     flip: bool = True
     diagnosed_images: int = 8  # target images whose patches are compared; validation images, if the truth is asked for
@@ -166,7 +182,7 @@ class Config:
     name: str = "gta2city"
     method: str = "sisc-pwl"
     miniature: bool = False
-    classes: int = 19
+    classes: Classes = 19  # 19 | 16, of Cityscapes, or a table of one's own (class_table.py)
     source: SourceData = SourceData()
     target: TargetData = TargetData()
     network: Network = Network()
@@ -176,6 +192,16 @@ class Config:
     weak_labels: WeakLabels = WeakLabels()
     self_training: SelfTraining = SelfTraining()
     evaluation: Evaluation = Evaluation()
+
+    @property
+    def class_set(self) -> ClassSet:
+        """The classes with everything that follows from them."""
+        return class_set(self.classes)
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return self.class_set.num_classes
 
 
 def load_config(path: Path, method: Optional[str] = None, settings: Tuple[str, ...] = ()) -> Config:
@@ -206,24 +232,35 @@ def load_config(path: Path, method: Optional[str] = None, settings: Tuple[str, .
 def to_dict(config: Config) -> Dict[str, Any]:
     """The resolved settings as plain values, for `config.yaml` in the run directory."""
 
-    def plain(value):
+    def as_plain(value):
         if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items()}
-        return list(value) if isinstance(value, tuple) else value
+            return {k: as_plain(v) for k, v in value.items()}
+        return plain(value) if isinstance(value, tuple) else value
 
-    return plain(dataclasses.asdict(config))
+    return {**as_plain(dataclasses.asdict(config)), "classes": as_settings(config.classes)}
+
+
+def data_config(settings: Dict[str, Any]) -> Config:
+    """The classes, source and target of settings that `to_dict` gave.
+
+    Raises: InputError if they are not that.
+    """
+    groups = ("classes", "source", "target")
+    values = {key: settings[key] for key in groups if key in settings}
+    return _build(Config(), values, prefix="", origin="config.yaml")
 
 
 def _method_files(path: Path) -> Dict[str, Path]:
-    """METHOD -> its file, for the experiment file `path`: the one in the nearest folder beside or above it."""
+    """METHOD -> its file, for the experiment file `path`: in the nearest folder beside or above, or in ours."""
     files: Dict[str, Path] = {}
     for parent in path.resolve().parents:
         for pattern in METHOD_FILES:
             for file in sorted(parent.glob(pattern)):
                 files.setdefault(file.stem, file)
-        if (parent / "methods").is_dir():
+        if any((parent / "methods").glob("*.yaml")):
             return files
-    raise InputError(f"{path}: no folder `methods/` beside or above it: experiments live under experiments/")
+    # A user's own experiment lies anywhere.
+    return {file.stem: file for pattern in METHOD_FILES for file in sorted(shipped("experiments").glob(pattern))}
 
 
 def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
@@ -241,7 +278,10 @@ def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     parent = values.pop("inherit", None)
     if parent is None:
         return values
-    return _merged(_read_inherited(path.parent / str(parent), (*seen, place)), values)
+    beside = path.parent / str(parent)
+    ours = shipped("experiments") / str(parent)
+    use_ours = os.path.exists(ours) and not os.path.exists(beside)  # of pathlib, `exists` raises for long names
+    return _merged(_read_inherited(ours if use_ours else beside, (*seen, place)), values)
 
 
 def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:
@@ -275,13 +315,23 @@ def _build(default, values: Dict[str, Any], prefix: str, origin: str):
             near = difflib.get_close_matches(str(key), types, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(types)}"
             raise InputError(f"{origin}: unknown key {name}: {hint}")
-        if not dataclasses.is_dataclass(types[key]):
+        if name in _READ:
+            changed[key] = _READ[name](value, f"{origin}: {name}" if prefix else origin)
+        elif not dataclasses.is_dataclass(types[key]):
             changed[key] = _typed(value, types[key], name, origin)
         elif isinstance(value, dict):
             changed[key] = _build(getattr(default, key), value, f"{name}.", origin)
         else:
             raise InputError(f"{origin}: {name} is {_shown(value)}, but it is a group of settings: write them below it")
     return dataclasses.replace(default, **changed)
+
+
+# What is no single value, list of values or group.
+_READ: Dict[str, Callable[[Any, str], Any]] = {
+    "classes": read_classes,
+    "source.ignore": read_ignore,
+    "target.ignore": read_ignore,
+}
 
 
 def _shown(value) -> str:
@@ -291,6 +341,8 @@ def _shown(value) -> str:
 
 
 def _typed(value, kind, name: str, origin: str):
+    if getattr(kind, "__origin__", None) is Union:  # Optional
+        return None if value is None else _typed(value, kind.__args__[0], name, origin)
     if getattr(kind, "__origin__", None) is tuple:
         kinds = kind.__args__
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Mapping
 
+from mlsl_mx.class_table import OWN
+from mlsl_mx.data.label_files import ENCODINGS
 from mlsl_mx.errors import InputError
+from mlsl_mx.own_limits import check_own
 from mlsl_mx.runs import flat
 
 CHOICES = {
-    "classes": (19, 16),
-    "source.dataset": ("gta5", "synthia"),
-    "target.dataset": ("cityscapes",),
+    "source.dataset": ("gta5", "synthia", OWN),
+    "target.dataset": ("cityscapes", OWN),
+    "source.encoding": tuple(ENCODINGS),
+    "target.encoding": tuple(ENCODINGS),
     "network.head_relu": ("every_layer", "released"),
     "network.precision": ("float32", "bfloat16", "float16"),
     "source_training.start": ("trunk", "scratch"),
@@ -73,17 +77,16 @@ def check_values(config) -> None:
     prior_file = config.selection.prior_file
     if prior_file and not prior_file.endswith((".mat", ".npz")):
         raise InputError(f"selection.prior_file is {prior_file!r}: it must be a .mat or an .npz file")
-    height, width = config.target.size
-    if config.pseudo_labels.patch > min(height, width):
-        raise InputError(
-            f"pseudo_labels.patch is {config.pseudo_labels.patch}, larger than target.size {height}x{width}: lower it"
-        )
+    patch, size = config.pseudo_labels.patch, config.target.size
+    if size is not None and patch > min(size):
+        raise InputError(f"pseudo_labels.patch is {patch}, larger than target.size {size[0]}x{size[1]}: lower it")
     weak = config.weak_labels
     if weak.enabled and weak.sizes == "released" and config.classes != 19:
         raise InputError(
-            f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.classes}: "
+            f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.num_classes}: "
             "use weak_labels.sizes=source"
         )
+    check_own(config)
 
 
 def check_each(settings: Mapping[str, Any]) -> None:
@@ -97,7 +100,7 @@ def check_each(settings: Mapping[str, Any]) -> None:
     for name in (name for name in LIMITS if name in settings):
         low, high = LIMITS[name]
         for value in settings[name] if isinstance(settings[name], tuple) else [settings[name]]:
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 raise InputError(f"{name} is {value}: it must be between {low} and {high}")
     for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
         if settings.get(name, 0) % 8:

@@ -25,14 +25,16 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
     if imagenet:
         lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, config.network.width)}")
     if weights:
-        lines.append(f"  source model: {weights}, {check_source_model(weights, config.classes, config.network.width)}")
+        lines.append(
+            f"  source model: {weights}, {check_source_model(weights, config.num_classes, config.network.width)}"
+        )
     if selection.prior_file and not selection.spatial_prior:
         raise InputError(
             f"selection.prior_file is {selection.prior_file}, but {config.method} uses no prior: METHOD=cbst-sp "
             "does, or selection.spatial_prior=true"
         )
     if selection.prior_file:
-        shape = read_prior(Path(selection.prior_file), config.classes).frequency.shape
+        shape = read_prior(Path(selection.prior_file), config.num_classes).frequency.shape
         lines.append(f"  spatial prior: {selection.prior_file}, {'x'.join(map(str, shape))}")
     return lines
 

@@ -12,10 +12,11 @@ from typing import Iterator, Sequence
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
 
-from mlsl_mx.config import Config, load_config
-from mlsl_mx.data.datasets import SceneDataset, open_dataset
+from mlsl_mx.class_table import OWN
+from mlsl_mx.config import Config, SourceData, TargetData, load_config
+from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
+from mlsl_mx.data.label_files import label_format
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.run_log import RunLog
@@ -37,6 +38,7 @@ class Job:
     seed: int
     devices: tuple[mx.Context, ...]  # of this process
     workers: Workers = ALONE  # who share the stage
+    folder: Path = Path()  # of the experiment file, to which paths of own data are relative
 
     @property
     def ctx(self) -> mx.Context:
@@ -99,7 +101,7 @@ class Job:
     def source(self) -> SceneDataset:
         """The source images with their labels."""
         data = self.config.source
-        return self._open(data.dataset, data.images, data.size, labels=True)
+        return self._open(data, "source.images", "source.labels")
 
     def target(self) -> SceneDataset:
         """The target's training images. Their labels are never opened.
@@ -107,8 +109,8 @@ class Job:
         Raises: InputError if validation images are among them.
         """
         data = self.config.target
-        target = self._open(data.dataset, data.train, data.size, labels=False)
-        shared = sorted(set(target.names) & set(self.validation().names))
+        target, validation = self._open(data, "target.train", None), self.validation()
+        shared = sorted(_identities(target) & _identities(validation))
         if shared:
             raise InputError(
                 f"{data.train}: {len(shared)} images are validation images too, e.g. {shared[0]}: adapting on them "
@@ -117,15 +119,16 @@ class Job:
         return target
 
     def validation(self) -> SceneDataset:
-        """The target's validation images with their labels."""
-        data = self.config.target
-        return self._open(data.dataset, data.val, data.size, labels=True)
+        """The target's validation images with their labels; no image where the experiment has none."""
+        if not self.config.target.val:
+            return no_images(self.config.class_set)
+        return self._open(self.config.target, "target.val", "target.val_labels")
 
     def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> MLSLNet:
         """The experiment's network, without weights, compiled for inputs of one shape, as each stage has."""
         network = self.config.network
         net = MLSLNet(
-            self.config.classes,
+            self.config.num_classes,
             network.width,
             weak_label_head,
             head_relu=network.head_relu,
@@ -149,11 +152,19 @@ class Job:
         load_original(net, weights, ctx=self.ctx)
         return inference_net(net, self.config.network.precision), file_hash(weights)
 
-    def _open(self, kind: str, images: str, size, labels: bool) -> SceneDataset:
+    def _open(self, data: SourceData | TargetData, images: str, labels: str | None) -> SceneDataset:
+        """What two settings name, e.g. "source.images" and "source.labels"; without the second, labels stay closed."""
+        kind, classes = data.dataset, self.config.class_set
+        place = getattr(data, images.partition(".")[2])
+        if kind == OWN:
+            side, key = (labels or images).split(".")
+            form = label_format(side, data, classes) if labels else None
+            what = (images, labels or "")
+            return open_own(self.folder, place, getattr(data, key), what, classes, data.size, form)
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, found(images), class_set(self.config.classes), size, labels)
+        return open_dataset(kind, root, found(place), classes, data.size, labels is not None)
 
 
 def open_job(
@@ -175,7 +186,14 @@ def open_job(
     config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
     for one in found:
         check_precision(config.network.precision, one)  # now, not after hours of training
-    return Job(config, Path(run), roots, seed, found, workers)
+    return Job(config, Path(run), roots, seed, found, workers, Path(experiment).parent)
+
+
+def _identities(dataset: SceneDataset) -> set[str]:
+    """By what images of two lists are the same: their names, of own data their files."""
+    if dataset.kind != OWN:
+        return set(dataset.names)
+    return {os.path.realpath(dataset.image_path(index)) for index in range(len(dataset))}
 
 
 def devices(names: str) -> tuple[mx.Context, ...]:

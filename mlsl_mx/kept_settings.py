@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mlsl_mx.class_table import OWN
 from mlsl_mx.config import to_dict
+from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.given_files import selection_settings
 from mlsl_mx.job import Job
-from mlsl_mx.runs import check_settings, environment, file_hash, keep_settings, write_json
+from mlsl_mx.runs import check_settings, environment, file_hash, keep_settings, own_list, write_bytes, write_json
 
 
 def check_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
@@ -25,6 +27,8 @@ def keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path |
     """Note what the source model comes from. Raises: InputError as `check_source_settings`."""
     if not job.workers.rank:
         _keep(*_of_source(job, imagenet, weights))
+        _keep_list(job, "source", job.source())
+        _keep_list(job, "val", job.validation())
 
 
 def check_method_settings(job: Job) -> None:
@@ -37,6 +41,7 @@ def keep_method_settings(job: Job) -> None:
     """Note what the method's rounds come from. Raises: InputError as `check_method_settings`."""
     if not job.workers.rank:
         _keep(*_of_method(job))
+        _keep_list(job, "target", job.target())
 
 
 def _of_source(job: Job, imagenet: Path | None, weights: Path | None) -> tuple[Path, dict[str, Any], bool]:
@@ -59,6 +64,13 @@ def _of_method(job: Job) -> tuple[Path, dict[str, Any], bool]:
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
     return folder / "config.yaml", {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*"))
+
+
+def _keep_list(job: Job, name: str, dataset: SceneDataset) -> None:
+    """Write which images were found where the experiment names no list."""
+    path, content = own_list(job.run, name), "".join(f"{entry}\n" for entry in dataset.entries).encode()
+    if dataset.kind == OWN and (not path.exists() or path.read_bytes() != content):
+        write_bytes(path, content)
 
 
 def _keep(path: Path, settings: dict[str, Any], results: bool) -> None:

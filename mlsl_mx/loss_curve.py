@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Tuple
 
-from mlsl_mx.event_file import EventFile, event_files, new_path
+from mlsl_mx.event_file import EventFile, cut_off, event_files, new_path
 from mlsl_mx.run_log import TIME_FORMAT, RunLog, read_log
 
 MOST_POINTS = 500  # of one training, and one more an epoch: as many as a chart is wide
@@ -40,8 +40,8 @@ class LossCurve:
         epochs, steps: how many, and the steps of one.
         learning_rate: of a step, counted over all epochs.
         done: steps that the training goes on from.
-        tensorboard: folder of the training's event file; None writes none. A file of an earlier start is replaced by
-            one with its points up to `done`.
+        tensorboard: folder of the training's event files; None writes none. From those of earlier starts, points
+            after `done` are taken away.
     """
 
     def __init__(
@@ -62,14 +62,12 @@ class LossCurve:
         self.file = self._event_file(tensorboard, done) if tensorboard and log.path else None
 
     def _event_file(self, folder: Path, done: int) -> EventFile:
-        """In place of that of an earlier start, with its points up to the step that training goes on from."""
+        """A new file, with the points up to `done` that are in none of an earlier start; those after it go."""
         training = str(self.log.about["method"]), self.log.about["round"]
-        for old in event_files(folder, "training"):
-            old.unlink()
-        file = EventFile(new_path(folder, "training"), start=0)
-        for point in loss_curves(read_log(self.log.path)).get(training, ()):
-            if point.step <= done:
-                _show(file, point)
+        shown = max([cut_off(old, done) for old in event_files(folder, "training")], default=0)
+        file = EventFile(new_path(folder, "training"), start=shown + 1)
+        points = loss_curves(read_log(self.log.path)).get(training, ())
+        _show(file, [point for point in points if shown < point.step <= done])
         return file
 
     def after_step(self, epoch: int, losses: Sequence[Sequence[float]]) -> None:
@@ -95,7 +93,7 @@ class LossCurve:
         )
         self.log.write("loss", **point._asdict())
         if self.file:
-            _show(self.file, point)
+            _show(self.file, [point])
             if time.monotonic() - self.flushed >= FLUSH_SECONDS:
                 self.file.flush()
                 self.flushed = time.monotonic()
@@ -138,12 +136,13 @@ def _point(event: dict[str, Any]) -> LossPoint | None:
         return None
 
 
-def _show(file: EventFile, point: LossPoint) -> None:
-    """Write a point for TensorBoard."""
-    values = {
-        "loss/total": point.loss,
-        "loss/segmentation": point.segmentation_loss,
-        "loss/weak_labels": point.weak_label_loss,
-        "learning_rate": point.learning_rate,
-    }
-    file.scalars(values, point.step, time.mktime(time.strptime(point.time, TIME_FORMAT)))
+def _show(file: EventFile, points: Iterable[LossPoint]) -> None:
+    """Write points for TensorBoard."""
+    for point in points:
+        values = {
+            "loss/total": point.loss,
+            "loss/segmentation": point.segmentation_loss,
+            "loss/weak_labels": point.weak_label_loss,
+            "learning_rate": point.learning_rate,
+        }
+        file.scalars(values, point.step, time.mktime(time.strptime(point.time, TIME_FORMAT)))

@@ -284,6 +284,11 @@ def prior_path(run: Path, key: str) -> Path:
     return run / "source" / f"spatial_prior-{key}.npz"
 
 
+def own_list(run: Path, name: str) -> Path:
+    """Where a run keeps which of a user's own images it used: those of "source", "target" or "val"."""
+    return run / "data_lists" / f"{name}.txt"
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """A block that one process at a time enters; others wait for it. A crash leaves nothing locked.

@@ -21,20 +21,26 @@ def datasets(job: Job) -> dict[str, SceneDataset]:
     return {
         f"source ({config.source.images})": job.source(),
         f"target ({config.target.train})": job.target(),
-        f"validation ({config.target.val})": job.validation(),
+        f"validation ({config.target.val or 'none'})": job.validation(),
     }
 
 
-def check_files(dataset: SceneDataset, title: str, remedy: str = "") -> None:
+def target_patch(job: Job) -> int:
+    """Pixels that a target image must have both ways, 0 where no patches are cut out."""
+    return job.config.pseudo_labels.patch if job.config.pseudo_labels.inference == "sisc" else 0
+
+
+def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int = 0) -> None:
     """See that the files of a data set are there, whole and images, from their headers: before anything is written.
 
     Args:
         remedy: other than that of the first fault.
+        patch: as `check_dataset`.
 
     Raises: InputError for the gravest fault.
     """
     try:
-        check_dataset(dataset, f"check {title}", quick=True).raise_faults()
+        check_dataset(dataset, f"check {title}", quick=True, patch=patch).raise_faults()
     except InputError as problem:
         raise InputError(f"{problem}{remedy and f'; {remedy}'}") from None
 
@@ -45,12 +51,12 @@ def prior(job: Job) -> SpatialPrior | None:
         return None
     source, prior_file = job.source(), job.config.selection.prior_file
     path = job.workers.first_then_all(lambda: keep_prior(job.run, source, prior_file))
-    return SpatialPrior.load(path, job.config.classes)
+    return SpatialPrior.load(path, job.config.num_classes)
 
 
 def class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
     """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
-    sizes, weak = ClassSizes(job.config.classes), job.config.weak_labels
+    sizes, weak = ClassSizes(job.config.num_classes), job.config.weak_labels
     if not weak.enabled:
         return sizes.mean()
     if weak.sizes == "released":

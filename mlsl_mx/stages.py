@@ -16,7 +16,8 @@ import mxnet as mx
 from mlsl_mx.config import load_config, to_dict
 from mlsl_mx.data import miniature
 from mlsl_mx.data.check import check_dataset
-from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
+from mlsl_mx.data.image_files import header
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
@@ -31,6 +32,7 @@ from mlsl_mx.kept_settings import (
     keep_method_settings,
     keep_source_settings,
 )
+from mlsl_mx.labels import listed
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.published_weights import check_source_model, check_trunk
 from mlsl_mx.outcome import Outcome
@@ -44,7 +46,7 @@ from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.sharing import check_labelling, check_training
 from mlsl_mx.shipped import found
-from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior
+from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior, target_patch
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
@@ -76,17 +78,18 @@ def begin(
     check_source_settings(job, imagenet, weights)
     if rounds:
         check_method_settings(job)
-        lists.append(_disk_line(job, len(job.target())))
+        lists.append(_disk_line(job, job.target()))
     on = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
     return "\n".join([what, *given, *lists])
 
 
-def _disk_line(job: Job, images: int) -> str:
+def _disk_line(job: Job, target: SceneDataset) -> str:
     """What a round keeps on disk while it labels, and what is free."""
-    stored = stored_bytes(job.config.pseudo_labels, job.config.classes, job.config.target.size)
+    sizes = [target.size or header(target.image_path(index))[0] for index in range(len(target))]
+    stored = sum(stored_bytes(job.config.pseudo_labels, job.config.num_classes, size) for size in sizes)
     there = next(place for place in (job.run, *job.run.absolute().parents) if place.exists())
-    needed, free = images * stored / 1e9, shutil.disk_usage(there).free / 1e9
+    needed, free = stored / 1e9, shutil.disk_usage(there).free / 1e9
     short = "" if needed < free else ": free some, or choose another RUN"
     return f"  disk: up to {needed:.2f} GB while a round is labelled, {free:.1f} GB free{short}"
 
@@ -105,8 +108,12 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
     Returns: with a fault if a file is missing, unreadable or wrong.
     """
     config = load_config(experiment, None, tuple(settings))
-    job = Job(config, Path(), roots, 0, (mx.cpu(),))
-    reports = [check_dataset(dataset, title) for title, dataset in datasets(job).items()]
+    job = Job(config, Path(), roots, 0, (mx.cpu(),), folder=experiment.parent)
+    patches = {"target": target_patch(job)}
+    reports = [
+        check_dataset(dataset, title, patch=patches.get(title.split()[0], 0))
+        for title, dataset in datasets(job).items()
+    ]
     text = [line for report in reports for line in report.lines()]
     fault = next(filter(None, (report.fault() for report in reports)), None)
     content = {"lists": [report.content() for report in reports]}
@@ -147,7 +154,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
-    check_source_model(weights, job.config.classes, job.config.network.width)
+    check_source_model(weights, job.config.num_classes, job.config.network.width)
     net = job.network(weak_label_head=False)
     report = load_original(net, weights, ctx=job.ctx)
     check_source_settings(job, weights=weights)
@@ -181,7 +188,7 @@ def pseudo_label(job: Job, round_index: int) -> Outcome:
         "selection": selection_settings(job.config.selection),
     }
     if not job.workers.agreed(is_done(record, inputs, folder / "selection.json")):
-        check_files(target, "target")
+        check_files(target, "target", patch=target_patch(job))
     check_method_settings(job)
     with job.stage("pseudo-label", round_index) as log:
         keep_method_settings(job)
@@ -204,8 +211,8 @@ def pseudo_label(job: Job, round_index: int) -> Outcome:
         )
         _show_in_tensorboard(job, round_index)
         _touch(folder / "selection.json", job.workers)
-        lost = f"; no label at all for {', '.join(result['collapsed'])}" if result["collapsed"] else ""
-        lost += f"; threshold below 1/{job.config.classes}: {', '.join(result['loose'])}" if result["loose"] else ""
+        lost = f"; no label at all for {listed(result['collapsed'])}" if result["collapsed"] else ""
+        lost += f"; threshold below 1/{job.config.num_classes}: {listed(result['loose'])}" if result["loose"] else ""
         share = _percent(result["coverage"])
         text = f"round {round_index}: {share} % of the target's pixels labelled{lost}; see {folder}"
         return Outcome(text, result)

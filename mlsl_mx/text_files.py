@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 64 << 20  # of a list or a JSON file; that of 25,000 images has 1.5 MB
-MOST_YAML_BYTES = 64 << 10
+MOST_YAML_BYTES = 512 << 10  # a table of a few thousand classes
 DEEPEST = 20  # groups within groups; ours are 3 deep
 
 

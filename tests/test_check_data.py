@@ -59,6 +59,18 @@ def test_sizes_are_notes(tmp_path, quick):
     assert report.faults == () and report.lines()[0].endswith("ok")
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_sizes_are_faults_where_nothing_is_resized(tmp_path, quick):
+    dataset = gta5(tmp_path, size=None)
+    write_png(dataset.image_path(2), np.zeros((48, 30, 3), np.uint8))  # portrait, as its label
+    write_palette_png(dataset.label_path(2), np.full((48, 30), 7, np.uint8))
+    write_palette_png(dataset.label_path(4), np.full((48, 32), 7, np.uint8))
+    report = check_dataset(dataset, "source", quick)
+    assert [(f.kind, f.name) for f in report.findings] == [("label does not fit its image", "00005")]
+    assert "32x48, its image 48x32" in report.findings[0].detail
+    assert report.faults == ("label does not fit its image",)
+
+
 def test_wrong_labels(tmp_path):
     dataset = gta5(tmp_path)
     write_palette_png(dataset.label_path(1), np.full((32, 48), 77, np.uint8))

@@ -60,6 +60,19 @@ def test_a_missing_label_of_the_round_before_is_named(tmp_path):
         agreement(before, now)
 
 
+@pytest.mark.parametrize("compare", ["agreement", "patches"])
+def test_labels_of_another_size_are_named(tmp_path, compare):
+    """Images that keep their size, of which one was replaced by another after it was labelled."""
+    before, now = (labelled(tmp_path / part, [np.zeros(size)]) for part, size in (("a", (32, 40)), ("b", (40, 32))))
+    before.size = now.size = None
+    with pytest.raises(InputError, match=rf"a/{now.names[0]}\.png: is 40x32, but what .* is 32x40"):
+        if compare == "agreement":
+            agreement(before, now)
+        else:
+            moved = with_pseudo_labels(now, tmp_path / "a")
+            patch_disagreement(Segmenter(network, mx.cpu(), SETTINGS, SEED), moved)
+
+
 def network(images):
     """Four classes from colours at stride 8, so that a patch sees other cells than the next one; two outputs."""
     kernel = np.random.RandomState(5).normal(size=(4, 3, 8, 8)).astype(np.float32)

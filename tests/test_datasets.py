@@ -12,7 +12,8 @@ from mxnet import nd
 from mxnet.gluon.data import DataLoader
 from scene_files import write_cityscapes, write_gta5, write_palette_png, write_png, write_synthia
 
-from mlsl_mx.data.datasets import open_dataset, read_list, with_pseudo_labels
+from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
+from mlsl_mx.data.lists import read_list
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 

@@ -1,4 +1,4 @@
-"""`mlsl doctor`: what it finds out, what it makes of it, and that nothing can crash it."""
+"""`mlsl doctor`: what it finds out, what it says, and that nothing can crash it."""
 
 from __future__ import annotations
 
@@ -12,171 +12,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from doctor_facts import GIB, GOOD, GTX_1080, H100, IMPORTS
 from tiny_run import SETTINGS, write_world
 
 from mlsl_mx.cli import main
-from mlsl_mx.doctor.cards import architecture, has_code
-from mlsl_mx.doctor.driver import Driver, Gpu, kernel_module
+from mlsl_mx.data.miniature import STAMP
+from mlsl_mx.doctor.data import default_experiments
+from mlsl_mx.doctor.driver import Driver, kernel_module
 from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory
-from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, findings, is_cuda_build
+from mlsl_mx.doctor.findings import NOTE, OK, findings, is_cuda_build
 from mlsl_mx.doctor.report import Diagnosis
 
 ROOT = Path(__file__).parents[1]
 CARDS = runpy.run_path(str(ROOT / "benchmarks" / "doctor_cards.py"))
-GIB = 2**30
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("cc") is None or sys.platform != "linux", reason="no C compiler, or not Linux"
 )
-
-IMPORTS = Imports(
-    versions={"numpy": "1.23.5", "cv2": "4.11.0", "mxnet": "1.9.1", "gluoncv": "0.11.0"},
-    features=("CUDA", "CUDNN", "DIST_KVSTORE", "MKLDNN", "OPENCV"),
-    gpus=1,
-    faults=(None,),
-)
-GTX_1080 = Gpu("GTX 1080", (6, 1), 8 * GIB, 7 * GIB)
-H100 = Gpu("H100", (9, 0), 80 * GIB, 79 * GIB)
-GOOD = Facts(
-    python="3.11.2",
-    environment=".venv-gpu",
-    wheels=("mxnet-cu112",),
-    imports=IMPORTS,
-    driver=Driver(None, (12, 4), "550.54.15", (GTX_1080,)),
-    cpu="Abacus",
-    cores=2,
-    bfloat16=True,
-    memory=24 * GIB,
-    free_memory=20 * GIB,
-    free_disk=10**12,
-    folder="/home",
-)
-CPU_BUILD = {"wheels": ("mxnet",), "imports": replace(IMPORTS, features=("MKLDNN", "OPENCV"), gpus=0, faults=())}
-
-
-def found(topic: str, **changes):
-    """The finding of a topic, for facts that differ from GOOD."""
-    (finding,) = [f for f in findings(replace(GOOD, **changes)) if f.topic == topic]
-    return finding
-
-
-# --- what the facts mean ---
-
-
-def test_nothing_is_wrong_where_nothing_is():
-    assert {finding.verdict for finding in findings(GOOD)} == {OK}
-    assert "it computes" in found("GPU 0").text
-
-
-@pytest.mark.parametrize(
-    ("capability", "name", "code"),
-    [
-        ((3, 7), "Kepler", False),
-        ((5, 0), "Maxwell", True),
-        ((5, 2), "Maxwell", True),
-        ((6, 1), "Pascal", True),
-        ((7, 0), "Volta", True),
-        ((7, 5), "Turing", True),
-        ((8, 0), "Ampere", True),
-        ((8, 6), "Ampere", True),
-        ((8, 9), "Ada", True),
-        ((9, 0), "Hopper", False),
-        ((10, 0), "Blackwell", False),
-        ((12, 0), "Blackwell", False),
-    ],
-)
-def test_which_cards_have_code(capability, name, code):
-    assert (architecture(capability), has_code("mxnet-cu112", capability)) == (name, code)
-    assert f"| {name} |" in (ROOT / "docs" / "GPU.md").read_text()
-
-
-@pytest.mark.parametrize("changes", [{}, CPU_BUILD])
-def test_a_card_without_code_is_told_so(changes):
-    finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(H100,)), **changes)
-    assert "NO CODE for it in mxnet-cu112, the newest official wheel" in finding.text and "CTX=cpu" in finding.remedy
-    assert finding.verdict == (NOTE if changes else UNUSABLE) and finding.facts["has_code"] is False
-
-
-def test_one_card_that_works_is_enough():
-    both = replace(GOOD.driver, gpus=(GTX_1080, H100))
-    two = replace(IMPORTS, gpus=2, faults=(None, "no kernel image is available"))
-    assert [f.verdict for f in findings(replace(GOOD, driver=both, imports=two)) if "GPU" in f.topic] == [OK, NOTE]
-
-
-def test_a_card_beside_the_build_for_cpus_is_pointed_out():
-    finding = found("GPU 0", **CPU_BUILD)
-    assert finding.verdict == NOTE and "make setup-gpu" in finding.remedy
-
-
-def test_a_card_that_does_not_compute():
-    finding = found("GPU 0", imports=replace(IMPORTS, faults=("CUDNN_STATUS_EXECUTION_FAILED",)))
-    assert finding.verdict == UNUSABLE and "CUDNN_STATUS_EXECUTION_FAILED" in finding.text
-
-
-def test_a_wheel_that_is_not_known():
-    finding = found("GPU 0", wheels=("mxnet-cu102",))
-    assert finding.verdict == NOTE and "whether mxnet-cu102 has code" in finding.text
-
-
-@pytest.mark.parametrize(
-    ("cuda", "verdict", "said"),
-    [((10, 2), UNUSABLE, "450.80.02"), ((11, 2), NOTE, "MXNET_USE_FUSION=0"), ((11, 8), OK, ""), ((13, 0), OK, "")],
-)
-def test_drivers_that_are_too_old(cuda, verdict, said):
-    finding = found("NVIDIA driver", driver=replace(GOOD.driver, cuda=cuda))
-    assert finding.verdict == verdict and said in finding.remedy
-
-
-def test_no_driver_matters_to_the_build_for_gpus_alone():
-    none = Driver(error="there is no libcuda.so.1")
-    assert found("NVIDIA driver", driver=none, **CPU_BUILD).verdict == OK
-    finding = found("NVIDIA driver", driver=none)
-    assert finding.verdict == UNUSABLE and "--gpus all" in finding.remedy
-
-
-def test_gpus_that_mxnet_does_not_see():
-    finding = found("NVIDIA driver", imports=replace(IMPORTS, gpus=0, gpus_error="initialization error", faults=()))
-    assert finding.verdict == UNUSABLE and "MXNet sees 0: initialization error" in finding.text
-
-
-def test_an_mxnet_that_does_not_import():
-    versions = {"numpy": "1.23.5", "cv2": "4.11.0"}
-    broken = Imports(versions, {"mxnet": "libcudart.so.11.0: cannot open", "gluoncv": "No module named 'mxnet'"})
-    finding = found("MXNet", imports=broken)
-    assert finding.verdict == UNUSABLE and "requirements-gpu.lock" in finding.remedy
-    assert "libcudart.so.11.0: cannot open" in finding.text
-    assert found("gluoncv", imports=broken).verdict == NOTE
-    assert "driver" in found("MXNet", imports=broken, driver=Driver(error="none")).remedy
-    assert "make setup" in found("MXNet", imports=broken, wheels=()).remedy
-
-
-def test_an_mxnet_that_crashes():
-    broken = Imports({"numpy": "1.23.5", "cv2": "4.11.0"}, ended="was ended by signal 11")
-    assert "importing it was ended by signal 11" in found("MXNet", imports=broken).text
-    assert found("gluoncv", imports=broken).verdict == UNUSABLE
-
-
-def test_two_wheels_of_mxnet():
-    finding = found("MXNet", wheels=("mxnet", "mxnet-cu112"))
-    assert finding.verdict == NOTE and "pip uninstall mxnet mxnet-cu112" in finding.remedy
-
-
-def test_opencv_without_the_system_s_libraries():
-    broken = replace(IMPORTS, errors={"cv2": "libGL.so.1: cannot open"}, versions={})
-    assert found("OpenCV", imports=broken).remedy == "apt-get install libgl1 libglib2.0-0"
-
-
-def test_little_memory_and_disk():
-    assert found("memory", free_memory=3 * GIB).verdict == NOTE
-    assert found("memory", memory=None, free_memory=None).verdict == OK
-    assert found("disk", free_disk=10**10).verdict == NOTE
-
-
-def test_processors():
-    assert "has bfloat16" in found("CPU").text and "no bfloat16" in found("CPU", bfloat16=False).text
-
-
-# --- finding out ---
 
 
 def test_memory_is_the_container_s(tmp_path):
@@ -359,6 +211,16 @@ def test_data_are_counted(tmp_path, capsys):
     listed = of_data["source"]["facts"]["listed"]
     assert counts["source"] == (listed, listed - 1, NOTE)
     assert counts["target"][1:] == (None, OK) and counts["validation"][2] == OK
+
+
+def test_the_miniature_s_data_are_known_by_their_stamp(tmp_path):
+    roots = {"gta5": tmp_path / "gta5", "synthia": None}
+    assert [str(path) for path in default_experiments(roots)] == [
+        "experiments/gta2city.yaml",
+        "experiments/synthia2city.yaml",
+    ]
+    (tmp_path / STAMP).touch()
+    assert [path.parent.name for path in default_experiments(roots)] == ["miniature"] * 2
 
 
 def test_a_folder_without_data_is_a_fault(tmp_path, capsys):

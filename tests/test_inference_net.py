@@ -37,6 +37,15 @@ def net(tmp_path_factory):
     return loaded(tmp_path_factory.mktemp("weights"))
 
 
+def test_images_of_changing_sizes_leave_nothing_behind(net):
+    """Landscape, portrait, and the first again: bit for bit what a network that sees one size says."""
+    sizes = ((48, 96), (96, 48), (8, 200), (48, 96), (96, 48), (104, 8))
+    fast = inference_net(net)
+    for height, width in sizes:
+        alone = inference_net(net)(images(1, 3, height, width)).asnumpy()
+        np.testing.assert_array_equal(fast(images(1, 3, height, width)).asnumpy(), alone)
+
+
 @pytest.mark.parametrize("head_relu", ["every_layer", "released"])
 @pytest.mark.parametrize("weak_label_head", [False, True])
 def test_logits_are_those_of_the_trained_network(tmp_path, weak_label_head, head_relu):

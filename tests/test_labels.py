@@ -5,7 +5,7 @@ import pytest
 from cityscapesscripts.helpers.labels import labels as official
 
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import CLASSES, IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set
+from mlsl_mx.labels import CLASSES, IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set, listed
 
 
 def test_names_colours_and_train_ids_are_those_of_the_official_script():
@@ -51,6 +51,13 @@ def test_train_ids_go_to_label_ids_and_back(count):
     label_ids = classes.label_id_lookup[train_ids]
     np.testing.assert_array_equal(classes.train_id_lookup("cityscapes")[label_ids], train_ids)
     assert classes.label_id_lookup[IGNORE] == 0
+
+
+def test_a_message_names_as_many_classes_as_cityscapes_has():
+    names = [f"class {i}" for i in range(21)]
+    assert listed(names[:19]) == ", ".join(names[:19])
+    assert listed(names) == ", ".join(names[:19]) + " and 2 others"
+    assert listed([]) == ""
 
 
 def test_palette_is_black_beyond_the_classes():

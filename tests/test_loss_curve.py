@@ -1,7 +1,10 @@
 """Points of the loss: their means, their number, and what is left of steps that were done again."""
 
+from shutil import rmtree
+
 import pytest
 from event_records import read_events, scalar_points
+from tensorboardX.proto.event_pb2 import SessionLog
 
 from mlsl_mx import loss_curve
 from mlsl_mx.loss_curve import MOST_POINTS, LossCurve, loss_curves
@@ -59,7 +62,8 @@ def test_steps_that_are_done_again_count_once(log, tmp_path, cut, resumed):
     log.path.unlink()
     written(log, end=cut, tensorboard=tmp_path / "events")
     log.write("begin")
-    written(log, start=resumed, tensorboard=tmp_path / "events")
+    for end in (resumed + 1, 99):  # killed once more
+        written(log, start=resumed, end=end, tensorboard=tmp_path / "events")
     assert [p._replace(time="") for p in points(log)] == whole
     shown = scalar_points(read_events(tmp_path / "events"))
     assert [step for step, _ in shown["loss/total"]] == [p.step for p in whole]
@@ -69,9 +73,35 @@ def test_steps_that_are_done_again_count_once(log, tmp_path, cut, resumed):
 
 
 def test_tensorboard_is_told_to_forget_what_it_saw_before(log, tmp_path):
-    written(log, tensorboard=tmp_path / "events")
-    first = read_events(tmp_path / "events")[0]
-    assert (first.session_log.status, first.step) == (first.session_log.START, 0)
+    """The file that it is reading must stay: it goes on to the next only from there."""
+    written(log, end=9, tensorboard=tmp_path / "events")
+    (first,) = (tmp_path / "events").iterdir()
+    written(log, start=5, tensorboard=tmp_path / "events")
+    one, other = sorted((tmp_path / "events").iterdir())
+    assert one == first
+    started = [event for event in read_events(tmp_path / "events") if event.HasField("session_log")]
+    assert [(event.step, event.session_log.status) for event in started] == [
+        (1, SessionLog.START),
+        (6, SessionLog.START),
+    ]
+
+
+@pytest.mark.parametrize("torn", [b"", b"half", b"\xff" * 40, bytes(8) + bytes(8)])
+def test_an_event_file_that_a_crash_tore_is_mended(log, tmp_path, torn):
+    written(log, end=8, tensorboard=tmp_path / "events")
+    (path,) = (tmp_path / "events").iterdir()
+    path.write_bytes(path.read_bytes()[:-5] + torn)  # the point of step 8, the log has it
+    written(log, start=8, tensorboard=tmp_path / "events")
+    shown = scalar_points(read_events(tmp_path / "events"))
+    assert [step for step, _ in shown["loss/total"]] == [3, 5, 8, 10]
+
+
+def test_a_training_whose_event_file_was_deleted_shows_all_again(log, tmp_path):
+    written(log, end=9, tensorboard=tmp_path / "events")
+    rmtree(tmp_path / "events")
+    written(log, start=5, tensorboard=tmp_path / "events")
+    shown = scalar_points(read_events(tmp_path / "events"))
+    assert [step for step, _ in shown["loss/total"]] == [3, 5, 8, 10]
 
 
 def test_points_are_there_while_training_goes_on(log, tmp_path):

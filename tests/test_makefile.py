@@ -159,6 +159,25 @@ def test_table_2_is_about_synthia_and_diagnoses(stub):
     assert "runs/miniature/synthia2city-seed3 --table table2 --out runs/miniature/table2" in calls[-1]
 
 
+def test_both_builds_are_made_by_one_rule(stub, tmp_path):
+    """And the one for GPUs is there when a stage names a GPU."""
+
+    def lines(*words):
+        run = subprocess.run(["make", "-n", *words], cwd=tmp_path, env=outside_make(), capture_output=True, text=True)
+        return [line for line in run.stdout.splitlines() if not line.startswith("make")]
+
+    made = lines("setup", "CTX=gpu(0)")
+    assert any(".venv-gpu/bin/pip" in line and "requirements-gpu.lock" in line for line in made)
+    assert not any(".venv/" in line for line in made) and set(made) <= set(lines("setup-gpu"))
+    assert set(made) <= set(lines("evaluated-gta2city", "CTX=gpu(0)"))
+    assert not lines("setup")  # which the stub has
+
+
+def test_the_doctor_looks_at_the_data_that_are_given(stub, tmp_path):
+    assert stub("doctor") == ["doctor"]
+    assert stub("doctor", f"DATA={tmp_path}")[1:] == [f"doctor --data {tmp_path}"]
+
+
 SHARED_IN_ROUND_0 = ("pseudo-label --round 0", "evaluate --round 0")
 
 
@@ -294,3 +313,58 @@ def test_one_run_directory_is_for_one_experiment(tmp_path):
 def test_the_plan_says_what_it_is_about(tmp_path):
     assert "miniature: not comparable with the paper" in plan("gta2city").stdout.splitlines()[0]
     assert "full recipe" in plan("gta2city", f"DATA={tmp_path}").stdout.splitlines()[0]
+
+
+def own_experiment(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(f"inherit: own/small.yaml\n# rounds: 9\n{text}\n")
+    return f"EXPERIMENT={path}"
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "rounds"),
+    [
+        ("self_training:\n  epochs: 1\n  rounds: 2", (), 2),
+        ("self_training: {epochs: 1, rounds: 1}", (), 1),
+        ("self_training: {rounds: 4}", ("ROUNDS=1",), 1),
+        ("name: mine", (), 6),
+        ("self_training: {rounds: 4}", ("METHOD=source-only",), 0),
+    ],
+)
+def test_adapt_chains_the_rounds_of_the_experiment(tmp_path, text, more, rounds):
+    run = plan("adapt", own_experiment(tmp_path, text), f"RUN={tmp_path}/run", *more)
+    assert run.returncode == 0, run.stderr
+    chain = [f"{stage} {r}" for r in range(rounds) for stage in ("pseudo-label", "self-train", "evaluate", "diagnose")]
+    made = stages(run.stdout)
+    assert [one for one in made if one != "report"] == ["begin", "train-source", "evaluate", *chain]
+    assert made[-1] == "report"
+    lines = [line for line in run.stdout.splitlines() if "--experiment" in line]
+    assert all(f"--experiment {tmp_path}/mine.yaml" in line and "--data" not in line for line in lines)
+    assert rounds == 0 or all(f"--rounds {rounds}" in line for line in lines)
+
+
+def test_adapt_writes_to_a_run_of_the_experiments_name(tmp_path):
+    run = plan("adapt", own_experiment(tmp_path, ""), "SEED=3", "GROUND_TRUTH=yes")
+    assert '--run "runs/own/mine-seed3"' in run.stdout and "--with-ground-truth" in run.stdout
+    assert "miniature" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("adapt",), "needs EXPERIMENT=my.yaml"),
+        (("adapt", "EXPERIMENT=nowhere.yaml"), "EXPERIMENT=nowhere.yaml: no such file"),
+        (("gta2city", "EXPERIMENT=setup.py"), "EXPERIMENT= is for make adapt and make check-data"),
+        (("adapt", "EXPERIMENT=setup.py README.md"), "a path with blanks cannot be used here"),
+    ],
+)
+def test_adapt_without_an_experiment_that_can_be_used(arguments, said):
+    run = plan(*arguments)
+    assert run.returncode == 2 and said in run.stderr
+
+
+def test_check_data_of_an_experiment(tmp_path):
+    run = plan("check-data", own_experiment(tmp_path, ""))
+    assert [line.split() for line in run.stdout.splitlines() if " check-data " in line] == [
+        [".venv/bin/mlsl", "check-data", "--experiment", f"{tmp_path}/mine.yaml", "&&", "true"]
+    ]

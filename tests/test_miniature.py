@@ -12,7 +12,8 @@ from PIL import Image
 from scene_files import write_lists
 
 from mlsl_mx.data import miniature
-from mlsl_mx.data.datasets import open_dataset, read_list
+from mlsl_mx.data.datasets import open_dataset
+from mlsl_mx.data.lists import read_list
 from mlsl_mx.data.miniature import draw, make_miniature, write_preview
 from mlsl_mx.data.miniature_geometry import STANDING, Camera, Scene, frustum, quad
 from mlsl_mx.data.miniature_render import render

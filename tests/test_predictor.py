@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from model_files import picture, write_model
 
+from mlsl_mx.class_table import numbered_classes
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.predict import Predictor
-from mlsl_mx.predict.classes import numbered_classes
 from mlsl_mx.pseudo_labels import patch_positions
 
 SLIDING = PseudoLabels(patches=6, patch=32, placement="sliding", flip=False)
@@ -128,8 +128,14 @@ def test_numbered_classes_have_different_colours():
     classes = numbered_classes(255)
     assert classes.names[254] == "class 254" and len({c.colour for c in classes.classes}) == 255
     assert (0, 0, 0) not in {c.colour for c in classes.classes}  # which is where there is no class
-    with pytest.raises(InputError, match="256 classes"):
-        numbered_classes(256)
+
+
+def test_300_classes_have_16_bits(tmp_path):
+    predictor = Predictor(write_model(tmp_path / "x.params", 300))
+    train_ids = predictor.predict(np.random.RandomState(0).randint(0, 256, (24, 40, 3)).astype(np.uint8))
+    volume = predictor.probabilities(np.random.RandomState(0).randint(0, 256, (24, 40, 3)).astype(np.uint8))
+    assert train_ids.dtype == np.uint16 and train_ids.shape == (24, 40)
+    np.testing.assert_array_equal(train_ids, volume.argmax(axis=0))
 
 
 def test_files_and_devices_that_will_not_do(tmp_path, weights):

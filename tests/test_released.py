@@ -16,7 +16,8 @@ from scene_files import write_cityscapes, write_gta5, write_palette_png
 from volumes import whole_volume
 
 from mlsl_mx.config import Config, Crops, load_config
-from mlsl_mx.data.datasets import open_dataset, read_list, with_pseudo_labels
+from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
+from mlsl_mx.data.lists import read_list
 from mlsl_mx.errors import InputError
 from mlsl_mx.job import Job
 from mlsl_mx.labels import class_set

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
 import mxnet as mx
 import numpy as np
 

@@ -9,6 +9,7 @@ import argparse
 
 from mlsl_mx import __version__
 from mlsl_mx.arguments.data import add_data_commands
+from mlsl_mx.arguments.own_data import add_own_data_commands
 from mlsl_mx.arguments.predict import add_predict
 from mlsl_mx.arguments.results import add_result_commands
 from mlsl_mx.arguments.tools import add_tools
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mlsl-mx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_data_commands(commands)
+    add_own_data_commands(commands)
     add_training_commands(commands)
     add_result_commands(commands)
     add_predict(commands)

@@ -43,7 +43,12 @@ def _add_doctor(commands) -> None:
     text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
     command = add_command(commands, "doctor", text, "mlsl doctor --data runs/miniature/data --json", DOCTOR_DETAILS)
     command.add_argument(
-        "--experiment", type=Path, action="append", metavar="FILE", help="whose data are looked for; default: both"
+        "--experiment",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="whose data are looked for; default: gta2city and synthia2city, the miniature's if its data are given",
     )
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
     add_roots(command)

@@ -9,11 +9,10 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from mlsl_mx.data.datasets import LAYOUTS, SceneDataset
+from mlsl_mx.data.datasets import SceneDataset, remedy
 from mlsl_mx.data.image_files import MissingFile, UnreadableFile, header, size_text
 from mlsl_mx.data.label_files import WrongLabels
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE
 from mlsl_mx.progress import progress
 
 VOID_SHARE = 0.97  # of a label's pixels without a class: no street scene
@@ -26,6 +25,8 @@ KINDS = {
     "unreadable image": "truncated, damaged or not an image",
     "unreadable label": "truncated, damaged or not an image",
     "wrong label": "not a label file of this data set",
+    "smaller than a patch": "too small for pseudo_labels.patch",
+    "label does not fit its image": "of another size, and no size is set to which both are resized",
     "nearly all void": f"at least {VOID_SHARE:.0%} of the pixels have no class",
     "other size": "resized when read",
     "label of another size than its image": "both resized when read",
@@ -76,7 +77,7 @@ class CheckReport:
                 names = ", ".join(finding.name for finding in found[:EXAMPLES]) + ", ..." * (len(found) > EXAMPLES)
                 lines += [f"  {kind}: {len(found)} ({meaning}): {names}", f"    {found[0].detail}"]
         if self.faults:
-            lines.append(f"  obtain {LAYOUTS[self.kind].title} from {LAYOUTS[self.kind].obtain}")
+            lines.append(f"  {remedy(self.kind)}")
         return lines
 
     def fault(self) -> str | None:
@@ -99,7 +100,9 @@ class CheckReport:
         return {**about, "usable": not self.faults, "findings": findings}
 
 
-def check_dataset(dataset: SceneDataset, title: str, quick: bool = False, threads: int = 2) -> CheckReport:
+def check_dataset(
+    dataset: SceneDataset, title: str, quick: bool = False, threads: int = 2, patch: int = 0
+) -> CheckReport:
     """Look at every image and, if the data set was opened with labels, at every label.
 
     Args:
@@ -107,21 +110,27 @@ def check_dataset(dataset: SceneDataset, title: str, quick: bool = False, thread
         title: of the report, e.g. "source (data_lists/gta5.txt)".
         quick: only whether files are there, whole and of which size, from their headers: seconds instead of minutes.
         threads: that read files.
+        patch: pixels that an image must have both ways.
     """
     with ThreadPool(threads) as pool:
-        results = pool.imap(lambda index: list(_examine(dataset, index, quick)), range(len(dataset)), chunksize=4)
+        results = pool.imap(
+            lambda index: list(_examine(dataset, index, quick, patch)), range(len(dataset)), chunksize=4
+        )
         shown = progress(results, title, "image", total=len(dataset))
         findings = tuple(finding for found in shown for finding in found)
     return CheckReport(title, dataset.kind, len(dataset), dataset.has_labels, findings)
 
 
-def _examine(dataset: SceneDataset, index: int, quick: bool) -> Iterator[Finding]:
+def _examine(dataset: SceneDataset, index: int, quick: bool, patch: int) -> Iterator[Finding]:
     name, path = dataset.names[index], dataset.image_path(index)
     image_size = label_size = None
     try:
         image_size = header(path)[0] if quick else dataset.stored_image(index).shape[:2]
         if dataset.size is not None and image_size != tuple(dataset.size):
             yield Finding("other size", name, f"{path}: {size_text(image_size)} instead of {size_text(dataset.size)}")
+        if min(dataset.size or image_size) < patch:
+            detail = f"{path}: {size_text(image_size)}, smaller than pseudo_labels.patch={patch}: lower that"
+            yield Finding("smaller than a patch", name, detail)
     except InputError as problem:
         yield Finding(f"{_FAILURES[type(problem)]} image", name, str(problem))
     if not dataset.has_labels:
@@ -133,16 +142,17 @@ def _examine(dataset: SceneDataset, index: int, quick: bool) -> Iterator[Finding
         else:
             train_ids = dataset.stored_label(index)
             label_size = train_ids.shape
-            yield from _void(train_ids, name, path)
+            yield from _void(train_ids == dataset.classes.ignore, name, path)
     except InputError as problem:
         yield Finding(f"{_FAILURES[type(problem)]} label", name, str(problem))
     if image_size and label_size and image_size != label_size:
         detail = f"{path}: {size_text(label_size)}, its image {size_text(image_size)}"
-        yield Finding("label of another size than its image", name, detail)
+        kind = "label does not fit its image" if dataset.size is None else "label of another size than its image"
+        yield Finding(kind, name, detail)
 
 
-def _void(train_ids: np.ndarray, name: str, path: Path) -> Iterator[Finding]:
-    share = float(np.mean(train_ids == IGNORE))
+def _void(void: np.ndarray, name: str, path: Path) -> Iterator[Finding]:
+    share = float(np.mean(void))
     if share >= VOID_SHARE:
         detail = f"{path}: {share:.0%} void after mapping: not this data set's label file, or decoded at 8 bits"
         yield Finding("nearly all void", name, detail)

@@ -1,31 +1,32 @@
-"""The three data sets as lists of images with (or, for a target to adapt to, without) labels."""
+"""Data sets, the published three or one's own: lists of images with (or, for a target to adapt to, without) labels."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Callable, Sequence
 
 import mxnet as mx
 import numpy as np
 from gluoncv.data.segbase import SegmentationDataset
 
+from mlsl_mx.class_table import OWN
 from mlsl_mx.data.image_files import header, read_image, size_text
 from mlsl_mx.data.label_files import (
-    MODES,
-    PSEUDO_LABEL_MODES,
+    LabelFormat,
     WrongLabels,
     check_mode,
-    read_pseudo_label,
+    pseudo_label_format,
+    published_format,
     read_train_ids,
 )
+from mlsl_mx.data.lists import ImageList, image_name, read_list
+from mlsl_mx.data.own_files import own_images, own_labels
 from mlsl_mx.data.transforms import resized, resized_labels
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE, ClassSet
-from mlsl_mx.text_files import read_text
+from mlsl_mx.labels import ClassSet
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ class LabelSource:
     """The label files of a data set's images, in the same order, and how one is read."""
 
     paths: tuple[Path, ...]
-    read: Callable[[Path], np.ndarray]
-    modes: tuple[str, ...]  # PIL's, that label files may have
+    form: LabelFormat
     resize: bool  # files of another size are resized with their image; pseudo-labels must fit
 
 
@@ -79,22 +79,33 @@ class SceneDataset(SegmentationDataset):
 
     def __init__(
         self,
-        kind: str,
-        root: Path,
-        entries: Sequence[str],
+        images: ImageList,
         classes: ClassSet,
         size: tuple[int, int] | None,
         labels: LabelSource | None,
         transform: Callable | None = None,
     ):
         mode = "test" if labels is None else "testval"
-        super().__init__(str(root), split=None, mode=mode, transform=transform)
-        self.kind = kind
-        self.entries = tuple(entries)
-        self.names = tuple(_name(entry) for entry in self.entries)
+        super().__init__(str(images.root), split=None, mode=mode, transform=transform)
+        self.images = images
         self.size = size
         self._classes = classes
         self._labels = labels
+
+    @property
+    def kind(self) -> str:
+        """A key of LAYOUTS, or "own"."""
+        return self.images.kind
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The images' paths below their root."""
+        return self.images.entries
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Under which results are filed."""
+        return self.images.names
 
     @property
     def classes(self) -> ClassSet:
@@ -113,8 +124,9 @@ class SceneDataset(SegmentationDataset):
 
     @property
     def fingerprint(self) -> str:
-        """That of its list, classes and size: the key of cached statistics."""
-        return fingerprint(self.kind, self.entries, self._classes, self.size)
+        """That of its list, classes, size and, of a user's own classes, labels: the key of cached statistics."""
+        form = None if self._labels is None else self._labels.form
+        return fingerprint(self.kind, self.entries, self._classes, self.size, form)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -126,7 +138,7 @@ class SceneDataset(SegmentationDataset):
         if self._labels is None:
             return image, self.names[index]
         train_ids = self.label(index).astype(np.int32)
-        return image, mx.nd.array(np.where(train_ids == IGNORE, -1, train_ids), dtype="int32")
+        return image, mx.nd.array(np.where(train_ids == self._classes.ignore, -1, train_ids), dtype="int32")
 
     def image_path(self, index: int) -> Path:
         """The image's file."""
@@ -145,7 +157,7 @@ class SceneDataset(SegmentationDataset):
         return pixels if self.size is None else resized(pixels, self.size)
 
     def label(self, index: int) -> np.ndarray:
-        """(H, W) uint8 train ids, 255 = ignore, at `size` if that is given.
+        """(H, W) train ids of the classes' `id_type`, `classes.ignore` without a class, at `size` if that is given.
 
         Raises: InputError naming the file if it is missing, unreadable or holds unknown ids, or, for a pseudo-label,
             is not of `size`; RuntimeError if the data set was opened without labels.
@@ -167,22 +179,26 @@ class SceneDataset(SegmentationDataset):
     def stored_label(self, index: int) -> np.ndarray:
         """The train ids at their file's own size. Raises: as `label`."""
         labels = self._open_labels()
-        return labels.read(labels.paths[index])
+        return read_train_ids(labels.paths[index], labels.form)
 
     def stored_label_size(self, index: int) -> tuple[int, int]:
         """(height, width) of the label file from its header. Raises: InputError as `label`, but for unknown ids."""
         labels = self._open_labels()
         size, mode = header(labels.paths[index])
-        check_mode(labels.paths[index], mode, labels.modes)
+        check_mode(labels.paths[index], mode, labels.form)
         return size
 
     def subset(self, indices: Sequence[int]) -> SceneDataset:
         """Some of the images, in the order given."""
-        entries = [self.entries[i] for i in indices]
+        images = replace(
+            self.images,
+            entries=tuple(self.entries[i] for i in indices),
+            names=tuple(self.names[i] for i in indices),
+        )
         labels = self._labels
         if labels is not None:
             labels = replace(labels, paths=tuple(labels.paths[i] for i in indices))
-        return SceneDataset(self.kind, self.root, entries, self._classes, self.size, labels, self.transform)
+        return SceneDataset(images, self._classes, self.size, labels, self.transform)
 
     def _open_labels(self) -> LabelSource:
         if self._labels is None:
@@ -190,9 +206,17 @@ class SceneDataset(SegmentationDataset):
         return self._labels
 
 
-def fingerprint(kind: str, entries: Sequence[str], classes: ClassSet, size: tuple[int, int] | None) -> str:
-    """16 hex digits that change with the list, the classes and the size, as `open_dataset` takes them."""
-    parts = (kind, *entries, *classes.names, str(size))
+def fingerprint(
+    kind: str,
+    entries: Sequence[str],
+    classes: ClassSet,
+    size: tuple[int, int] | None,
+    form: LabelFormat | None = None,
+) -> str:
+    """16 hex digits that change with the list, the classes, the size and, for one's own classes, what labels mean."""
+    parts = [kind, *entries, *classes.names, str(size)]
+    if form is not None and not classes.benchmark:
+        parts.append(str((form.encodings, form.train_ids, form.ignored)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -219,55 +243,56 @@ def open_dataset(
     source = None
     if labels:
         paths = tuple(root / label for label in _label_entries(kind, root, entries, images))
-        source = LabelSource(paths, partial(read_train_ids, dataset=kind, classes=classes), MODES[kind], resize=True)
-    return SceneDataset(kind, root, entries, classes, size, source)
+        source = LabelSource(paths, published_format(kind, classes), resize=True)
+    listed = ImageList(kind, root, entries, tuple(map(image_name, entries)))
+    return SceneDataset(listed, classes, size, source)
+
+
+def open_own(
+    root: Path,
+    images: str,
+    labels: str,
+    what: tuple[str, str],
+    classes: ClassSet,
+    size: tuple[int, int] | None,
+    form: LabelFormat | None,
+) -> SceneDataset:
+    """A user's own images, at a place as `own_files.place` takes it.
+
+    Args:
+        root: what the places are relative to.
+        labels: the place of the labels.
+        what: the keys of both in the experiment file.
+        form: of the labels; None: no label file is opened or even looked for.
+
+    Raises: InputError as `own_images` and `own_labels`.
+    """
+    found = own_images(root, images, what[0])
+    source = None
+    if form is not None:
+        source = LabelSource(own_labels(root, labels, found, what[1]), form, resize=True)
+    return SceneDataset(found, classes, size, source)
+
+
+def no_images(classes: ClassSet) -> SceneDataset:
+    """What stands for validation images where there are none."""
+    return SceneDataset(
+        ImageList(OWN, Path(), (), ()), classes, None, LabelSource((), pseudo_label_format(classes), False)
+    )
 
 
 def with_pseudo_labels(dataset: SceneDataset, folder: Path) -> SceneDataset:
     """The same images with the labels `folder`/NAME.png, palette PNGs of train ids that must be of the images' size."""
     paths = tuple(Path(folder) / f"{name}.png" for name in dataset.names)
-    source = LabelSource(paths, partial(read_pseudo_label, classes=dataset.classes), PSEUDO_LABEL_MODES, resize=False)
-    return SceneDataset(dataset.kind, dataset.root, dataset.entries, dataset.classes, dataset.size, source)
+    source = LabelSource(paths, pseudo_label_format(dataset.classes), resize=False)
+    return SceneDataset(dataset.images, dataset.classes, dataset.size, source)
 
 
-def read_list(path: Path) -> tuple[str, ...]:
-    """The image paths of a list; blank lines do not count.
-
-    Raises: InputError as `open_dataset`.
-    """
-    try:
-        text = read_text(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such list of images: see data_lists/") from None
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: cannot be read ({problem}): name a text file of image paths") from None
-    lines = {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
-    if not lines:
-        raise InputError(f"{path}: holds no image path: write one a line, relative to the data set's folder")
-    _check_lines(path, lines)
-    return tuple(lines.values())
-
-
-def _check_lines(path: Path, lines: dict[int, str]) -> None:
-    first_with = {}
-    for number, entry in lines.items():
-        pure = PurePosixPath(entry)
-        if pure.is_absolute() or ".." in pure.parts or not entry.isprintable() or not pure.name:
-            raise InputError(
-                f"{path}:{number}: {entry!r} is not a path below the data set's folder: write it relative, without .."
-            )
-        first = first_with.setdefault(_name(entry), number)
-        if first != number:
-            raise InputError(
-                f"{path}:{number}: {entry!r} has the name of line {first} ({lines[first]!r}): results are filed by "
-                "name, so keep one of them or rename the image"
-            )
-
-
-def _name(entry: str) -> str:
-    """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`."""
-    stem, ending = PurePosixPath(entry).stem, "_leftImg8bit"
-    return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem
+def remedy(kind: str) -> str:
+    """What to do about a data set that is not complete or not the right one."""
+    if kind == OWN:
+        return "correct the files, or what the experiment file says of them: docs/YOUR_OWN_DATA.md"
+    return f"obtain {LAYOUTS[kind].title} from {LAYOUTS[kind].obtain}"
 
 
 def _label_entries(kind: str, root: Path, entries: Sequence[str], images: Path) -> list[str]:

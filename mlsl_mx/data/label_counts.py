@@ -5,15 +5,53 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import id_type
+
 # Pixels that OpenCV, which gives counts as float32, counts exactly; it takes half of np.bincount's time.
 EXACT = 1 << 24
+MOST_CLASSES = 2048  # whose pairs are counted: 34 MB a count, and 25 MB of evaluation.json
 
 
-def joint_counts(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(256, 256) int64: how many pixels have which id in `rows` and which in `columns`, two uint8 maps of one shape."""
+def no_counts(num_classes: int) -> np.ndarray:
+    """(n, n) int64 zeros, to which `joint_counts` add up.
+
+    Raises: InputError for more than MOST_CLASSES classes.
+    """
+    if num_classes > MOST_CLASSES:
+        raise InputError(
+            f"{num_classes} classes: a confusion matrix is counted for at most {MOST_CLASSES}: map some classes to one"
+        )
+    n = 256 if id_type(num_classes) == np.uint8 else num_classes + 2
+    return np.zeros((n, n), np.int64)
+
+
+def joint_counts(rows: np.ndarray, columns: np.ndarray, num_classes: int) -> np.ndarray:
+    """How many pixels have which id in `rows` and which in `columns`.
+
+    Args:
+        rows, columns: two maps of train ids, of one shape and the type `id_type(num_classes)`.
+
+    Returns: (n, n) int64; indices 0..C-1 are the classes, the last one is ignore, all between are other ids. n is 256,
+        or C + 2 for more than 255 classes, whose other ids are counted together.
+    Raises: ValueError for maps of different shapes; InputError as `no_counts`.
+    """
+    if rows.shape != columns.shape:
+        raise ValueError(f"label maps of {rows.shape} and {columns.shape}: shapes must agree")
+    counts = no_counts(num_classes)
     rows, columns = (np.ascontiguousarray(ids).reshape(-1, 1) for ids in (rows, columns))
-    counts = np.zeros((256, 256), np.int64)
+    if rows.dtype != np.uint8:
+        rows, columns = (_positions(ids, num_classes) for ids in (rows, columns))
+        return counts + np.bincount(rows * len(counts) + columns, minlength=counts.size).reshape(counts.shape)
     for start in range(0, len(rows), EXACT):
         some = [ids[start : start + EXACT] for ids in (rows, columns)]
         counts += cv2.calcHist(some, [0, 1], None, [256, 256], [0, 256, 0, 256]).astype(np.int64)
     return counts
+
+
+def _positions(ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """(pixels,) int64: where 16-bit ids stand in a count."""
+    lookup = np.full(1 << 16, num_classes)
+    lookup[:num_classes] = np.arange(num_classes)
+    lookup[-1] = num_classes + 1
+    return lookup[ids.ravel()]

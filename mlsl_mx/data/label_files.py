@@ -1,127 +1,216 @@
-"""Label files of each data set, as the ids that stand in them and as train ids.
+"""Label files as the ids or colours that stand in them, and as train ids.
 
-Each data set has its own trap: GTA-V's ids are palette indices that cv2 turns into colours; SYNTHIA's are one channel
-of a 16-bit PNG that PIL turns into 8-bit noise. What a file cannot be is refused, never guessed.
+Each encoding has its own trap: cv2 turns palette indices into colours; PIL turns 16 bits of three channels into 8-bit
+noise. What a file cannot be is refused, never guessed; so is an id or a colour of which nobody said what it is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Callable
 
 import cv2
 import numpy as np
 
+from mlsl_mx.class_table import OWN, REST
 from mlsl_mx.data.image_files import decode, decode_indices
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet
+from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet, FileValue
 
-# What PIL calls the encodings of label files: P palette, L 8-bit grey, RGB also 16 bits x 3 channels.
-MODES = {"gta5": ("P", "L"), "synthia": ("RGB", "L"), "cityscapes": ("L",)}
-PSEUDO_LABEL_MODES = ("P", "L")
+if TYPE_CHECKING:
+    from mlsl_mx.config import SourceData, TargetData
+
+UNKNOWN, VOID = 65534, 65535  # codes of look-ups: of no class and not ignored; ignored. Train ids are smaller
+SHOWN = 5  # unknown values named in an error
 
 
 class WrongLabels(InputError):
     """A readable image that is not a label file of its data set."""
 
 
-def read_train_ids(path: Path, dataset: str, classes: ClassSet) -> np.ndarray:
-    """(H, W) uint8 train ids of `classes`, 255 = ignore, at the file's own size.
+@dataclass(frozen=True)
+class Encoding:
+    """How pixels of a label file hold an id or a colour."""
 
-    Args:
-        path: the label file.
-        dataset: "gta5", "synthia" or "cityscapes".
-        classes: whose train ids.
+    meaning: str
+    modes: tuple[str, ...]  # PIL's names of such files
+    bits: int  # of a value
+    fits: Callable[[np.ndarray], bool]  # whether pixels as decoded are of this kind
+    values: Callable[[np.ndarray], np.ndarray]  # (H, W) uint8 or uint16 ids, or int32 colours as 0xRRGGBB
+
+
+def _is(dtype: type, *channels: int) -> Callable[[np.ndarray], bool]:
+    return lambda pixels: pixels.dtype == dtype and (1 if pixels.ndim == 2 else pixels.shape[2]) in channels
+
+
+def _channel(name: str, bits: int) -> Encoding:
+    index = ("blue", "green", "red").index(name)  # cv2's order
+    dtype = {8: np.uint8, 16: np.uint16}[bits]
+    meaning = f"ids in the {name} channel of {bits} bits x 3 channels"
+    return Encoding(meaning, ("RGB", "RGBA"), bits, _is(dtype, 3, 4), lambda pixels: cv2.extractChannel(pixels, index))
+
+
+def _packed(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3 or 4) uint8 in cv2's order -> (H, W) int32, 0xRRGGBB."""
+    blue, green, red = (pixels[..., channel].astype(np.int32) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+ENCODINGS = {
+    "ids": Encoding("ids of 8 bits x 1 channel (grey or palette)", ("P", "L"), 8, _is(np.uint8, 1), lambda p: p),
+    "ids16": Encoding("ids of 16 bits x 1 channel", ("I;16", "I;16B", "I"), 16, _is(np.uint16, 1), lambda p: p),
+    "colours": Encoding("colours of 8 bits x 3 channels", ("RGB", "RGBA", "P"), 24, _is(np.uint8, 3, 4), _packed),
+    **{
+        f"{name}{16 if bits == 16 else ''}": _channel(name, bits)
+        for bits in (8, 16)
+        for name in ("red", "green", "blue")
+    },
+}
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """What label files of one data set hold, and which train ids that becomes."""
+
+    title: str  # whose files
+    encodings: tuple[str, ...]  # keys of ENCODINGS, the first the usual one
+    train_ids: tuple[tuple[FileValue, int], ...]  # id or colour in the file -> train id
+    ignored: tuple[FileValue, ...] | str  # ids or colours without a class, or REST
+    id_type: type  # of train ids
+    remedy: str  # for a file that is something else
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """PIL's modes that such files may have."""
+        return tuple(mode for encoding in self.encodings for mode in ENCODINGS[encoding].modes)
+
+    @property
+    def lookup(self) -> np.ndarray:
+        """uint16: value in the file -> train id, VOID or UNKNOWN."""
+        return _lookup(self.train_ids, self.ignored, max(ENCODINGS[encoding].bits for encoding in self.encodings))
+
+
+# What label files of the published data sets are, and the remedy if one is not.
+_PUBLISHED = {
+    "gta5": ("GTA-V", ("ids",), "take the palette PNG of the download"),
+    "synthia": ("SYNTHIA", ("red16", "ids"), "copy the files of SYNTHIA-RAND-CITYSCAPES GT/LABELS unchanged"),
+    "cityscapes": ("Cityscapes", ("ids",), "take gtFine's *_gtFine_labelIds.png"),
+}
+
+
+def published_format(dataset: str, classes: ClassSet) -> LabelFormat:
+    """That of "gta5", "synthia" or "cityscapes" files: ids without a class are ignored, others than theirs refused.
+
+    For a user's own class table the ids are those of its `source`, or, for Cityscapes, of its `target`.
+    """
+    title, encodings, remedy = _PUBLISHED[dataset]
+    side = dataset if classes.benchmark else "target" if dataset == "cityscapes" else "source"
+    train_ids = classes.file_values(side)
+    ignored = tuple(sorted(KNOWN_IDS[dataset] - set(train_ids)))
+    return LabelFormat(title, encodings, tuple(train_ids.items()), ignored, classes.id_type, remedy)
+
+
+def label_format(side: str, data: SourceData | TargetData, classes: ClassSet) -> LabelFormat:
+    """That of the label files of "source" or "target" as an experiment's settings say it."""
+    if data.dataset != OWN:
+        return published_format(data.dataset, classes)
+    remedy, train_ids = f"correct {side}.encoding or the files", tuple(classes.file_values(side).items())
+    return LabelFormat(side, (data.encoding,), train_ids, data.ignore, classes.id_type, remedy)
+
+
+def pseudo_label_format(classes: ClassSet) -> LabelFormat:
+    """That of our own pseudo-labels: train ids as palette indices, or, of more than 255 classes, in 16 bits."""
+    encoding = "ids" if classes.id_type == np.uint8 else "ids16"
+    train_ids = tuple((index, index) for index in range(classes.num_classes))
+    remedy = "write the pseudo-labels again"
+    return LabelFormat("pseudo-labels", (encoding,), train_ids, (classes.ignore,), classes.id_type, remedy)
+
+
+def read_train_ids(path: Path, form: LabelFormat) -> np.ndarray:
+    """(H, W) train ids, uint8 or, of more than 255 classes, uint16; 255 or 65535 = ignore; at the file's own size.
 
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
-    return cv2.LUT(read_label_ids(path, dataset), classes.train_id_lookup(dataset))
-
-
-def read_label_ids(path: Path, dataset: str) -> np.ndarray:
-    """(H, W) uint8: the ids of `dataset` as they stand in the file.
-
-    Raises: MissingFile, UnreadableFile, WrongLabels.
-    """
-    ids = _READERS[dataset](path)
-    return _checked(path, ids, KNOWN_IDS[dataset], f"label ids of {dataset}")
+    values = read_file_values(path, form)
+    if values.dtype == form.id_type == np.uint8:  # nearly all labels; 4 ms faster for 1024x2048 pixels
+        train_ids = cv2.LUT(values, form.lookup[:256].astype(np.uint8))
+        if not (train_ids == UNKNOWN & 255).any():
+            return train_ids
+    codes = cv2.LUT(values, form.lookup[:256]) if values.dtype == np.uint8 else form.lookup[values]
+    unknown = codes == UNKNOWN
+    if unknown.any():
+        raise _unknown(path, values[unknown], form)
+    return codes.astype(form.id_type)  # VOID becomes 255 in 8 bits
 
 
 def read_pseudo_label(path: Path, classes: ClassSet) -> np.ndarray:
-    """(H, W) uint8 train ids, 255 = ignore, from a palette (or grey) PNG whose indices they are.
+    """(H, W) train ids of one of our own pseudo-labels. Raises: MissingFile, UnreadableFile, WrongLabels."""
+    return read_train_ids(path, pseudo_label_format(classes))
+
+
+def read_file_values(path: Path, form: LabelFormat) -> np.ndarray:
+    """(H, W) what stands in the file: uint8 or uint16 ids, or int32 colours as 0xRRGGBB.
 
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
-    ids = _single_channel(path, decode_indices(path), "train ids", "write the pseudo-labels again")
-    return _checked(path, ids, frozenset(range(classes.num_classes)) | {IGNORE}, f"{classes.num_classes} train ids")
+    # PIL for palette indices, of which cv2 gives the colours; cv2 for the rest, of which PIL spoils 16 bits.
+    pixels = decode_indices(path) if form.encodings == ("ids",) else decode(path, cv2.IMREAD_UNCHANGED)
+    for encoding in form.encodings:
+        if ENCODINGS[encoding].fits(pixels):
+            return ENCODINGS[encoding].values(pixels)
+    usual = ENCODINGS[form.encodings[0]].meaning
+    raise WrongLabels(f"{path}: is {_kind(pixels)}, but labels of {form.title} are {usual}: {form.remedy}")
 
 
-def check_mode(path: Path, mode: str, modes: tuple[str, ...]) -> None:
-    """Raises: WrongLabels for a file whose header says that it cannot hold label ids."""
-    if mode not in modes:
-        raise WrongLabels(
-            f"{path}: is of mode {mode}, but such labels are of {' or '.join(modes)}: take the data set's label files, "
-            "which hold ids and not colours, unchanged"
-        )
+def check_mode(path: Path, mode: str, form: LabelFormat) -> None:
+    """Raises: WrongLabels for a file whose header says that it cannot hold such labels."""
+    if mode not in form.modes:
+        usual = ENCODINGS[form.encodings[0]].meaning
+        raise WrongLabels(f"{path}: is of mode {mode}, but labels of {form.title} are {usual}: {form.remedy}")
 
 
-def _read_gta5(path: Path) -> np.ndarray:
-    return _single_channel(path, decode_indices(path), "palette indices", "take the palette PNG of the download")
+def packed(value: FileValue) -> int:
+    """An id as it is, a colour as 0xRRGGBB."""
+    return value if isinstance(value, int) else value[0] << 16 | value[1] << 8 | value[2]
 
 
-def _read_synthia(path: Path) -> np.ndarray:
-    """GT/LABELS is a 16-bit PNG of three channels, in cv2's order (-, instance, class).
-
-    GT/labels, which some copies have, is 8-bit grey. An 8-bit file of three channels is a 16-bit one that was decoded
-    wrongly: its ids are gone.
-    """
-    pixels = decode(path, cv2.IMREAD_UNCHANGED)
-    if pixels.dtype == np.uint16 and pixels.ndim == 3:
-        return cv2.extractChannel(pixels, 2)
-    if pixels.dtype == np.uint8 and pixels.ndim == 2:
-        return pixels
-    raise WrongLabels(
-        f"{path}: is {_encoding(pixels)}, but SYNTHIA's labels are 16 bits x 3 channels: copy the files of "
-        "SYNTHIA-RAND-CITYSCAPES GT/LABELS unchanged"
-    )
-
-
-def _read_cityscapes(path: Path) -> np.ndarray:
-    pixels = decode(path, cv2.IMREAD_UNCHANGED)
-    return _single_channel(path, pixels, "label ids", "take gtFine's *_gtFine_labelIds.png")
-
-
-_READERS = {"gta5": _read_gta5, "synthia": _read_synthia, "cityscapes": _read_cityscapes}
-
-
-def _single_channel(path: Path, pixels: np.ndarray, meaning: str, remedy: str) -> np.ndarray:
-    if pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise WrongLabels(f"{path}: is {_encoding(pixels)}, but {meaning} are 8 bits x 1 channel: {remedy}")
-    return pixels
-
-
-def _encoding(pixels: np.ndarray) -> str:
+def _kind(pixels: np.ndarray) -> str:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     return f"{8 * pixels.itemsize} bits x {channels} channel{'s' if channels > 1 else ''}"
 
 
-def _checked(path: Path, ids: np.ndarray, known: frozenset[int], meaning: str) -> np.ndarray:
-    """`ids` as uint8, if all are known: without a look at each value as a rule, because this runs on every label."""
-    if ids.dtype != np.uint8:
-        if ids.max(initial=0) > 255:
-            raise _unknown(path, ids, known, meaning)
-        ids = ids.astype(np.uint8)
-    wrapped = np.uint8(IGNORE in known)  # a known 255 becomes 0, as if ids were counted from -1
-    first_unknown = min(set(range(257)) - known)
-    if (ids + wrapped).max(initial=0) >= first_unknown + wrapped and not known.issuperset(np.unique(ids).tolist()):
-        raise _unknown(path, ids, known, meaning)
-    return ids
+@lru_cache(maxsize=8)  # of colours 32 MB each
+def _lookup(train_ids: tuple, ignored: tuple | str, bits: int) -> np.ndarray:
+    lookup = np.full(1 << bits, VOID if ignored == REST else UNKNOWN, np.uint16)
+    if ignored != REST:
+        lookup[[packed(value) for value in ignored]] = VOID
+    for value, train_id in train_ids:
+        lookup[packed(value)] = train_id
+    return lookup
 
 
-def _unknown(path: Path, ids: np.ndarray, known: frozenset[int], meaning: str) -> WrongLabels:
-    found = sorted(set(np.unique(ids).tolist()) - known)
-    more = ", ..." if len(found) > 5 else ""
-    last = max(known - {IGNORE})
+def _unknown(path: Path, values: np.ndarray, form: LabelFormat) -> WrongLabels:
+    """`values` (N,): those without a class."""
+    found, counts = np.unique(values, return_counts=True)
+    colours = form.encodings == ("colours",)
+    shown = [f"{_as_text(value, colours)} ({count} pixels)" for value, count in zip(found[:SHOWN].tolist(), counts)]
+    more = ", ..." if len(found) > SHOWN else ""
+    what = "colours" if colours else "ids"
     return WrongLabels(
-        f"{path}: holds ids {', '.join(map(str, found[:5]))}{more}, which are not among the {meaning} (0..{last}): "
-        "this is another data set's label file, or a damaged one"
+        f"{path}: holds {what} {', '.join(shown)}{more}, which are in no class of {form.title} and not ignored: "
+        + _unknown_remedy(form, what)
     )
+
+
+def _unknown_remedy(form: LabelFormat, what: str) -> str:
+    if form.title in ("source", "target"):
+        return f"name them in a class's `{form.title}`, or in {form.title}.ignore"
+    known = [value for value, _ in form.train_ids] + list(form.ignored)
+    last = max(value for value in known if value != IGNORE)
+    return f"its {what} are 0..{last}, so this is another data set's label file, or a damaged one"
+
+
+def _as_text(value: int, colour: bool) -> str:
+    return f"[{value >> 16}, {value >> 8 & 255}, {value & 255}]" if colour else str(value)

@@ -1,8 +1,13 @@
-"""Label maps as PNG files: palette files hold train ids, grey files Cityscapes label ids."""
+"""Label maps as PNG files: palette files hold train ids, grey files Cityscapes label ids (of own classes: train ids).
+
+A palette has 256 entries. Of more than 255 classes, files that are read again are 16-bit grey and hold train ids, with
+65535 for ignore, and pictures are in RGB.
+"""
 
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,19 +15,36 @@ import numpy as np
 from PIL import Image
 
 from mlsl_mx.data.image_files import decode_with_mode
+from mlsl_mx.data.label_files import pseudo_label_format, read_train_ids
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE, ClassSet, class_set
+from mlsl_mx.labels import ClassSet, class_set
+
+_VALUE = {"P": "palette index", "L": "grey value"}
+
+
+def train_id_png(train_ids: np.ndarray, classes: ClassSet) -> bytes:
+    """PNG of (H, W) train ids, from which `read_pseudo_label` gets them back: `palette_png`, or 16-bit grey."""
+    if classes.id_type == np.uint8:
+        return palette_png(train_ids, classes)
+    return encoded(Image.fromarray(train_ids), "PNG")
 
 
 def palette_png(train_ids: np.ndarray, classes: ClassSet) -> bytes:
-    """PNG of (H, W) uint8 train ids in the classes' colours; 255 is black."""
+    """PNG of (H, W) train ids in the classes' colours, ignore in black; in RGB where no palette holds so many."""
+    if classes.id_type != np.uint8:
+        return encoded(Image.fromarray(classes.palette[train_ids]), "PNG")
     image = Image.fromarray(train_ids)
     image.putpalette(classes.palette.ravel().tolist())
     return encoded(image, "PNG")
 
 
 def label_id_png(train_ids: np.ndarray, classes: ClassSet) -> bytes:
-    """Grey PNG of the Cityscapes label ids of (H, W) uint8 train ids, which the official script reads."""
+    """Grey PNG of the Cityscapes label ids of (H, W) train ids, which the official script reads.
+
+    More than 255 classes have no such ids: then it holds train ids in 16 bits.
+    """
+    if classes.id_type != np.uint8:
+        return train_id_png(train_ids, classes)
     return encoded(Image.fromarray(cv2.LUT(train_ids, classes.label_id_lookup)), "PNG")
 
 
@@ -34,21 +56,24 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def read_prediction(path: Path, classes: ClassSet) -> np.ndarray:
-    """(H, W) uint8 train ids of a palette or grey PNG; 255 for what is no class of the set.
+    """(H, W) train ids of a palette or grey PNG, `classes.ignore` for what is no class of the set.
 
     Raises: InputError for a file that is missing, damaged, in colour, or seems to hold ids of the other kind.
     """
+    if classes.id_type != np.uint8:
+        remedy = "save a prediction as a 16-bit grey PNG of train ids"
+        return read_train_ids(path, replace(pseudo_label_format(classes), title="predictions", remedy=remedy))
     ids, mode = decode_with_mode(path)
     if mode not in ("P", "L"):
         raise InputError(
             f"{path}: mode {mode}: save a prediction as a palette PNG of train ids or a grey one of label ids"
         )
     histogram = cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel()  # np.unique takes 20 times as long
-    present = set(np.flatnonzero(histogram).tolist()) - {IGNORE}
-    if mode == "P":
+    present = set(np.flatnonzero(histogram).tolist()) - {classes.ignore}
+    if mode == "P" or not classes.benchmark:
         foreign = sorted(present - set(range(classes.num_classes)))
         if foreign:
-            raise InputError(f"{path}: palette index {foreign[0]} is no train id of {classes.num_classes} classes")
+            raise InputError(f"{path}: {_VALUE[mode]} {foreign[0]} is no train id of {classes.num_classes} classes")
         return ids
     # No network predicts ids such as 2 (rectification border), but in a map of train ids they are common classes.
     foreign = sorted(present - set(class_set(19).label_id_lookup.tolist()))

@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from mlsl_mx.data import miniature_style
-from mlsl_mx.data.datasets import LAYOUTS, read_list
+from mlsl_mx.data.datasets import LAYOUTS
 from mlsl_mx.data.image_files import read_image
-from mlsl_mx.data.label_files import read_train_ids
+from mlsl_mx.data.label_files import published_format, read_train_ids
 from mlsl_mx.data.label_images import encoded
+from mlsl_mx.data.lists import read_list
 from mlsl_mx.data.miniature_render import render
 from mlsl_mx.data.miniature_scene import build_scene
 from mlsl_mx.data.miniature_style import Style
@@ -35,6 +36,8 @@ from mlsl_mx.stopping import end_with_parent
 
 VERSION = 1  # of the generator: raise it when the same seed gives other pictures
 STAMP = "miniature.json"
+
+Job = Tuple[str, str, Path, Optional[Path]]  # data set, entry, image file, and label file if there shall be one
 
 # Cityscapes' names for what no benchmark class covers. Its files have no licence plates (id -1 is not drawn), and
 # game frames show no lens and no bonnet.
@@ -96,14 +99,19 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     jobs = list(_jobs(root, lists))
     hashes = {name: file_hash(lists / name) for name in _given(lists)}
     stamp = {"generator": VERSION, "seed": seed, "lists": hashes}
+    write_all(root, stamp, jobs, partial(_write, seed=seed), "miniature data sets")
+
+
+def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job], None], title: str) -> None:
+    """Have processes write the files of all jobs below `root`, unless `root`/miniature.json says that they are."""
     if _is_complete(root, stamp, jobs):
         return
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
     with _without_threads(), ProcessPoolExecutor(initializer=end_with_parent) as pool:
-        done = pool.map(partial(_write, seed=seed), jobs, chunksize=4)
-        for _ in progress(done, "miniature data sets", "image", total=len(jobs)):
+        done = pool.map(write, jobs, chunksize=4)
+        for _ in progress(done, title, "image", total=len(jobs)):
             pass
     write_json(root / STAMP, stamp)
 
@@ -119,10 +127,10 @@ def _without_threads() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _write(job: tuple[str, str, Path, Path | None], seed: int) -> None:
+def _write(job: Job, seed: int) -> None:
     kind, entry, image_path, label_path = job
     image, labels, instances = draw(kind, entry, seed)
-    write_bytes(image_path, _png(image[..., ::-1]))
+    write_bytes(image_path, encoded_pixels(image[..., ::-1]))
     if label_path is not None:
         write_bytes(label_path, _label_file(kind, labels, instances))
 
@@ -133,13 +141,18 @@ def draw(kind: str, entry: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.n
     Returns: image (H, W, 3) uint8 RGB, the data set's own label ids (H, W) uint8, instances (H, W) uint16.
     """
     world = WORLDS[kind]
-    digest = hashlib.sha256(f"{seed}/{kind}/{entry}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
+    rng = generator(seed, kind, entry)
     height, width = world.size
     if kind == "gta5" and rng.random() < 0.04:
         height -= 2  # like the originals of 1914x1046
     scene = build_scene(world.style, rng, (height, width), frozenset(world.ids))
     return render(scene, world.style, world.ids, rng)
+
+
+def generator(seed: int, kind: str, entry: str) -> np.random.Generator:
+    """Random numbers that depend on the arguments alone."""
+    digest = hashlib.sha256(f"{seed}/{kind}/{entry}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def write_preview(root: Path, out: Path) -> None:
@@ -150,7 +163,7 @@ def write_preview(root: Path, out: Path) -> None:
     root = Path(root)
     read_json(root / STAMP)
     columns = [_preview_column(root, kind) for kind in WORLDS]
-    write_bytes(Path(out), _png(np.concatenate(columns, axis=1)[..., ::-1]))
+    write_bytes(Path(out), encoded_pixels(np.concatenate(columns, axis=1)[..., ::-1]))
 
 
 def _preview_column(root: Path, kind: str) -> np.ndarray:
@@ -161,7 +174,7 @@ def _preview_column(root: Path, kind: str) -> np.ndarray:
         match = re.fullmatch(layout.image, path.relative_to(root / kind).as_posix())
         label_path = root / kind / match.expand(layout.label) if match else None
         if label_path is not None and label_path.is_file():
-            read[path] = read_train_ids(label_path, kind, class_set(19))
+            read[path] = read_train_ids(label_path, published_format(kind, class_set(19)))
     best = max(read, key=lambda path: len(np.unique(read[path])))
     image = cv2.resize(read_image(best), size, interpolation=cv2.INTER_AREA)
     colours = class_set(19).palette[cv2.resize(read[best], size, interpolation=cv2.INTER_NEAREST)]
@@ -169,8 +182,7 @@ def _preview_column(root: Path, kind: str) -> np.ndarray:
     return np.concatenate(framed, axis=0)
 
 
-def _jobs(root: Path, lists: Path) -> Iterator[tuple[str, str, Path, Path | None]]:
-    """Data set, entry in its list, image file and label file (None where there shall be none)."""
+def _jobs(root: Path, lists: Path) -> Iterator[Job]:
     for name, kind in _given(lists).items():
         for entry in read_list(lists / name):
             match = re.fullmatch(LAYOUTS[kind].image, entry)
@@ -201,22 +213,27 @@ def _label_file(kind: str, labels: np.ndarray, instances: np.ndarray) -> bytes:
     if kind == "gta5":
         return _palette_png(labels)
     if kind == "synthia":  # cv2 writes blue first: class in red, instance in green
-        return _png(np.stack([np.zeros_like(instances), instances, labels.astype(np.uint16)], axis=-1))
-    return _png(labels)
+        return encoded_pixels(np.stack([np.zeros_like(instances), instances, labels.astype(np.uint16)], axis=-1))
+    return encoded_pixels(labels)
 
 
 def _palette_png(labels: np.ndarray) -> bytes:
+    return indexed_png(labels, {label_class.gta5_id: label_class.colour for label_class in CLASSES})
+
+
+def indexed_png(labels: np.ndarray, colours: dict[int, tuple[int, int, int]]) -> bytes:
+    """A palette PNG of (H, W) uint8 indices; those without a colour are black."""
     palette = np.zeros((256, 3), np.uint8)
-    for label_class in CLASSES:
-        palette[label_class.gta5_id] = label_class.colour
+    for index, colour in colours.items():
+        palette[index] = colour
     image = Image.fromarray(labels)
     image.putpalette(palette.tobytes())
     return encoded(image, "PNG")
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """`pixels` in cv2's channel order."""
-    done, content = cv2.imencode(".png", np.ascontiguousarray(pixels))
+def encoded_pixels(pixels: np.ndarray, kind: str = ".png") -> bytes:
+    """`pixels` in cv2's channel order as the content of a file of this ending."""
+    done, content = cv2.imencode(kind, np.ascontiguousarray(pixels))
     if not done:
-        raise ValueError(f"cv2 cannot encode {pixels.shape} {pixels.dtype} as PNG")
+        raise ValueError(f"cv2 cannot encode {pixels.shape} {pixels.dtype} as {kind}")
     return content.tobytes()

@@ -53,7 +53,8 @@ def joint_order(num_source: int, num_target: int, seed: int, epoch: int) -> np.n
 
 def classes_present(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
     """(C,) float32 of 0 and 1: the weak label that ground truth gives."""
-    histogram = cv2.calcHist([train_ids], [0], None, [256], [0, 256]).ravel()
+    ids = np.iinfo(train_ids.dtype).max + 1
+    histogram = cv2.calcHist([train_ids], [0], None, [ids], [0, ids]).ravel()
     return (histogram[:num_classes] > 0).astype(np.float32)
 
 
@@ -62,7 +63,7 @@ class Domain:
     """The images of one domain and how their crops are drawn and weakly labelled."""
 
     dataset: SceneDataset  # with ground truth (source) or pseudo-labels (target)
-    weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) uint8 -> (C,) float32
+    weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) -> (C,) float32
     scope: str = "crop"  # what the rule sees: the crop | the whole image | the crop's cells, its labels at stride 8
     mined: tuple[tuple[int, ...], ...] = ()  # train ids that a crop may be centred on, see `training_crop`
     mining_probability: float = 0.0
@@ -71,7 +72,7 @@ class Domain:
 class TrainingCrops(Dataset):
     """The crops of one epoch, by position.
 
-    Item k is (image (3, s, s) float32, normalised; train ids (s/8, s/8) uint8; weak labels (C,) float32), NumPy arrays
+    Item k is (image (3, s, s) float32, normalised; train ids (s/8, s/8); weak labels (C,) float32), NumPy arrays
     all. Positions beyond the order start it over with fresh crops, which is how the last batch is filled up.
 
     Args:
@@ -120,7 +121,7 @@ class Batch(NamedTuple):
     """The B crops of a batch, or those of them that are one worker's, and the names of the whole batch's images."""
 
     images: np.ndarray  # (B, 3, s, s) float32, normalised
-    train_ids: np.ndarray  # (B, s/8, s/8) uint8, 255 = ignore
+    train_ids: np.ndarray  # (B, s/8, s/8) uint8 or uint16, whose largest value is ignore
     weak_labels: np.ndarray  # (B, C) float32
     names: tuple[str, ...]
 

@@ -41,7 +41,7 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int =
 
 
 def label_maps(dataset: SceneDataset, threads: int = 2) -> Iterator[np.ndarray]:
-    """Every label, (H, W) uint8 train ids, in order; decoded by threads, a few ahead of the reader."""
+    """Every label, (H, W) train ids, in order; decoded by threads, a few ahead of the reader."""
     ahead = 8 * threads  # bounded, because a list of all labels does not fit memory
     with ThreadPool(threads) as pool:
         for start in range(0, len(dataset), ahead):

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from mlsl_mx import config
-from mlsl_mx.labels import IGNORE
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's images / 255, RGB
 STD = (0.229, 0.224, 0.225)
@@ -38,9 +37,9 @@ def labels_at_stride(train_ids: np.ndarray) -> np.ndarray:
     """The labels that the network's output is compared with: those at the centre of each 8x8 cell.
 
     Args:
-        train_ids: (H, W) uint8, H and W multiples of 8.
+        train_ids: (H, W), H and W multiples of 8.
 
-    Returns: (H/8, W/8) uint8.
+    Returns: (H/8, W/8) of the same type.
     """
     return np.ascontiguousarray(train_ids[OFFSET::STRIDE, OFFSET::STRIDE])
 
@@ -54,7 +53,7 @@ def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resized_labels(train_ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Labels as stored -> at (height, width): the nearest pixel's, with pixel centres as in `resized`. uint8 (H, W)."""
+    """Labels as stored -> at (height, width): the nearest pixel's, with pixel centres as in `resized`. Same type."""
     if train_ids.shape == tuple(size):
         return train_ids
     return cv2.resize(train_ids, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
@@ -77,13 +76,13 @@ def training_crop(
 
     Args:
         image: (H, W, 3) uint8.
-        train_ids: (H, W) uint8, 255 = ignore.
+        train_ids: (H, W) uint8 or uint16, whose largest value is ignore.
         rng: the only source of chance.
         crops: size, scale, flip.
         mined: groups of train ids; classes of a group are mined only in images with none of the groups before.
         mining_probability: of centring; without a mined class in the image the position is random.
 
-    Returns: image (size, size, 3) uint8, train ids (size, size) uint8.
+    Returns: image (size, size, 3) uint8, train ids (size, size) of their type.
     Raises: ValueError if image and labels differ in size.
     """
     if image.shape[:2] != train_ids.shape:
@@ -92,7 +91,7 @@ def training_crop(
     centre = _mined_pixel(train_ids, rng, mined) if rng.random() < mining_probability else None
     corner = [_start(train_ids.shape[axis], side, rng, centre and centre[axis]) for axis in (0, 1)]
     image = _cut(image, corner, side, crops.size, MEAN_COLOUR, cv2.INTER_LINEAR)
-    train_ids = _cut(train_ids, corner, side, crops.size, IGNORE, cv2.INTER_NEAREST_EXACT)
+    train_ids = _cut(train_ids, corner, side, crops.size, np.iinfo(train_ids.dtype).max, cv2.INTER_NEAREST_EXACT)
     if crops.flip and rng.random() < 0.5:
         image, train_ids = cv2.flip(image, 1), cv2.flip(train_ids, 1)
     return image, train_ids
@@ -128,6 +127,6 @@ def _cut(pixels: np.ndarray, corner, side: int, size: int, fill, interpolation: 
     part = cv2.resize(pixels[tuple(inside)], (width, height), interpolation=interpolation)
     if (height, width) == (size, size):  # as a rule: filling takes longer than resizing
         return part
-    crop = np.full((size, size, *pixels.shape[2:]), fill, np.uint8)
+    crop = np.full((size, size, *pixels.shape[2:]), fill, pixels.dtype)
     crop[tuple(place)] = part
     return crop

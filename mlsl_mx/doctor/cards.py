@@ -10,7 +10,7 @@ from typing import Tuple
 
 Capability = Tuple[int, int]
 
-# Wheel, as pip calls it -> compute capabilities of its machine code: read from the fat binaries of its libmxnet.so.
+# Wheel, as pip calls it -> compute capabilities of its machine code: counted by benchmarks/machine_code.py.
 CODE: dict[str, tuple[Capability, ...]] = {"mxnet-cu112": ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))}
 NEWEST_WHEEL = "mxnet-cu112"
 

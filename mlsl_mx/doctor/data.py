@@ -12,16 +12,24 @@ import mxnet as mx
 
 from mlsl_mx.config import load_config
 from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.miniature import STAMP
 from mlsl_mx.doctor.findings import NOTE, OK, Finding
 from mlsl_mx.errors import InputError
 from mlsl_mx.job import Job
 from mlsl_mx.shipped import found
 
 
+def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
+    """The two full ones, or the miniature's where a folder is of its data."""
+    miniature = any(root is not None and (root.parent / STAMP).exists() for root in roots.values())
+    folder = Path("experiments", "miniature") if miniature else Path("experiments")
+    return [folder / "gta2city.yaml", folder / "synthia2city.yaml"]
+
+
 def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
     """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
-    config = load_config(found(str(experiment)), None, tuple(settings))
-    job = Job(config, Path(), roots, 0, (mx.cpu(),))
+    path = found(str(experiment))
+    job = Job(load_config(path, None, tuple(settings)), Path(), roots, 0, (mx.cpu(),), folder=path.parent)
     opened = {"source": job.source, "target": job.target, "validation": job.validation}
     for part, open_part in opened.items():
         try:

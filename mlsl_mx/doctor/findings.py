@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Iterator
 
 from mlsl_mx.doctor.cards import (
+    CODE,
     NEWEST_WHEEL,
     OLDEST_CUDA,
     OLDEST_CUDA_FOR_FUSION,
@@ -139,7 +140,8 @@ def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
     if code is None:
         return Finding(topic, f"{text}; whether {_wheel(facts)} has code for it is not known here", NOTE, "", found)
     if not code:
-        text += f": NO CODE for it in {NEWEST_WHEEL}, the newest official wheel, nor in any older one"
+        newer = gpu.capability > max(CODE[NEWEST_WHEEL])
+        text += f": NO CODE for it in {NEWEST_WHEEL}, the newest official wheel" + ", nor in any older one" * newer
         remedy = "use CTX=cpu, or a card from Maxwell to Ada (capability 5.0 to 8.9): see docs/GPU.md"
         verdict = UNUSABLE if is_cuda_build(facts) and not _another_works(facts) else NOTE
         return Finding(topic, text, verdict, remedy, found)

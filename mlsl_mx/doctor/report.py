@@ -45,7 +45,7 @@ def examine(experiments: Sequence[Path], settings: Sequence[str], roots: dict[st
     """Look at everything; takes some seconds.
 
     Args:
-        experiments: whose data are looked for.
+        experiments: whose data are looked for; empty: the defaults for these folders.
         settings: `key=value`, of all of them.
         roots: folder of each data set, or None; without any, data is not looked for.
 
@@ -62,10 +62,10 @@ def _data(facts: Facts, experiments, settings, roots) -> Iterator[Finding]:
     if not {"cv2", "mxnet", "gluoncv"} <= set(facts.imports.versions):
         yield Finding("data", "not looked at, as MXNet, gluoncv or OpenCV does not import", NOTE)
         return
-    from mlsl_mx.doctor.data import look_at_data
+    from mlsl_mx.doctor.data import default_experiments, look_at_data
 
     seen: dict[str, Finding] = {}
-    for experiment in experiments:
+    for experiment in experiments or default_experiments(roots):
         for finding in look_at_data(experiment, settings, roots):
             seen.setdefault(finding.text, finding)
     found = tuple(seen.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Sequence
 
 from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.published import TABLE_3_ROWS, disagreement_notes, published_means, published_row
+from mlsl_mx.evaluation.published import TABLE_3_ROWS, disagreement_notes, paper_source, published_means, published_row
 from mlsl_mx.evaluation.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.runs import flat, read_json
 
@@ -79,7 +79,7 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
     """
     results = _read_runs([str(run) for run in runs])
     first, spec = _first(results), PAPER_TABLES.get(table)
-    source = first.config.get("source", {}).get("dataset")
+    source = paper_source(first.config)
     if spec is not None and spec.source != source:
         raise InputError(
             f"--table {table} is about the source {spec.source}, but the runs' is {source}: name other runs"

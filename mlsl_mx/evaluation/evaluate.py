@@ -41,7 +41,8 @@ def evaluate(
     """Segment and score every image of a SceneDataset with labels.
 
     Writes `out_dir/predictions/palette/NAME.png` (train ids in colour), `out_dir/predictions/label_ids/NAME.png`
-    (what the official script reads: set CITYSCAPES_RESULTS to that folder), and last `out_dir/evaluation.json`.
+    (what the official script reads: set CITYSCAPES_RESULTS to that folder; of more than 255 classes train ids), and
+    last `out_dir/evaluation.json`.
     Started again, it re-uses the predictions it finds; a finished evaluation is returned as it is. Both only if
     flip, image list, classes, `precision` and `weights` (hash of the weights file) are still the same. Several workers
     take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
@@ -133,7 +134,7 @@ def _stored_prediction(predictions: Path, dataset, index: int, shape) -> np.ndar
     if not all(name.exists() for name in names):
         return None
     try:
-        predicted = read_prediction(names[0], dataset.classes)
+        predicted = read_prediction(names[0 if dataset.classes.id_type == np.uint8 else 1], dataset.classes)
     except InputError:
         return None
     return predicted if predicted.shape == tuple(shape) else None

@@ -6,16 +6,18 @@ from typing import Sequence
 
 import numpy as np
 
-from mlsl_mx.data.label_counts import joint_counts
-from mlsl_mx.labels import IGNORE
+from mlsl_mx.data.label_counts import joint_counts, no_counts
+from mlsl_mx.labels import id_type, ignore_id
 from mlsl_mx.workers import Workers
 
 
 class ConfusionMatrix:
     """Counts of (true class, predicted class) over the pixels of any number of images.
 
-    Pixels whose truth is 255 do not count. A prediction outside 0..C-1 (an unlabelled pixel) is a miss of the true
-    class and a false alarm of none, as in the official script.
+    Raises: ValueError for no class at all, InputError for too many (`label_counts.MOST_CLASSES`).
+
+    Pixels whose truth is 255 (65535 of more than 255 classes) do not count. A prediction outside 0..C-1 (an unlabelled
+    pixel) is a miss of the true class and a false alarm of none, as in the official script.
 
     >>> confusion = ConfusionMatrix(2)
     >>> confusion.update(np.array([0, 0, 1, 255]), np.array([0, 1, 1, 0]))
@@ -24,8 +26,8 @@ class ConfusionMatrix:
     """
 
     def __init__(self, num_classes: int):
-        if not 0 < num_classes <= IGNORE:
-            raise ValueError(f"num_classes is {num_classes}: it must be between 1 and {IGNORE}")
+        self._ignore = ignore_id(num_classes)
+        no_counts(num_classes)  # now, not after the first image
         self.num_classes = num_classes
         self._counts = np.zeros((num_classes, num_classes + 1), np.int64)  # the last column: outside 0..C-1
 
@@ -42,16 +44,17 @@ class ConfusionMatrix:
     def update(self, label_ids: np.ndarray, predicted_ids: np.ndarray) -> None:
         """Add the pixels of one image or batch: train ids, both arrays of one shape, whole numbers.
 
-        Raises: ValueError for different shapes or a true id that is neither 0..C-1 nor 255.
+        Raises: ValueError for different shapes or a true id that is neither 0..C-1 nor to ignore.
         """
         label_ids, predicted_ids = np.asarray(label_ids), np.asarray(predicted_ids)
         if label_ids.shape != predicted_ids.shape:
             raise ValueError(f"truth is {label_ids.shape} but prediction is {predicted_ids.shape}: shapes must agree")
-        pairs = joint_counts(_as_bytes(label_ids), _as_bytes(predicted_ids))
-        unknown = np.flatnonzero(pairs[self.num_classes : IGNORE].sum(axis=1)) + self.num_classes
-        if len(unknown):
+        label_ids, predicted_ids = (_as_ids(ids, self.num_classes) for ids in (label_ids, predicted_ids))
+        pairs = joint_counts(label_ids, predicted_ids, self.num_classes)
+        if pairs[self.num_classes : -1].any():
+            unknown = np.setdiff1d(label_ids, [*range(self.num_classes), self._ignore])
             raise ValueError(
-                f"truth holds {unknown.tolist()}: a train id is 0..{self.num_classes - 1}, or 255 to ignore"
+                f"truth holds {unknown.tolist()}: a train id is 0..{self.num_classes - 1}, or {self._ignore} to ignore"
             )
         known = pairs[: self.num_classes]
         self._counts[:, :-1] += known[:, : self.num_classes]
@@ -74,9 +77,10 @@ class ConfusionMatrix:
         return float(iou.mean()) if len(iou) else float("nan")
 
 
-def _as_bytes(ids: np.ndarray) -> np.ndarray:
-    """uint8 ids, where whatever does not fit 0..254 is 255."""
-    if ids.dtype == np.uint8:
+def _as_ids(ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """Ids in the type of train ids, where whatever does not fit is ignore."""
+    dtype, ignore = id_type(num_classes), ignore_id(num_classes)
+    if ids.dtype == dtype:
         return ids
-    fits = (ids >= 0) & (ids < IGNORE)
-    return np.where(fits, ids, IGNORE).astype(np.uint8)
+    fits = (ids >= 0) & (ids < ignore)
+    return np.where(fits, ids, ignore).astype(dtype)

@@ -9,8 +9,9 @@ limits              [text]
 results             round (null: source model), miou, mious, per_class, images, flip: as in evaluation.json, IoU in
                     percent; list_hash; weights: first 16 hex digits of the SHA-256 of the weights that were evaluated;
                     of_this_file: whether those are the weights file of now
-data                source, target, validation, each: dataset, list, size (height, width), fingerprint (as the run noted
-                    it), and, if the list's file still is the one with that fingerprint, its sha256 and images (number)
+data                source, target, validation, each: dataset, list, size (height, width; or null),
+                    fingerprint (as the run noted it), and, if the list's file still is the one with that fingerprint,
+                    its sha256 and images (number)
 labels              [{round, images, coverage, coverage_per_class}], shares of the target's pixels
 start_weights       kind ("imagenet", "imported" or "none"), file, sha256_first_16
 weights             source, rounds, each {round (null: source model), file (in the run directory), sha256}
@@ -28,15 +29,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Sequence
 
-from mlsl_mx.data.datasets import fingerprint, read_list
+from mlsl_mx.class_table import OWN
+from mlsl_mx.config import data_config
+from mlsl_mx.data.datasets import fingerprint
+from mlsl_mx.data.label_files import label_format
+from mlsl_mx.data.lists import read_lines
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.model_card_text import card_markdown
+from mlsl_mx.evaluation.published import paper_source
 from mlsl_mx.evaluation.results import MethodResults, read_run
 from mlsl_mx.evaluation.stage_times import StageTime, stage_times
 from mlsl_mx.evaluation.tables import MINIATURE
-from mlsl_mx.labels import class_set
 from mlsl_mx.run_log import read_log
-from mlsl_mx.runs import read_json, read_settings, sha256, write_bytes, write_json
+from mlsl_mx.runs import own_list, read_json, read_settings, sha256, write_bytes, write_json
 
 Card = Dict[str, Any]
 
@@ -44,6 +49,8 @@ INTENDED_USE = (
     "Semantic segmentation of street scenes, to reproduce the self-training methods of MLSL (WACV 2020) and to compare "
     "others with them."
 )
+OWN_USE = "Semantic segmentation of images like those of the target named here."
+OWN_LISTS = {"source.images": "source", "target.train": "target", "target.val": "val"}  # see `runs.own_list`
 LIMITS = (
     "Not for driving or anything else that safety depends on: classes are missed and taken for each other, as their "
     "IoU says.",
@@ -87,10 +94,10 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
         "rounds_done": 0 if source_only else len(method.evaluated),
         "miniature": settings.get("miniature"),
         "notice": MINIATURE if settings.get("miniature") else None,
-        "intended_use": INTENDED_USE,
+        "intended_use": INTENDED_USE if not settings or paper_source(settings) else OWN_USE,
         "limits": _limits(settings, results),
         "results": results,
-        "data": _data(method, find_list),
+        "data": _data(run, method, find_list),
         "labels": [_labels(one.index, one.selection) for one in method.rounds if one.selection],
         "start_weights": _start_weights(run, events),
         "weights": weights,
@@ -134,32 +141,37 @@ def _results(method: MethodResults, weights: Sequence[dict[str, Any]]) -> dict[s
     }
 
 
-def _data(method: MethodResults, find_list: Callable[[str], Path]) -> dict[str, Any]:
+def _data(run: Path, method: MethodResults, find_list: Callable[[str], Path]) -> dict[str, Any]:
     """The lists as the run noted them; a source model has seen no target image."""
-    settings, lists = method.config, method.config.get("lists", {})
-    adapted = method.method != "source-only"
+    lists = method.config.get("lists", {})
+    validated, adapted = method.result.evaluation.get("list_hash"), method.method != "source-only"
     return {
-        "source": _list(settings, "source", "images", lists.get("source"), find_list),
-        "target": _list(settings, "target", "train", lists.get("target"), find_list) if adapted else None,
-        "validation": _list(settings, "target", "val", method.result.evaluation.get("list_hash"), find_list),
+        "source": _list(run, method.config, "source.images", lists.get("source"), find_list),
+        "target": _list(run, method.config, "target.train", lists.get("target"), find_list) if adapted else None,
+        "validation": _list(run, method.config, "target.val", validated, find_list),
     }
 
 
-def _list(settings, group: str, key: str, noted: str | None, find_list) -> dict[str, Any] | None:
+def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None, find_list) -> dict[str, Any] | None:
     """One list; hash and number of images only if its file still gives the fingerprint that the run noted."""
-    data = settings.get(group)
-    if not isinstance(data, dict) or not {"dataset", "size", key} <= set(data):
+    side, key = name.split(".")
+    given = settings.get(side)
+    if not isinstance(given, dict) or not {"dataset", "size", key} <= set(given):
         return None
-    path, size = find_list(data[key]), tuple(data["size"])
+    config = data_config(settings)
+    data, classes = getattr(config, side), config.class_set
+    own = data.dataset == OWN
+    path = own_list(run, OWN_LISTS[name]) if own else find_list(getattr(data, key))
     try:
-        entries = read_list(path)
+        entries = tuple(read_lines(path).values())
     except InputError:
         entries = ()
-    same = bool(entries) and noted == fingerprint(data["dataset"], entries, class_set(settings["classes"]), size)
+    form = None if name == "target.train" else label_format(side, data, classes)
+    same = bool(entries) and noted == fingerprint(data.dataset, entries, classes, data.size, form)
     return {
-        "dataset": data["dataset"],
-        "list": data[key],
-        "size": list(size),
+        "dataset": data.dataset,
+        "list": given[key] or None,
+        "size": None if data.size is None else list(data.size),
         "fingerprint": noted,
         "sha256": sha256(path) if same else None,
         "images": len(entries) if same else None,

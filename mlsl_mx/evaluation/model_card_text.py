@@ -79,7 +79,7 @@ def _data_table(card: Card) -> Table:
 def _data_cells(data: dict[str, Any] | None) -> list[str]:
     if data is None:
         return [NOT_RECORDED] * 6
-    size = "x".join(map(str, data["size"]))
+    size = "x".join(map(str, data["size"])) if data["size"] else "that of each file"
     values = (data["dataset"], data["list"], data["images"], size, data["sha256"], data["fingerprint"])
     return [_recorded(value) for value in values]
 

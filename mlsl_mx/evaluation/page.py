@@ -25,14 +25,13 @@ from mlsl_mx.evaluation.report_tables import (
 )
 from mlsl_mx.evaluation.results import MethodResults
 from mlsl_mx.evaluation.tables import MINIATURE, to_html
-from mlsl_mx.labels import class_set
 
 
 def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset, config: Config) -> str:
     """The whole document. `content` is that of report.json; the images come from the methods' folders."""
     banner = f"<p class=banner>{MINIATURE}</p>" if content["miniature"] else ""
-    title = f"{content['experiment']}: {content['direction']}"
-    panels = panels_html(methods, class_set(config.classes), dataset, config.evaluation.panels)
+    title, paper = f"{content['experiment']}: {content['direction']}", paper_table(content)
+    panels = panels_html(methods, config.class_set, dataset, config.evaluation.panels)
     seed = "" if content["seed"] is None else f", seed {content['seed']}"
     sections = [
         f"{banner}<h1>{escape(title)}</h1><p class=sub>{content['images']} validation images, IoU in percent, "
@@ -46,7 +45,7 @@ def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset
         _pseudo_labels(content, methods),
         _spatial_prior(Path(content["run"]), methods),
         "<h2>Notes</h2><ul>" + "".join(f"<li>{escape(note)}</li>" for note in content["notes"]) + "</ul>",
-        _details("The paper's table", to_html(paper_table(content))),
+        _details("The paper's table", to_html(paper)) if paper else "",
         _details("Settings", f"<pre>{escape(yaml.safe_dump(to_dict(config), sort_keys=False))}</pre>"),
         _details("Environment", f"<pre>{escape(json.dumps(content['environment'], indent=1))}</pre>"),
         banner,

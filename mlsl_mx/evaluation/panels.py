@@ -16,7 +16,7 @@ from mlsl_mx.labels import ClassSet
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.runs import prior_path
 
-PANEL_WIDTH = 420  # pixels
+PANEL_WIDTH = 420  # pixels, of the longer side
 SHEET_WIDTH = 1200
 DAMAGED = (OSError, SyntaxError)  # what Pillow raises for a file that is missing or no image
 
@@ -95,8 +95,8 @@ def _prediction(method: MethodResults, name: str) -> str | None:
 
 
 def _small_labels(image: Image.Image) -> str:
-    scale = min(1.0, PANEL_WIDTH / image.width)
-    size = (round(image.width * scale), max(1, round(image.height * scale)))
+    scale = min(1.0, PANEL_WIDTH / max(image.size))
+    size = tuple(max(1, round(side * scale)) for side in image.size)
     # Nearest keeps the palette: no colour between two classes appears.
     return _address(encoded(image.resize(size, Image.NEAREST), "PNG", optimize=True), "png")
 

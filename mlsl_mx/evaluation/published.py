@@ -7,6 +7,7 @@ order, Table 2 the 16 of SYNTHIA in the same order; mIoU* is over 13 of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mlsl_mx.labels import class_set
 
@@ -132,30 +133,41 @@ TABLE_3_ROWS = {
 }
 
 
-def published_table(source: str) -> tuple[PublishedRow, ...]:
-    """All rows for `source`, "gta5" (Table 1) or "synthia" (Table 2).
+def paper_source(settings: dict[str, Any]) -> str | None:
+    """Whose tables the results of an experiment stand beside, "gta5" or "synthia"; None for a user's own data.
+
+    Args:
+        settings: the experiment's, as `config.to_dict` gives them.
+    """
+    source, target = (settings.get(side, {}).get("dataset") for side in ("source", "target"))
+    published = isinstance(settings.get("classes", 19), int) and target in (None, "cityscapes")
+    return source if published and source in ("gta5", "synthia") else None
+
+
+def published_table(source: str | None) -> tuple[PublishedRow, ...]:
+    """All rows for `source`, "gta5" (Table 1) or "synthia" (Table 2); none for None.
 
     Raises: ValueError for another source.
     """
-    tables = {"gta5": TABLE_1, "synthia": TABLE_2}
+    tables = {"gta5": TABLE_1, "synthia": TABLE_2, None: ()}
     if source not in tables:
         raise ValueError(f"the paper has no table for the source {source!r}: it has gta5 and synthia")
     return tables[source]
 
 
-def published_rows(source: str) -> dict[str, PublishedRow]:
+def published_rows(source: str | None) -> dict[str, PublishedRow]:
     """METHOD -> the row it is compared with: those trained from the same ResNet-38 source model."""
     table = {row.method: row for row in published_table(source)}
-    names = _GTA5_ROWS if source == "gta5" else _SYNTHIA_ROWS
+    names = {"gta5": _GTA5_ROWS, "synthia": _SYNTHIA_ROWS, None: {}}[source]
     return {method: table[name] for method, name in names.items()}
 
 
-def published_row(source: str, method: str) -> PublishedRow | None:
+def published_row(source: str | None, method: str) -> PublishedRow | None:
     """The published row of one METHOD, None where the paper has none (st; cbst for GTA-V; cbst-sp for SYNTHIA)."""
     return published_rows(source).get(method)
 
 
-def published_means(source: str, method: str) -> dict[int, float | None]:
+def published_means(source: str | None, method: str) -> dict[int, float | None]:
     """Number of classes -> mean IoU that the paper prints for one METHOD, those of Table 4 included; {} for none."""
     row = published_row(source, method)
     if row is not None:

@@ -6,11 +6,11 @@ import textwrap
 from pathlib import Path
 from typing import Any, Sequence
 
-from mlsl_mx.config import Config
+from mlsl_mx.config import Config, to_dict
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.over_rounds import loss_means
 from mlsl_mx.evaluation.page import html_page
-from mlsl_mx.evaluation.published import disagreement_notes, published_row, published_table
+from mlsl_mx.evaluation.published import disagreement_notes, paper_source, published_row, published_table
 from mlsl_mx.evaluation.report_tables import (
     class_table,
     label_overview,
@@ -21,11 +21,15 @@ from mlsl_mx.evaluation.report_tables import (
 )
 from mlsl_mx.evaluation.results import METHODS, MethodResults, Round, read_run
 from mlsl_mx.evaluation.tables import MINIATURE, to_markdown, to_text
-from mlsl_mx.labels import class_set
+from mlsl_mx.labels import listed
 from mlsl_mx.runs import read_json, write_bytes, write_json
 
-SOURCES = {"gta5": "GTA-V", "synthia": "SYNTHIA"}
+DIRECTIONS = {"gta5": "GTA-V to Cityscapes", "synthia": "SYNTHIA to Cityscapes", None: "own data"}
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
+NOTHING_MEASURED = (
+    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
+    "consistent the pseudo-labels are says nothing of how right they are."
+)
 
 
 def write_report(run: Path, config: Config, dataset, out: Path) -> str:
@@ -50,7 +54,7 @@ def write_report(run: Path, config: Config, dataset, out: Path) -> str:
 
 def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) -> dict[str, Any]:
     """Everything that the report says, JSON-able: the content of report.json. IoU in percent, shares in [0, 1]."""
-    classes = class_set(config.classes)
+    classes, source = config.class_set, paper_source(to_dict(config))
     for method in methods:
         _same_classes(method, classes.names)
     result = methods[-1].result.evaluation
@@ -58,16 +62,16 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
     content = {
         "experiment": config.name,
         "miniature": config.miniature,
-        "source": config.source.dataset,
-        "direction": f"{SOURCES[config.source.dataset]} to Cityscapes",
+        "source": source,
+        "direction": DIRECTIONS[source],
         "run": str(run),
         "seed": methods[-1].seed,
         "images": result["images"],
         "list_hash": result.get("list_hash"),
         "classes": list(classes.names),
         "means_over": {str(n): [classes.names[i] for i in classes.common(n)] for n in classes.published_means},
-        "methods": [_method_content(config, method) for method in methods],
-        "paper": [_paper_row(row) for row in published_table(config.source.dataset)],
+        "methods": [_method_content(config, source, method) for method in methods],
+        "paper": [_paper_row(row) for row in published_table(source)],
         "environment": read_json(environment, "mxnet") if environment.exists() else None,
     }
     content["status"] = _status(content, config)
@@ -105,9 +109,9 @@ def _wrapped_notes(content: dict[str, Any]) -> str:
     return "\n".join(["Notes", *lines])
 
 
-def _method_content(config: Config, method: MethodResults) -> dict[str, Any]:
+def _method_content(config: Config, source: str | None, method: MethodResults) -> dict[str, Any]:
     result, better = method.result.evaluation, method.better_round
-    row = published_row(config.source.dataset, method.method)
+    row = published_row(source, method.method)
     planned = 1 if method.method == "source-only" else config.self_training.rounds
     return {
         "method": method.method,
@@ -202,10 +206,10 @@ def _same_classes(method: MethodResults, names: Sequence[str]) -> None:
 def _notes(content: dict[str, Any]) -> list[str]:
     notes = [f"mIoU({n}) is the mean over {', '.join(names)}." for n, names in content["means_over"].items()]
     notes.append("The last round is the result.")
-    notes += _absent_notes(content["methods"])
+    notes += _absent_notes(content["methods"]) if content["images"] else [NOTHING_MEASURED]
     for method in content["methods"]:
         notes += _method_notes(content, method)
-    if content["images"] != VALIDATION_IMAGES and not content["miniature"]:
+    if content["source"] and content["images"] != VALIDATION_IMAGES and not content["miniature"]:
         notes.append(
             f"Evaluated on {content['images']} images, the paper on {VALIDATION_IMAGES}: not the same protocol."
         )
@@ -235,7 +239,7 @@ def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
         notes.append(f"{title} is not finished: round {method['result_round']} of 0..{last} stands for the result.")
     if better is not None:
         notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
-    if method["published"] is None:
+    if content["source"] and method["published"] is None:
         notes.append(f"{title}: the paper has no row for {content['direction']}.")
     row = published_row(content["source"], method["method"])
     return notes + (disagreement_notes(content["source"], row) if row is not None else [])
@@ -250,13 +254,13 @@ def _collapsed(method: MethodResults) -> list[str]:
         for i, name in enumerate(evaluation["classes"])
         if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
     ]
-    notes = [f"{method.title}: {', '.join(names)} in the truth, but predicted nowhere."] if names else []
+    notes = [f"{method.title}: {listed(names)} in the truth, but predicted nowhere."] if names else []
     selection, index = method.result.selection or {}, method.result.index
     if selection.get("collapsed"):
-        notes.append(f"{method.title}: no pseudo-label of {', '.join(selection['collapsed'])} in round {index}.")
+        notes.append(f"{method.title}: no pseudo-label of {listed(selection['collapsed'])} in round {index}.")
     if selection.get("loose"):
         notes.append(
-            f"{method.title}: {', '.join(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
+            f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
             f"{index}, so hardly any pixel is kept from the class."
         )
     return notes

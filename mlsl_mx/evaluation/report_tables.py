@@ -50,7 +50,7 @@ def summary_table(content: Content) -> Table:
             paper = compared[key].means.get(int(n)) if key in compared else None
             cells += [number(ours), number(paper), difference(ours, paper)] if n in printed else [number(ours)]
         rows.append(cells)
-    return Table("Result and paper", header, rows)
+    return Table("Result and paper" if content["source"] else "Result", header, rows)
 
 
 def _round_name(method: dict[str, Any] | None) -> str:
@@ -159,8 +159,10 @@ def _label_notes(rounds: Sequence[dict[str, Any]], shown: set[str]) -> tuple[str
     return notes
 
 
-def paper_table(content: Content) -> Table:
-    """Table 1 or 2 of the paper, whole."""
+def paper_table(content: Content) -> Table | None:
+    """Table 1 or 2 of the paper, whole; None for a user's own data."""
+    if not content["paper"]:
+        return None
     means = list(content["paper"][0]["mious"])
     names = list(content["paper"][0]["per_class"])
     rows = [

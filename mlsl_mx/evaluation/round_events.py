@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict
+from typing import Dict, Optional
 
 from PIL import Image
 
@@ -16,16 +16,13 @@ from mlsl_mx.event_file import EventFile, event_files, new_path
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.runs import file_hash, whole_file
 
-Scalars = Dict[str, float]
-MADE_FROM = ("pseudo_labels/selection.json", "diagnosis.json", "evaluation.json")
-OF_LABELS = ("portion", "coverage")
-OF_DIAGNOSIS = ("agreement", "kept", "patch_disagreement")
+Scalars = Dict[str, Optional[float]]
 
 
 def write_round_events(folder: Path, round_folder: Path, index: int, validation, panels: int) -> None:
-    """Write one event file with all that is known of a round, in place of the one that knew less.
+    """Write what is known of a round: an event file for its labels, its diagnosis and its evaluation, each once.
 
-    Nothing is done if the file was made from the same results. Labels of images are not opened.
+    A file that was made from other results is replaced. Labels of images are not opened.
 
     Args:
         folder: where TensorBoard looks for the method.
@@ -35,45 +32,66 @@ def write_round_events(folder: Path, round_folder: Path, index: int, validation,
 
     Raises: InputError if the file cannot be written.
     """
-    known = "".join(file_hash(round_folder / name) for name in MADE_FROM if (round_folder / name).exists())
-    name = f"round-{index}.{hashlib.sha256(known.encode()).hexdigest()[:16]}"
-    if event_files(folder, name):
-        return
-    one, before, path = read_round(round_folder, index), event_files(folder, f"round-{index}.*"), new_path(folder, name)
-    with whole_file(path) as temporary:
-        file = EventFile(temporary, start=index)
-        file.scalars(_scalars(one), index)
-        for tag, picture in _pictures(one, validation, panels).items():
+    one = read_round(round_folder, index)
+    evaluated = partial(_segmentations, one.folder, validation, panels)
+    for part, made_from, scalars, pictures in (
+        ("labels", "pseudo_labels/selection.json", _of_labels, partial(_sheet, one.folder)),
+        ("diagnosis", "diagnosis.json", _of_diagnosis, dict),
+        ("evaluation", "evaluation.json", _of_evaluation, evaluated),
+    ):
+        if (round_folder / made_from).exists():
+            name = f"{part}-{index}.{file_hash(round_folder / made_from)}"
+            if not event_files(folder, name):
+                before = event_files(folder, f"{part}-{index}.*")
+                _write(new_path(folder, name), index, scalars(one), pictures())
+                for old in before:
+                    old.unlink()
+
+
+def _write(path: Path, index: int, scalars: Scalars, pictures: dict[str, Image.Image]) -> None:
+    with whole_file(path) as temporary, EventFile(temporary) as file:
+        file.scalars(scalars, index)
+        for tag, picture in pictures.items():
             file.picture(tag, encoded(picture, "JPEG", quality=90), picture.size, index)
-        file.close()
-    for old in before:
-        old.unlink()
 
 
-def _scalars(one: Round) -> Scalars:
-    """Everything in percent."""
-    evaluation, selection, diagnosis = one.evaluation or {}, one.selection or {}, one.diagnosis or {}
-    shares = {f"pseudo_labels/{key}": selection.get(key) for key in OF_LABELS}
-    shares.update({f"pseudo_labels/{key}": diagnosis.get(key) for key in OF_DIAGNOSIS})
-    shares["pseudo_labels/precision"] = one.ground_truth.get("precision")
-    shares.update(_by_class("threshold", selection.get("thresholds")))
-    shares.update(_by_class("coverage", selection.get("coverage_per_class")))
-    percents = {f"mIoU/{count}_classes": mean for count, mean in evaluation.get("mious", {}).items()}
-    percents.update(_by_class("IoU", evaluation.get("per_class")))
-    percents.update({tag: 100 * share for tag, share in shares.items() if share is not None})
-    return percents
+def _of_labels(one: Round) -> Scalars:
+    shares = {f"pseudo_labels/{key}": one.selection[key] for key in ("portion", "coverage")}
+    shares.update(_by_class("threshold", one.selection["thresholds"]))
+    shares.update(_by_class("coverage", one.selection["coverage_per_class"]))
+    return _percent(shares)
 
 
-def _by_class(what: str, values: dict[str, Any] | None) -> dict[str, Any]:
-    return {f"{what}/{name}": value for name, value in (values or {}).items()}
+def _of_diagnosis(one: Round) -> Scalars:
+    known = {key: one.diagnosis[key] for key in ("agreement", "kept", "patch_disagreement")}
+    known["precision"] = one.ground_truth.get("precision")
+    return _percent({f"pseudo_labels/{key}": share for key, share in known.items()})
 
 
-def _pictures(one: Round, validation, panels: int) -> dict[str, Image.Image]:
-    """The pseudo-labels' contact sheet; validation images beside their segmentations, by their names."""
-    sheet = read_sheet(one.folder / "pseudo_labels" / "contact_sheet.png")
-    pictures = {} if sheet is None else {"pseudo_labels": sheet}
-    for index in evenly_spread(len(validation), panels) if one.evaluation else ():
-        pair = _photo_and_segmentation(one.folder, validation, index)
+def _of_evaluation(one: Round) -> Scalars:
+    means = {f"mIoU/{count}_classes": mean for count, mean in one.evaluation["mious"].items()}
+    return {**means, **_by_class("IoU", one.evaluation["per_class"])}
+
+
+def _percent(shares: Scalars) -> Scalars:
+    return {tag: None if share is None else 100 * share for tag, share in shares.items()}
+
+
+def _by_class(what: str, values: Scalars) -> Scalars:
+    return {f"{what}/{name}": value for name, value in values.items()}
+
+
+def _sheet(folder: Path) -> dict[str, Image.Image]:
+    """The contact sheet of the pseudo-labels."""
+    sheet = read_sheet(folder / "pseudo_labels" / "contact_sheet.png")
+    return {} if sheet is None else {"pseudo_labels": sheet}
+
+
+def _segmentations(folder: Path, validation, panels: int) -> dict[str, Image.Image]:
+    """Validation images beside their segmentations, by their names."""
+    pictures = {}
+    for index in evenly_spread(len(validation), panels):
+        pair = _photo_and_segmentation(folder, validation, index)
         if pair is not None:
             pictures[f"segmentation/{validation.names[index]}"] = pair
     return pictures

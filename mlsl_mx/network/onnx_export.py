@@ -10,9 +10,10 @@ import mxnet as mx
 import numpy as np
 
 import mlsl_mx
+from mlsl_mx.class_table import classes_of_weights
 from mlsl_mx.data.transforms import MEAN, STD
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
+from mlsl_mx.labels import ClassSet
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
 from mlsl_mx.runs import file_hash, whole_file
@@ -31,14 +32,14 @@ def export_onnx(weights: Path, out: Path) -> str:
     onnxruntime's logits of random images are MXNet's.
 
     Returns: one line with the largest difference.
-    Raises: InputError without onnx and onnxruntime, for a file that is no segmentation network of 19, 16 or 13 classes,
+    Raises: InputError without onnx and onnxruntime, for a file that is no segmentation network, or of unknown classes,
         if `out` cannot be written, or if the logits differ.
     """
     _require_packages()
     from mlsl_mx.network.onnx_graph import full_resolution_model
 
     found = describe_segmentation(weights)
-    classes = class_set(found.classes)
+    classes = classes_of_weights(Path(weights), found.classes)
     net = load_segmentation(weights, found, mx.cpu())
     with whole_file(out) as temporary:
         model = full_resolution_model(net, found.classes, temporary)
@@ -75,7 +76,7 @@ def _describe(model, classes: ClassSet, weights: Path) -> None:
     model.doc_string = "images: RGB / 255, minus mean, over std. logits: softmax over axis 1 gives probabilities."
     properties = {
         "classes": json.dumps(classes.names),
-        "label_ids": json.dumps([c.cityscapes_id for c in classes.classes]),
+        "label_ids": json.dumps(classes.label_id_lookup[: classes.num_classes].tolist()),
         "mean": json.dumps(MEAN),
         "std": json.dumps(STD),
         "mlsl_mx_version": mlsl_mx.__version__,

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mlsl_mx.class_table import classes_of_weights
 from mlsl_mx.config import PseudoLabels
+from mlsl_mx.errors import InputError
 from mlsl_mx.job import device
 from mlsl_mx.labels import ClassSet
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
-from mlsl_mx.predict.classes import class_table
 from mlsl_mx.predict.pictures import overlay
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
@@ -27,8 +28,7 @@ class Predictor:
 
     Args:
         weights: `.params` in the naming of the original release, as a run has them.
-        classes: names and colours of the classes; None: those of Cityscapes for 19 or 16, numbered ones for another
-            count (see `class_table`).
+        classes: names and colours of the classes; None: those that `classes_of_weights` finds.
         settings: single inference of the whole image, flip-averaged, as evaluation does it; or SISC.
         ctx: "cpu" or "gpu(0)".
         precision: "float32", "bfloat16" (CPUs that have it) or "float16" (GPUs).
@@ -51,7 +51,12 @@ class Predictor:
     ):
         self.weights, self.ctx = Path(weights), device(ctx)
         found = describe_segmentation(self.weights)
-        self.classes = class_table(self.weights, found.classes, classes)
+        self.classes = classes or classes_of_weights(self.weights, found.classes)
+        if self.classes.num_classes != found.classes:
+            raise InputError(
+                f"{weights}: is of {found.classes} classes, but the class table has {classes.num_classes}: give the "
+                "experiment that these weights were trained with"
+            )
         check_precision(precision, self.ctx)
         net = inference_net(load_segmentation(self.weights, found, self.ctx), precision)
         self.segmenter = Segmenter(net, self.ctx, settings, seed)
@@ -68,7 +73,7 @@ class Predictor:
             image: (H, W, 3) uint8, RGB, of any size.
             name: what the random patches of SISC depend on besides the seed; nothing else does.
 
-        Returns: (H, W) uint8 train ids; 255 where no patch was, which only random patches can leave.
+        Returns: (H, W) train ids; `classes.ignore` where no patch was, which only random patches can leave.
         Raises: InputError if the image is smaller than a patch; ValueError for an array that is no such image.
         """
         train_ids, _ = self.segmenter.predicted(self.maps(image, name))

@@ -66,7 +66,7 @@ def composite(
 
 def _composed(image: ImageMaps, ctx: mx.Context, upsampling: str, votes: bool, rows: slice, columns: slice) -> Window:
     """One window of `composite`; MXNet computes it when it is asked for its values, or before."""
-    num_classes, size = image.parts[0].probabilities.shape[2], (rows.stop - rows.start, columns.stop - columns.start)
+    num_classes, size = image.num_classes, (rows.stop - rows.start, columns.stop - columns.start)
     accumulator = SISCAccumulator(num_classes, *size, ctx)
     add = _add_votes if votes else SISCAccumulator.add_maps
     for part in image.parts:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mlsl_mx.data.label_counts import joint_counts
+from mlsl_mx.data.image_files import size_text
+from mlsl_mx.data.label_counts import joint_counts, no_counts
+from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps
@@ -29,10 +31,11 @@ def agreement(before, now) -> dict[str, Any]:
     Returns: {all: {agreement, kept}, per_class: {name: {agreement, kept}}}, None where there is nothing to divide by.
     Raises: InputError for a pseudo-label that is missing, damaged or of another size.
     """
-    pairs = np.zeros((256, 256), np.int64)  # rows: before, columns: now
-    for index in progress(range(len(now)), "agreement", "image"):
-        pairs += joint_counts(before.label(index), now.label(index))
     classes = now.classes.num_classes
+    pairs = no_counts(classes)  # rows: before, columns: now
+    for index in progress(range(len(now)), "agreement", "image"):
+        labels = now.label(index)
+        pairs += joint_counts(label_of_size(before, index, labels.shape), labels, classes)
     labelled = pairs[:classes].sum(axis=1)
     both = pairs[:classes, :classes].sum(axis=1)
     same = np.diag(pairs)[:classes]
@@ -60,19 +63,20 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
         labelled pixel.
     Raises: InputError as `agreement`, or for an image smaller than the patch.
     """
-    against, pixels = np.zeros(256), np.zeros(256, np.int64)  # by label
+    ids = dataset.classes.ignore + 1
+    against, pixels = np.zeros(ids), np.zeros(ids, np.int64)  # by label
     for index in progress(range(len(dataset)), "patch votes", "image", network=segmenter.net):
-        labels = dataset.label(index)
         maps = segmenter.maps(dataset.image(index), dataset.names[index])
+        labels = label_of_size(dataset, index, maps.size)
         patches = ImageMaps(maps.size, maps.parts[-1:])  # without the image in one piece
         for window in composite(patches, segmenter.ctx, segmenter.settings.upsampling, votes=True):
             seen = window.count.asnumpy() > 0
             y = labels[window.rows, window.columns][seen]
             votes = window.volume.asnumpy()[:, seen]  # (C, n)
-            # Ignored pixels pick some class; they are counted under 255, which nobody reads.
+            # Ignored pixels pick some class; they are counted under their id, which nobody reads.
             in_favour = votes[np.minimum(y, len(votes) - 1), np.arange(len(y))]
-            against += np.bincount(y, weights=1 - in_favour, minlength=256)
-            pixels += np.bincount(y, minlength=256)
+            against += np.bincount(y, weights=1 - in_favour, minlength=ids)
+            pixels += np.bincount(y, minlength=ids)
     classes = dataset.classes.num_classes
     return {
         "all": {"patch_disagreement": share_of(against[:classes].sum(), pixels[:classes].sum())},
@@ -82,6 +86,17 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
         },
         "images": len(dataset),
     }
+
+
+def label_of_size(dataset, index: int, size: tuple[int, int]) -> np.ndarray:
+    """`dataset.label(index)`. Raises: InputError if it is not of (height, width)."""
+    label = dataset.label(index)
+    if label.shape != tuple(size):
+        raise InputError(
+            f"{dataset.label_path(index)}: is {size_text(label.shape)}, but what it is compared with is "
+            f"{size_text(size)}: make the labels of these images again"
+        )
+    return label
 
 
 def share_of(part: float, whole: float) -> float | None:

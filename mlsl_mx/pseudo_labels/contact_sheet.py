@@ -7,31 +7,42 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mlsl_mx.data.label_files import read_pseudo_label
+from mlsl_mx.labels import ClassSet
 from mlsl_mx.runs import whole_file
 
 SHEET_IMAGES = 12
-SHEET_WIDTH = 320  # pixels of one picture in the contact sheet
+SIDE = 320  # pixels of the longer side of a picture in the contact sheet
 
 
 def write_contact_sheet(out_dir: Path, dataset) -> None:
     """Write contact_sheet.png: up to 12 images, evenly spread, each beside its labels; two such pairs a row."""
     chosen = evenly_spread(len(dataset.names), SHEET_IMAGES)
-    pairs = [_pair(dataset.image(i), out_dir / f"{dataset.names[i]}.png") for i in chosen]
+    pairs = [_pair(dataset.image(i), out_dir / f"{dataset.names[i]}.png", dataset.classes) for i in chosen]
     height = max(pair.height for pair in pairs)
-    sheet = Image.new("RGB", (4 * SHEET_WIDTH, -(-len(pairs) // 2) * height))
+    sheet = Image.new("RGB", (4 * SIDE, -(-len(pairs) // 2) * height))
     for place, pair in enumerate(pairs):
-        sheet.paste(pair, (place % 2 * 2 * SHEET_WIDTH, place // 2 * height))
+        sheet.paste(pair, (place % 2 * 2 * SIDE, place // 2 * height))
     with whole_file(out_dir / "contact_sheet.png") as temporary:
         sheet.save(temporary, format="PNG")
 
 
-def _pair(image: np.ndarray, labels: Path) -> Image.Image:
-    size = (SHEET_WIDTH, max(1, round(SHEET_WIDTH * image.shape[0] / image.shape[1])))
-    pair = Image.new("RGB", (2 * SHEET_WIDTH, size[1]))
-    pair.paste(Image.fromarray(image).resize(size, Image.BILINEAR), (0, 0))
-    with Image.open(labels) as png:
-        pair.paste(png.resize(size, Image.NEAREST).convert("RGB"), (SHEET_WIDTH, 0))
+def _pair(image: np.ndarray, labels: Path, classes: ClassSet) -> Image.Image:
+    """An image and its labels, each in the middle of SIDE pixels, as high as the image needs."""
+    scale = SIDE / max(image.shape[:2])
+    width, height = (max(1, round(scale * side)) for side in image.shape[1::-1])
+    pair, left = Image.new("RGB", (2 * SIDE, height)), (SIDE - width) // 2
+    pair.paste(Image.fromarray(image).resize((width, height), Image.BILINEAR), (left, 0))
+    with _in_colour(labels, classes) as png:
+        pair.paste(png.resize((width, height), Image.NEAREST).convert("RGB"), (SIDE + left, 0))
     return pair
+
+
+def _in_colour(labels: Path, classes: ClassSet) -> Image.Image:
+    """A label file as an image in the classes' colours: palette files have them, 16-bit ones do not."""
+    if classes.id_type == np.uint8:
+        return Image.open(labels)
+    return Image.fromarray(classes.palette[read_pseudo_label(labels, classes)])
 
 
 def evenly_spread(count: int, most: int) -> list[int]:

@@ -6,10 +6,9 @@ from typing import Any, Iterable
 
 import numpy as np
 
-from mlsl_mx.data.label_counts import joint_counts
-from mlsl_mx.labels import IGNORE
+from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.progress import progress
-from mlsl_mx.pseudo_labels.consistency import share_of
+from mlsl_mx.pseudo_labels.consistency import label_of_size, share_of
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
@@ -77,11 +76,11 @@ def compare_with_truth(segmenter: Segmenter, dataset, selection: dict[str, Any])
     """
     names = dataset.classes.names
     thresholds = [selection["thresholds"][name] for name in names]
-    pairs = np.zeros((256, 256), np.int64)  # rows: truth, columns: pseudo-label
+    pairs = no_counts(len(names))  # rows: truth, columns: pseudo-label
     for index in progress(range(len(dataset)), "label quality", "image", network=segmenter.net):
         maps = segmenter.maps(dataset.image(index), dataset.names[index])
         labels = segmenter.labels(maps, thresholds, selection["rule"])
-        pairs += joint_counts(dataset.label(index), labels)
+        pairs += joint_counts(label_of_size(dataset, index, labels.shape), labels, len(names))
     return {"images": len(dataset), **_quality(pairs, names)}
 
 
@@ -95,7 +94,7 @@ def _consistency(measured: Iterable[dict[str, float | None]]) -> dict[str, float
 def _quality(pairs: np.ndarray, names) -> dict[str, Any]:
     classes = len(names)
     right = np.diag(pairs)[:classes]
-    judged = pairs[:IGNORE, :classes].sum(axis=0)  # labelled pixels whose truth is a class
+    judged = pairs[:-1, :classes].sum(axis=0)  # labelled pixels whose truth is a class
     truth = pairs[:classes].sum(axis=1)
     labelled = pairs[:, :classes].sum(axis=0)
     pixels = pairs.sum()

@@ -22,7 +22,7 @@ import numpy as np
 from mlsl_mx.beside import Beside
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.data.label_files import read_pseudo_label
-from mlsl_mx.data.label_images import palette_png
+from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
@@ -60,7 +60,7 @@ def generate_pseudo_labels(
         net: callable, (B, 3, H, W) -> logits or (logits, weak_logits) at stride 8.
         dataset: a SceneDataset; only `names`, `image(i)` and `classes` are used.
         round_index: r; the portion is min(portion + r * portion_step, portion_max).
-        out_dir: gets NAME.png (palette PNG of uint8 train ids, 255 = ignore), contact_sheet.png and selection.json.
+        out_dir: gets NAME.png (train ids, see `train_id_png`), contact_sheet.png and selection.json.
         prior: factors of the probabilities, for CBST-SP.
         log: of rank 0.
         workers: who share the images; `out_dir` is on a disk that all of them see.
@@ -195,7 +195,8 @@ class _Stage:
 
     def write_labels(self, out_dir: Path, found: dict[str, Any], rule: str) -> dict[str, Any]:
         """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
-        counts = np.zeros(256, np.int64)
+        ids = self.dataset.classes.ignore + 1
+        counts = np.zeros(ids, np.int64)
         with Beside() as beside:
             for index in self._shard("labels"):
                 path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
@@ -204,7 +205,7 @@ class _Stage:
                     maps = read_store(store, self.key) or self._maps(index)
                     labels = self.segmenter.labels(maps, found["thresholds"], rule)
                     beside.run(self._write_label, labels, path, store)
-                counts += np.bincount(labels.ravel(), minlength=256)
+                counts += np.bincount(labels.ravel(), minlength=ids)
         counts = self.workers.sum(counts)
         return {
             "labelled": counts[: self.dataset.classes.num_classes],
@@ -223,7 +224,7 @@ class _Stage:
 
     def _write_label(self, labels: np.ndarray, path: Path, store: Path) -> None:
         """Write an image's label file, and delete the store that it was made from."""
-        write_bytes(path, palette_png(labels, self.dataset.classes))
+        write_bytes(path, train_id_png(labels, self.dataset.classes))
         store.unlink(missing_ok=True)
 
     def _store_path(self, index: int) -> Path:

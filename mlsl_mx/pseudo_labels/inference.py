@@ -36,6 +36,11 @@ class ImageMaps:
     size: tuple[int, int]
     parts: tuple[PatchMaps, ...]
 
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return self.parts[0].probabilities.shape[2]
+
 
 def single_inference(net: Network, image: mx.nd.NDArray, flip: bool) -> PatchMaps:
     """The image in one piece, as a patch of its own.

@@ -11,7 +11,7 @@ import numpy as np
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE
+from mlsl_mx.labels import id_type, ignore_id
 from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
@@ -104,27 +104,27 @@ class Segmenter:
             yield place, to_half(probabilities)
 
     def labels(self, maps: ImageMaps, thresholds: Sequence[float], rule: str) -> np.ndarray:
-        """(H, W) uint8 train ids of `select_pseudo_labels`."""
-        labels = np.empty(maps.size, np.uint8)
+        """(H, W) train ids of `select_pseudo_labels`."""
+        labels = np.empty(maps.size, id_type(maps.num_classes))
         for place, probabilities in self.windows(maps):
             labels[place] = select_pseudo_labels(probabilities, thresholds, rule)
         return labels
 
     def confidences(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W) uint8, the most probable class of each pixel, and (H, W) float16, its probability."""
-        return _most_probable(self.windows(maps), maps.size, np.float16)
+        """(H, W) train ids, the most probable class of each pixel, and (H, W) float16, its probability."""
+        return _most_probable(self.windows(maps), maps, np.float16)
 
     def predicted(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
-        """What evaluation scores and `mlsl predict` writes: (H, W) uint8, the most probable class of each pixel, 255
-        where no patch was, and (H, W) float32, its probability."""
-        train_ids, confidences = _most_probable(self.composed(maps), maps.size, np.float32)
-        train_ids[confidences == 0] = IGNORE
+        """What evaluation scores and `mlsl predict` writes: (H, W) train ids, the most probable class of each pixel,
+        `ignore_id` where no patch was, and (H, W) float32, its probability."""
+        train_ids, confidences = _most_probable(self.composed(maps), maps, np.float32)
+        train_ids[confidences == 0] = ignore_id(maps.num_classes)
         return train_ids, confidences
 
 
-def _most_probable(windows: Iterator, size: tuple[int, int], dtype) -> tuple[np.ndarray, np.ndarray]:
+def _most_probable(windows: Iterator, maps: ImageMaps, dtype) -> tuple[np.ndarray, np.ndarray]:
     """`most_probable` of all windows of an image, put together."""
-    classes, confidences = np.empty(size, np.uint8), np.empty(size, dtype)
+    classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, dtype)
     for place, probabilities in windows:
         classes[place], confidences[place] = most_probable(probabilities)
     return classes, confidences

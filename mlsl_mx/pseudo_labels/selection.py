@@ -6,11 +6,12 @@ from typing import Sequence
 
 import numpy as np
 
-from mlsl_mx.labels import IGNORE
+from mlsl_mx.labels import id_type, ignore_id
 from mlsl_mx.pseudo_labels.half import from_half
 from mlsl_mx.workers import Workers
 
 PART = 1 << 18  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
+SORTED_ABOVE = 1 << 23  # bins, those of 264 classes: adding so many costs more than sorting a part's confidences
 BIT_PATTERNS = 0x7C00  # of the finite float16 values >= 0; their order is that of the values
 
 
@@ -63,7 +64,11 @@ class ClassConfidences:
         bins = classes * BIT_PATTERNS + confidences[filed].view(np.uint16)
         if self.stride > 1:
             bins = np.concatenate([bins[classes == c][-n % self.stride :: self.stride] for c, n in enumerate(before)])
-        self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
+        if self.histogram.size > SORTED_ABOVE:
+            found, counts = np.unique(bins, return_counts=True)
+            self.histogram.reshape(-1)[found] += counts
+        else:
+            self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
         return np.bincount(classes, minlength=self.num_classes)
 
     def merge(self, other: ClassConfidences) -> None:
@@ -108,7 +113,8 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
             the pixel that gave a threshold passes it for certain only if the volume is rounded to float16, too.
         thresholds: (C,); 0 counts as 1.
 
-    Returns: (H, W) uint8 train ids, 255 = ignore (as where no patch was).
+    Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 = ignore; a pixel
+        that no patch saw is ignored, too.
     Raises: ValueError for an unknown rule or another number of classes.
     """
     volume = _as_numpy(volume)
@@ -119,13 +125,13 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
     if len(thresholds) != len(volume):
         raise ValueError(f"{len(thresholds)} thresholds for {len(volume)} classes")
     best = np.zeros(volume.shape[1:], np.float32)
-    labels = np.zeros(volume.shape[1:], np.uint8)
+    labels = np.zeros(volume.shape[1:], id_type(len(volume)))
     for c, threshold in enumerate(thresholds):
         probability = from_half(volume[c]) if volume.dtype == np.float16 else volume[c].astype(np.float32)
         score = probability / threshold if rule == "reweighted" else probability
         _take_larger(best, labels, score, c)
     ratio = best if rule == "reweighted" else best / thresholds[labels]
-    labels[~(ratio >= 1)] = IGNORE  # NaN, too
+    labels[~(ratio >= 1)] = ignore_id(len(volume))  # NaN, too
     return labels
 
 
@@ -135,10 +141,10 @@ def most_probable(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         volume: (C, ...) float16, float32 or float64, nothing below 0.
 
-    Returns: (...) uint8 and (...) of the volume's type.
+    Returns: (...) train ids (uint8, or uint16 of more than 255 classes) and (...) of the volume's type.
     """
     patterns = volume.view(f"u{volume.itemsize}")  # of values that are not negative the order is the same, and faster
-    largest, classes = patterns[0].copy(), np.zeros(volume.shape[1:], np.uint8)
+    largest, classes = patterns[0].copy(), np.zeros(volume.shape[1:], id_type(len(volume)))
     for c in range(1, len(volume)):
         _take_larger(largest, classes, patterns[c], c)
     return classes, largest.view(volume.dtype)
@@ -148,7 +154,7 @@ def _take_larger(largest: np.ndarray, classes: np.ndarray, values: np.ndarray, c
     """In place, where `values` exceeds `largest`: take it and its class c, which must be above all classes before."""
     better = values > largest
     np.maximum(largest, values, out=largest)
-    np.maximum(classes, better.view(np.uint8) * np.uint8(c), out=classes)
+    np.maximum(classes, better.view(np.uint8) * classes.dtype.type(c), out=classes)
 
 
 def mined_classes(predicted: Sequence[int], share: float = 0.001, rarest: int = 3) -> tuple[list[int], list[int]]:

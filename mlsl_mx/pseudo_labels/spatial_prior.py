@@ -44,14 +44,15 @@ class SpatialPrior:
     def from_labels(
         cls, label_maps: Iterable[np.ndarray], num_classes: int, grid: tuple[int, int] = GRID
     ) -> SpatialPrior:
-        """From (H, W) uint8 train id maps of any size, each resized (nearest) to `grid` (height, width).
+        """From (H, W) train id maps of any size, each resized (nearest) to `grid` (height, width).
 
         A class that is in no map is 1 everywhere: nothing is known about where it belongs.
         """
         counts = np.zeros((num_classes, *grid), np.float32)
         for train_ids in label_maps:
             small = cv2.resize(train_ids, grid[::-1], interpolation=cv2.INTER_NEAREST)
-            counts += small == np.arange(num_classes).reshape(-1, 1, 1)
+            cells = np.flatnonzero(small < num_classes)
+            counts.reshape(num_classes, -1)[small.ravel()[cells], cells] += 1
         sigma = SMOOTHING * grid[1]
         smooth = [cv2.GaussianBlur(c, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) for c in counts]
         return cls(np.stack([s / s.max() if s.max() > 0 else np.ones_like(s) for s in smooth]))

@@ -30,7 +30,7 @@ class ClassSizes:
         self.images = np.zeros(num_classes, np.int64)
 
     def update(self, train_ids: np.ndarray) -> None:
-        """Count one label map, (H, W) train ids; ignored pixels (255) belong to H x W but to no class."""
+        """Count one label map, (H, W) train ids; ignored pixels belong to H x W but to no class."""
         shares = _shares(train_ids, self.num_classes)
         self.share_sum += shares
         self.images += shares > 0
@@ -47,7 +47,7 @@ def weak_labels(train_ids: np.ndarray, h_s: Sequence[float], eta: float, compari
     A class whose h_s is NaN, never seen in the source, is 0.
 
     Args:
-        train_ids: (H, W) train ids of an image or crop; ignored pixels (255) count in H x W.
+        train_ids: (H, W) train ids of an image or crop; ignored pixels count in H x W.
         h_s: (C,) from ClassSizes.mean().
         eta: share of the mean source size from which on a class counts (paper: 0.05).
         comparison: "greater" (>, the text) or "at_least" (>=, Figure 2 and the release).

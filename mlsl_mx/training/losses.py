@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxnet import autograd, nd
 
-from mlsl_mx.labels import IGNORE
+from mlsl_mx.labels import ignore_id
 
 HARD_PROBABILITY = 0.6
 HARD_PIXELS = 256
@@ -14,18 +14,18 @@ def segmentation_loss(logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: 
     """Cross-entropy of the pixels, Eq. 1 on true labels and Eq. 2 on pseudo-labels.
 
     Normaliser: the number of pixels that count, over the whole batch (a crop with few labels weighs little). A pixel
-    counts if its label is not 255. Where nobody counts, loss and gradient are 0.
+    counts if its label is not 255 (65535 of more than 255 classes). Where nobody counts, loss and gradient are 0.
 
     Args:
         logits: (B, C, h, w) float32, before the softmax.
-        train_ids: (B, h, w) float32 or integer, 0..C-1 or 255 for no label.
+        train_ids: (B, h, w) float32 or integer, 0..C-1, or `ignore_id(C)` for no label.
         hard_examples: of those pixels, count only the hard ones (the release's SISC script): probability of the
             label <= max(0.6, the 256th smallest one in the batch); all of them if there are fewer than 256.
 
     Returns: (1,) float32.
     """
     train_ids = train_ids.astype("float32")
-    counts = train_ids != IGNORE  # (B, h, w) of 0 and 1
+    counts = train_ids != ignore_id(logits.shape[1])  # (B, h, w) of 0 and 1
     log_probability = nd.pick(nd.log_softmax(logits, axis=1), train_ids * counts, axis=1)  # (B, h, w)
     if hard_examples:
         counts = counts * _is_hard(log_probability, counts)

@@ -1,0 +1,69 @@
+"""Lists of images: text files with one path a line, below the data set's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Sequence
+
+from mlsl_mx.errors import InputError
+from mlsl_mx.text_files import read_text
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Some images of a data set, in order."""
+
+    kind: str  # of the data set
+    root: Path
+    entries: tuple[str, ...]  # paths below root
+    names: tuple[str, ...]  # under which results are filed
+    keys: tuple[str, ...] = ()  # of a user's own images: by which labels are found
+
+
+def read_list(path: Path) -> tuple[str, ...]:
+    """The image paths of a list; blank lines do not count.
+
+    Raises: InputError for a list that is missing, empty, not UTF-8, names an image twice or leads out of its folder.
+    """
+    lines = read_lines(path)
+    check_names(path, lines, [image_name(entry) for entry in lines.values()])
+    return tuple(lines.values())
+
+
+def read_lines(path: Path) -> dict[int, str]:
+    """The paths of a list by the number of their line. Raises: InputError as `read_list`, but for names given twice."""
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such list of images: see data_lists/") from None
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: cannot be read ({problem}): name a text file of image paths") from None
+    lines = {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    if not lines:
+        raise InputError(f"{path}: holds no image path: write one a line, relative to the data set's folder")
+    for number, entry in lines.items():
+        pure = PurePosixPath(entry)
+        if pure.is_absolute() or ".." in pure.parts or not entry.isprintable() or not pure.name:
+            raise InputError(
+                f"{path}:{number}: {entry!r} is not a path below the data set's folder: write it relative, without .."
+            )
+    return lines
+
+
+def check_names(path: Path, lines: dict[int, str], names: Sequence[str]) -> None:
+    """Raises: InputError if two lines of a list have one of the `names`, which are in the order of `lines`."""
+    first_with: dict[str, int] = {}
+    for (number, entry), name in zip(lines.items(), names):
+        first = first_with.setdefault(name, number)
+        if first != number:
+            raise InputError(
+                f"{path}:{number}: {entry!r} has the name of line {first} ({lines[first]!r}): results are filed by "
+                "name, so keep one of them or rename the image"
+            )
+
+
+def image_name(entry: str) -> str:
+    """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`."""
+    stem, ending = PurePosixPath(entry).stem, "_leftImg8bit"
+    return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem

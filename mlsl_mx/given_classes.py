@@ -1,0 +1,62 @@
+"""A table of class names that a user has already, for `mlsl init-experiment --classes`.
+
+CSV with a header: `name`, and any of `colour`, `source`, `target`. Ids and colours (#rrggbb) are separated by blanks;
+the row named `ignore` lists those without a class.
+
+    name,colour,source,target
+    floor,#804080,1 2,3
+    ignore,,0,255
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlsl_mx.class_table import read_classes, read_values
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import FileValue, LabelClass
+from mlsl_mx.text_files import MOST_YAML_BYTES, read_text
+
+COLUMNS = ("name", "colour", "source", "target")
+IGNORE_ROW = "ignore"
+
+
+@dataclass(frozen=True)
+class GivenClasses:
+    """What the table says."""
+
+    classes: tuple[LabelClass, ...]
+    ignored: dict[str, tuple[FileValue, ...]]  # of "source" and "target"
+
+
+def read_class_file(path: Path) -> GivenClasses:
+    """Raises: InputError naming the line of a file that is not such a table."""
+    try:
+        rows = list(csv.reader(io.StringIO(read_text(path, MOST_YAML_BYTES)), strict=True))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file: --classes takes a CSV table of class names") from None
+    except (OSError, ValueError, csv.Error) as problem:
+        raise InputError(f"{path}: not a readable CSV table ({problem})") from None
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if "name" not in header or not set(header) <= set(COLUMNS):
+        raise InputError(f"{path}: its first line is {','.join(header)!r}: write name,colour,source,target")
+    entries, ignored = [], {"source": (), "target": ()}
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise InputError(f"{path}:{number}: {len(row)} cells, but the first line has {len(header)}")
+        cells = {key: cell.strip() for key, cell in zip(header, row)}
+        name, sides = cells["name"], {side: _values(cells.get(side, ""), f"{path}:{number}") for side in ignored}
+        if name == IGNORE_ROW:
+            ignored = sides
+        else:
+            entries.append({"name": name, **({"colour": cells["colour"]} if cells.get("colour") else {}), **sides})
+    return GivenClasses(read_classes(entries, str(path)), ignored)
+
+
+def _values(cell: str, where: str) -> tuple[FileValue, ...]:
+    return read_values([int(word) if word.isdecimal() else word for word in cell.split()], where)

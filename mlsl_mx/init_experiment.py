@@ -1,0 +1,318 @@
+"""Write an experiment file for one's own data from what its folders hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from mlsl_mx.class_table import OWN, default_colour
+from mlsl_mx.config import Config, load_config
+from mlsl_mx.data.image_files import header, size_text
+from mlsl_mx.data.label_survey import Survey, survey
+from mlsl_mx.data.lists import ImageList
+from mlsl_mx.data.own_files import own_images, own_labels
+from mlsl_mx.errors import InputError
+from mlsl_mx.given_classes import GivenClasses, read_class_file
+from mlsl_mx.labels import FileValue, LabelClass
+from mlsl_mx.progress import progress
+from mlsl_mx.runs import write_bytes
+from mlsl_mx.shipped import shipped
+
+BASES = {False: "own/base.yaml", True: "own/small.yaml"}
+VOID_IDS = (255, 65535)  # what most label files without a class there hold; black among colours
+BLACK = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the user says that images and labels are: each a folder, a pattern, or a list."""
+
+    source_images: str
+    source_labels: str
+    target: str
+    val: str = ""
+    val_labels: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there."""
+
+    source: ImageList
+    source_sizes: list[tuple[int, int]]
+    source_labels: Survey
+    target: ImageList
+    target_sizes: list[tuple[int, int]]
+    val: ImageList | None
+    val_labels: Survey | None
+
+
+def init_experiment(out: Path, places: Places, class_file: Path | None, small: bool) -> str:
+    """Look at the files and write `out`, a commented experiment file.
+
+    Args:
+        class_file: CSV table of names, as `given_classes.read_class_file` takes it; None names classes by number.
+        small: inherit the recipe of the miniature's network instead of the paper's.
+
+    Returns: what was found and what to do next.
+    Raises: InputError if `out` is there already, or for files that are missing, damaged, without labels or no labels.
+    """
+    out = Path(out)
+    if out.exists():
+        raise InputError(f"{out}: is there already, and is never overwritten: choose another --out, or remove it")
+    if bool(places.val) != bool(places.val_labels):
+        raise InputError("--val and --val-labels belong together: give both, or neither, and nothing will be measured")
+    found = look(places)
+    classes, ignored = class_table(found, read_class_file(class_file) if class_file else None)
+    base = load_base(small)
+    write_bytes(out, experiment_text(out, places, found, classes, ignored, base, BASES[small]).encode())
+    try:
+        load_config(out)
+    except InputError as problem:
+        out.unlink()
+        raise InputError(f"{problem} (nothing was written)") from None
+    return summary(out, found, classes, ignored)
+
+
+def load_base(small: bool) -> Config:
+    """The recipe that the file will inherit."""
+    return load_config(shipped("experiments") / BASES[small], settings=_PLACED)
+
+
+# Enough for the recipe alone to be loaded.
+_PLACED = (
+    "source.images=x",
+    "source.labels=x",
+    "target.train=x",
+    "classes=[{name: a, source: 0}, {name: b, source: 1}]",
+)
+
+
+def look(places: Places) -> Found:
+    """Find all files and see what labels hold. Raises: InputError as `init_experiment`."""
+    here = Path()
+    source = own_images(here, places.source_images, "--source-images")
+    labels = own_labels(here, places.source_labels, source, "--source-labels")
+    target, val, val_labels = own_images(here, places.target, "--target"), None, None
+    if places.val:
+        val = own_images(here, places.val, "--val")
+        paths = own_labels(here, places.val_labels, val, "--val-labels")
+        val_labels = survey(paths, "validation labels")
+    return Found(
+        source,
+        _sizes(source, "source images"),
+        survey(labels, "source labels"),
+        target,
+        _sizes(target, "target images"),
+        val,
+        val_labels,
+    )
+
+
+def _sizes(images: ImageList, title: str) -> list[tuple[int, int]]:
+    paths = [images.root / entry for entry in images.entries]
+    return [header(path)[0] for path in progress(paths, title, "image")]
+
+
+def class_table(
+    found: Found, given: GivenClasses | None
+) -> tuple[tuple[LabelClass, ...], dict[str, tuple[FileValue, ...]]]:
+    """The classes, and what is ignored of each side: what files hold without belonging to a class of a given table."""
+    classes = given.classes if given else _guessed(found)
+    ignored = {}
+    for side, labels in (("source", found.source_labels), ("target", found.val_labels)):
+        present = set(labels.shares) if labels else set()
+        named = set(given.ignored[side]) if given else set()
+        taken = {value for one in classes for value in getattr(one, side)}
+        ignored[side] = tuple(sorted((present | named) - taken))
+    return classes, ignored
+
+
+def _guessed(found: Found) -> tuple[LabelClass, ...]:
+    """A class for each id or colour of the source; the target's is the same id, or the one of the same colour."""
+    source, target = found.source_labels, found.val_labels
+    values = [value for value in source.shares if not _void(value, source)]
+    classes, used = [], set()
+    for index, value in enumerate(values):
+        colour = _colour(value, source)
+        if colour is None or colour in used or colour == BLACK:
+            colour = next(c for c in map(default_colour, range(index, index + 10_000)) if c not in used)
+        used.add(colour)
+        theirs = _counterpart(value, source, target) if target else ()
+        classes.append(LabelClass(f"class-{index}", colour, source=(value,), target=theirs))
+    return tuple(classes)
+
+
+def _void(value: FileValue, labels: Survey) -> bool:
+    """By custom, for want of anybody who could be asked."""
+    return value == BLACK if labels.encoding == "colours" else value in VOID_IDS
+
+
+def _colour(value: FileValue, labels: Survey) -> tuple[int, int, int] | None:
+    return value if isinstance(value, tuple) else labels.palette.get(value)
+
+
+def _counterpart(value: FileValue, source: Survey, target: Survey) -> tuple[FileValue, ...]:
+    if isinstance(value, int) and target.encoding != "colours":
+        return (value,) if value in target.shares else ()
+    wanted = _colour(value, source)
+    return tuple(other for other in target.shares if wanted is not None and _colour(other, target) == wanted)
+
+
+def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dict[str, tuple]) -> str:
+    """What the command prints."""
+    lines = [
+        f"source: {len(found.source.entries)} images, {_size_range(found.source_sizes)}; labels: "
+        f"{found.source_labels.encoding}, {len(found.source_labels.shares)} values",
+        f"target: {len(found.target.entries)} images, {_size_range(found.target_sizes)}",
+    ]
+    if found.val_labels:
+        lines.append(
+            f"validation: {len(found.val.entries)} images; labels: {found.val_labels.encoding}, "
+            f"{len(found.val_labels.shares)} values"
+        )
+    else:
+        lines.append("validation: none, so no IoU will be measured")
+    lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
+    lines += [f"{out}: {len(classes)} classes; read it, correct it, then", f"  mlsl check-data --experiment {out}"]
+    return "\n".join([*lines, f"  make adapt EXPERIMENT={out}"])
+
+
+def experiment_text(
+    out: Path,
+    places: Places,
+    found: Found,
+    classes: Sequence[LabelClass],
+    ignored: dict[str, tuple[FileValue, ...]],
+    base: Config,
+    inherit: str,
+) -> str:
+    """The content of the file."""
+    compared = any(one.target for one in classes)
+    parts = [
+        [
+            "# Written by `mlsl init-experiment`. What it found is in the comments; what it could not know is yours.",
+            f"# mlsl check-data --experiment {out}",
+            f"# make adapt EXPERIMENT={out}",
+            f"inherit: {inherit}  # the recipe; own/base.yaml: the paper's, own/small.yaml: a small network, for a CPU",
+            f"name: {_text(out.stem)}",
+        ],
+        _class_lines(found, classes),
+        _source_lines(out, places, found, ignored["source"]),
+        _target_lines(out, places, found, ignored["target"], compared),
+        _recipe_lines(found, base),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _class_lines(found: Found, classes: Sequence[LabelClass]) -> list[str]:
+    kind = "colours" if found.source_labels.encoding == "colours" else "ids"
+    lines = [
+        f"# Names and colours ([red, green, blue]) are yours to choose. `source`, `target`: the {kind} in label files",
+        "# that make up the class; several may. Shares are of the pixels of the label files that were looked at.",
+        "classes:",
+    ]
+    for one in classes:
+        entry = f"  - {{name: {_text(one.name)}, colour: {list(one.colour)}, source: {_values(one.source)}"
+        entry += f", target: {_values(one.target)}}}"
+        shares = [f"source {_share(one.source, found.source_labels)}"]
+        if found.val_labels:
+            shares.append(f"target {_share(one.target, found.val_labels)}")
+        lines.append(f"{entry}  # {', '.join(shares)}")
+    return lines
+
+
+def _share(values: Sequence[FileValue], labels: Survey) -> str:
+    return f"{100 * sum(labels.shares.get(value, 0) for value in values):.2f} %"
+
+
+def _source_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue]) -> list[str]:
+    count, sizes = len(found.source.entries), _size_range(found.source_sizes)
+    return [
+        "source:",
+        f"  dataset: {OWN}",
+        f"  images: {_path(out, places.source_images)}  # {count}: {sizes}",
+        f"  labels: {_path(out, places.source_labels)}",
+        f"  encoding: {found.source_labels.encoding}{_looked(found.source_labels)}",
+        f"  ignore: {_values(ignored)}{_ignore_note(ignored, found.source_labels)}",
+        "  size: null  # each file its own; [height, width] resizes all of them",
+    ]
+
+
+def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue], compared: bool) -> list[str]:
+    count, sizes = len(found.target.entries), _size_range(found.target_sizes)
+    lines = [
+        "target:",
+        f"  dataset: {OWN}",
+        f"  train: {_path(out, places.target)}  # {count}: {sizes}; no label is read",
+    ]
+    if found.val_labels is None:
+        lines.append('  val: ""  # with val_labels and encoding: labelled images to measure IoU on; none were given')
+        return [*lines, "  size: null"]
+    hint = "" if compared else "# Once the classes above have target ids or colours, take off the # of these lines.\n"
+    mark = "  " if compared else "  # "
+    labelled = [
+        f"val: {_path(out, places.val)}  # {len(found.val.entries)} images; never trained on",
+        f"val_labels: {_path(out, places.val_labels)}",
+        f"encoding: {found.val_labels.encoding}{_looked(found.val_labels)}",
+        f"ignore: {_values(ignored)}{_ignore_note(ignored, found.val_labels)}",
+    ]
+    lines += [] if compared else [f"  {hint.strip()}"]
+    lines += [f"{mark}{line}" for line in labelled]
+    return [*lines, *([] if compared else ['  val: ""']), "  size: null"]
+
+
+def _recipe_lines(found: Found, base: Config) -> list[str]:
+    smallest = min(min(size) for size in found.target_sizes)
+    patch = max(8, min(base.pseudo_labels.patch, smallest // 2 // 8 * 8))
+    lines = [
+        "pseudo_labels:",
+        f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",
+    ]
+    shortest = sorted(min(size) for size in found.source_sizes)[len(found.source_sizes) // 2]
+    crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
+    if crop < base.source_training.crops.size:
+        lines += [
+            f"source_training: {{crops: {{size: {crop}}}}}  # pixels; a source image has "
+            f"{shortest} in its shorter side, in the median"
+        ]
+    training = f"  crops: {{size: {crop}}}" if crop < base.self_training.crops.size else None
+    return [*lines, "self_training:", f"  rounds: {base.self_training.rounds}", *([training] if training else [])]
+
+
+def _ignore_note(ignored: Sequence[FileValue], labels: Survey) -> str:
+    if not ignored:
+        return "  # `rest`: whatever belongs to no class; else that is an error"
+    return f"  # {_share(ignored, labels)} of the pixels, in no class; `rest`: whatever belongs to no class"
+
+
+def _looked(labels: Survey) -> str:
+    few = "" if labels.looked_at == labels.of else f", in {labels.looked_at} of {labels.of} files"
+    return f"  # {len(labels.shares)} different{few}"
+
+
+def _size_range(sizes: Sequence[tuple[int, int]]) -> str:
+    """Width x height, as people write it."""
+    different = sorted(set(sizes), key=lambda size: (size[0] * size[1], size))
+    portrait = sum(height > width for height, width in sizes)
+    text = size_text(different[0])
+    if len(different) > 1:
+        text = f"{len(different)} sizes, {text} to {size_text(different[-1])}"
+    return f"{text}, {portrait} of them portrait" if portrait else text
+
+
+def _path(out: Path, place: str) -> str:
+    """As the file will be read: relative to its own folder, unless given from the root."""
+    return _text(place if os.path.isabs(place) else os.path.relpath(place, out.parent).replace(os.sep, "/"))
+
+
+def _text(value: str) -> str:
+    """YAML that reads as this text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _values(values: Sequence[FileValue]) -> str:
+    return str([list(value) if isinstance(value, tuple) else value for value in values])

@@ -1,0 +1,123 @@
+"""Class tables of experiment files and of `mlsl init-experiment --classes`."""
+
+from __future__ import annotations
+
+import pytest
+from own_data import EXPERIMENT, write_experiment
+
+from mlsl_mx.class_table import default_colour, read_classes
+from mlsl_mx.config import data_config, load_config, to_dict
+from mlsl_mx.errors import InputError
+from mlsl_mx.given_classes import read_class_file
+from mlsl_mx.labels import class_set
+
+
+def test_ids_and_colours_in_every_form():
+    table = [
+        {"name": "a", "colour": "#0a141e", "source": 3, "target": [[1, 2, 3], "#040506"]},
+        {"name": "b", "source": [4, 5]},
+    ]
+    first, second = read_classes(table, "x.yaml")
+    assert (first.colour, first.source, first.target) == ((10, 20, 30), (3,), ((1, 2, 3), (4, 5, 6)))
+    assert (second.colour, second.source, second.target) == (default_colour(1), (4, 5), ())
+
+
+def test_default_colours_are_distinct_and_never_black():
+    colours = [default_colour(index) for index in range(100)]
+    assert len(set(colours)) == 100 and min(map(max, colours)) > 100
+
+
+def test_an_own_set_has_one_mean_and_ids_of_its_own():
+    classes = class_set(read_classes([{"name": n, "source": i} for i, n in enumerate("abcd")], ""))
+    assert not classes.benchmark and classes.published_means == (4,) and classes.common(4) == (0, 1, 2, 3)
+    assert classes.label_id_lookup[:4].tolist() == [0, 1, 2, 3] and classes.label_id_lookup[255] == 255
+    assert class_set(19).benchmark
+    with pytest.raises(ValueError, match="13"):
+        classes.common(13)
+
+
+TWO = "{name: a, source: 1}, {name: b, source: 2}"
+IDS = "source: {encoding: ids, ignore: []}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("classes: [{name: a, source: 1}]", "classes holds 1: it must be between 2"),
+        ("classes: 17", "use 19, 16, or a list of classes"),
+        ("classes: many", "use 19, 16, or a list of classes"),
+        ("classes: [a, b]", r"classes\[0\] is 'a': write \{name"),
+        ("classes: [{nane: a}, {name: b}]", r"classes\[0\]: unknown key nane: did you mean name\?"),
+        ("classes: [{name: 3}, {name: b}]", "name is 3: write a name in quotes"),
+        ("classes: [{name: a, source: 1}, {name: a, source: 2}]", "classes 'a' and 'a' both have the name"),
+        ("classes: [{name: a, source: 1}, {name: b, source: [2, 1]}]", "classes 'a' and 'b' both have the source 1"),
+        ("classes: [{name: a, colour: [1, 2, 3]}, {name: b, colour: [1, 2, 3]}]", "both have the colour"),
+        ("classes: [{name: a, colour: 3}, {name: b}]", r"colour is 3: write \[red, green, blue\]"),
+        ("classes: [{name: a, source: 70000}, {name: b}]", r"70000' is no id \(0\.\.65535\)"),
+        ("classes: [{name: a, source: [[1, 2, 300]]}, {name: b}]", "is no id .* and no colour"),
+        (f"classes: [{TWO}, {{name: c}}]\n{IDS}", "classes: c has no source ids or colours, so nothing could learn it"),
+        (f"classes: [{TWO}]\n{IDS}", "none has target ids or colours, so validation labels mean nothing"),
+        (f"classes: [{TWO}]\nsource: {{encoding: colours}}", "class a: source has 1, but source.encoding is colours"),
+        ("source: {encoding: ids}", r"has \(200, 10, 10\), but source\.encoding is ids: its labels hold ids"),
+        ("target: {ignore: [1]}", "target.ignore has 1, which is class warm too"),
+        ("target: {ignore: [300]}", "target.ignore has 300, but target.encoding ids has 8 bits"),
+        ("target: {ignore: some}", r"target\.ignore: 'some' is no id"),
+        ("source: {encoding: png}", "source.encoding is 'png': use one of ids, ids16, "),
+        ("source: {labels: ''}", "source.labels is empty: name the folder, pattern or list"),
+        ("source: {images: ''}", "source.images is empty"),
+        ("target: {train: ''}", "target.train is empty"),
+        ("target: {val: ''}", "target.val_labels is given without target.val"),
+        ("classes: 19", "classes is 19, but source.dataset is own: write `classes` as a list"),
+        ("source: {dataset: gta5}", "source.labels belongs to own data, but source.dataset is gta5"),
+    ],
+)
+def test_tables_and_places_that_cannot_be_used(tmp_path, text, said):
+    base = write_experiment(tmp_path)
+    over = tmp_path / "over.yaml"
+    over.write_text(f"inherit: {base.name}\n{text}\n")
+    with pytest.raises(InputError, match=said) as problem:
+        load_config(over)
+    assert "\n" not in str(problem.value)
+
+
+def test_settings_survive_the_run_directory(tmp_path):
+    config = load_config(write_experiment(tmp_path), "sisc")
+    again = data_config(to_dict(config))
+    assert (again.classes, again.source, again.target) == (config.classes, config.source, config.target)
+    assert config.num_classes == 2 and config.class_set.names == ("warm", "cold")
+
+
+def test_a_shipped_recipe_is_inherited_from_anywhere_and_a_file_beside_comes_first(tmp_path):
+    assert load_config(write_experiment(tmp_path)).pseudo_labels.batch == 10  # of the miniature's recipe
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/small.yaml").write_text(
+        "source: {dataset: own}\ntarget: {dataset: own}\npseudo_labels: {batch: 3}\n"
+    )
+    assert load_config(write_experiment(tmp_path, EXPERIMENT)).pseudo_labels.batch == 3
+
+
+def test_class_file(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text('name, colour ,source,target\nfloor,#804080,1 2,3\n\nignore,,0,255\n"a, b",,#010203 ,\n')
+    found = read_class_file(path)
+    assert [(c.name, c.source, c.target) for c in found.classes] == [
+        ("floor", (1, 2), (3,)),
+        ("a, b", ((1, 2, 3),), ()),
+    ]
+    assert found.classes[0].colour == (128, 64, 128) and found.ignored == {"source": (0,), "target": (255,)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "its first line is ''"),
+        ("id,name\n", "its first line is 'id,name': write name,colour,source,target"),
+        ("name,source\na,1,2\n", "c.csv:2: 3 cells, but the first line has 2"),
+        ("name,source\na,x\nb,2\n", "c.csv:2: 'x' is no id"),
+        ("name,source\na,1\n", "holds 1: it must be between 2"),
+    ],
+)
+def test_class_files_that_cannot_be_used(tmp_path, text, said):
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_class_file(tmp_path / "c.csv")

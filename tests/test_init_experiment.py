@@ -1,0 +1,131 @@
+"""`mlsl init-experiment`: what it finds out, what it writes, and that the file works."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from own_data import write_own
+from scene_files import write_palette_png, write_png
+
+from mlsl_mx.cli import main
+from mlsl_mx.config import load_config
+from mlsl_mx.data.own_worlds import GROUPS, class_file, make_worlds
+from mlsl_mx.given_classes import read_class_file
+
+PLACES = {
+    "--source-images": "sim/frames",
+    "--source-labels": "sim/labels/{name}_seg.png",
+    "--target": "cams/train",
+    "--val": "cams/val",
+    "--val-labels": "cams/val_labels",
+}
+CLASSES = "name,colour,source,target\nwarm,,#c80a0a,1\ncold,,#0ac80a #0a0ac8,2 3\n"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    write_own(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def init(*more: str, leave_out=()) -> int:
+    given = [word for key, value in PLACES.items() if key not in leave_out for word in (key, value)]
+    return main(["init-experiment", "--out", "exp/my.yaml", *given, *more])
+
+
+def test_everything_is_found_and_the_file_can_be_used(here, capsys):
+    (here / "c.csv").write_text(CLASSES)
+    assert init("--classes", "c.csv", "--small") == 0
+    assert "labels: colours, 4 values" in capsys.readouterr().out
+    config = load_config(here / "exp/my.yaml")
+    assert (config.source.images, config.source.labels) == ("../sim/frames", "../sim/labels/{name}_seg.png")
+    assert (config.source.encoding, config.target.encoding) == ("colours", "ids")
+    assert (config.source.ignore, config.target.ignore) == (((0, 0, 0),), (0,))
+    assert [(c.name, c.source, c.target) for c in config.classes] == [
+        ("warm", ((200, 10, 10),), (1,)),
+        ("cold", ((10, 200, 10), (10, 10, 200)), (2, 3)),
+    ]
+    assert config.network.width == 0.125 and config.source.size is None
+    assert config.pseudo_labels.patch == 8  # half of the shortest target side, 24, in steps of 8
+    assert config.source_training.crops.size == config.self_training.crops.size == 24
+    assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0
+    text = (here / "exp/my.yaml").read_text()
+    assert "# 3: 3 sizes, 40x24 to 32x32, 1 of them portrait" in text
+
+
+def test_it_never_overwrites(here, capsys):
+    (here / "exp").mkdir()
+    (here / "exp/my.yaml").write_text("mine")
+    assert init() == 2
+    assert "is there already" in capsys.readouterr().err and (here / "exp/my.yaml").read_text() == "mine"
+
+
+def test_without_names_each_value_of_the_source_is_a_class(here):
+    """Colours and ids have no counterpart here, so validation waits for the user."""
+    assert init() == 0
+    config = load_config(here / "exp/my.yaml")
+    assert [c.source for c in config.classes] == [((10, 10, 200),), ((10, 200, 10),), ((200, 10, 10),)]
+    assert config.classes[0].colour == (10, 10, 200) and config.target.val == ""
+    assert "# val_labels:" in (here / "exp/my.yaml").read_text()
+
+
+def test_same_ids_are_the_same_class(here):
+    for index, size in enumerate(((24, 40), (32, 32), (40, 24))):
+        ids = np.full(size, 5, np.uint8)
+        ids[0], ids[1] = 9, 255
+        write_png(here / f"sim/labels/f{index}_seg.png", ids)
+        write_palette_png(here / f"cams/val_labels/v{index}.png", np.where(ids == 9, 3, ids).astype(np.uint8))
+    assert init() == 0
+    config = load_config(here / "exp/my.yaml")
+    assert [(c.source, c.target) for c in config.classes] == [((5,), (5,)), ((9,), ())]
+    assert (config.source.ignore, config.target.ignore) == ((255,), (3, 255))
+    assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0
+
+
+def test_without_validation(here):
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    assert load_config(here / "exp/my.yaml").target.val == ""
+    assert init(leave_out=("--val",)) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda here: (here / "sim/labels/f0_seg.png").unlink(), "--source-labels: 1 of 3 images of"),
+        (lambda here: (here / "sim/labels/f0_seg.png").write_text("x"), "cannot be read as an image"),
+        (
+            lambda here: [path.unlink() for path in (here / "cams/train").iterdir()],
+            "--target: cams/train: holds no image",
+        ),
+        (lambda here: write_png(here / "sim/labels/f0_seg.png", np.zeros((4, 4), np.uint8)), "is 8 bits x"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_nothing_is_written(here, capsys, spoil, said):
+    spoil(here)
+    assert init() == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mlsl init-experiment: ")]
+    assert len(lines) == 1 and said in lines[0] and not (here / "exp").exists()
+
+
+def test_the_worlds_and_their_table(tmp_path, monkeypatch, capsys):
+    make_worlds(tmp_path / "a", seed=3, counts=(4, 3, 2))
+    make_worlds(tmp_path / "b", seed=3, counts=(4, 3, 2))
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    assert len(files) == 4 + 4 + 3 + 2 + 2 + 2
+    for path in files:  # a function of the seed alone
+        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes(), path
+    monkeypatch.chdir(tmp_path / "a")
+    words = ["--source-images", "simulator/frames", "--source-labels", "simulator/labels/{name}_seg.png"]
+    words += ["--target", "cameras/train", "--val", "cameras/val", "--val-labels", "cameras/val_labels"]
+    assert main(["init-experiment", "--out", "my.yaml", "--classes", "classes.csv", "--small", *words]) == 0
+    assert load_config(tmp_path / "a/my.yaml").class_set.names == tuple(GROUPS)
+    assert main(["check-data", "--experiment", "my.yaml"]) == 0
+
+
+def test_every_kind_of_thing_has_a_colour_of_its_own(tmp_path):
+    (tmp_path / "c.csv").write_text(class_file())
+    found = read_class_file(tmp_path / "c.csv")
+    colours = [value for one in found.classes for value in one.source] + list(found.ignored["source"])
+    assert len(colours) == len(set(colours)) == 19 and all(isinstance(one, tuple) for one in colours)
+    assert [one.target for one in found.classes] == [(index,) for index in range(1, 7)]
