@@ -234,6 +234,7 @@ KINDS = (
     Kind("mlsl doctor", check_mlsl, "its answer depends on the machine: tests/test_doctor.py runs it"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
     Kind(r"\S*bin/mlsl ", check_mlsl, "one of several processes that wait for each other: tests/test_workers.py"),
+    Kind("pip install tensorboard$", check_nothing, "needs the network, and is no package of ours"),
     Kind(r"(\S*bin/)?pip ", check_pip, "needs the network"),
     Kind(r"(\S*bin/)?python ", check_python, TIME),
     Kind("export ", check_export, "of several machines"),
