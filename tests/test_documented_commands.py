@@ -1,7 +1,7 @@
 """Every command of the documents is run, or checked as far as it can be here, for a reason that stands beside it.
 
-A command that KINDS does not know fails. For a new subcommand or program add a line to KINDS; for a file that a new
-command names, make it in `folder`.
+Commands run in the order of the documents, each in the folder as those before have left it. One that KINDS does not
+know fails. For a new subcommand or program add a line to KINDS; for a file that a command names, make it in `folder`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ ROOT = Path(__file__).parents[1]
 
 # What looks like a command: how it begins -> what it is.
 NOT_COMMANDS = {"datasets -> network": "the diagram of README.md", "mlsl STAGE: ": "the form of an error"}
+NOT_COMMANDS["runs/own/worlds/simulator/frames/"] = "files that make-worlds writes"
 # What documents call things that readers have, -> what stands for it in the test's folder.
 STANDS_FOR = (
     ("/path/to/cityscapes", "path/cityscapes"),
@@ -61,6 +62,7 @@ STAGE_WORDS = {
     "--round": "0",
 }
 SHIPPED = ("Makefile", "setup.py", "README.md", "constraints.txt", "experiments", "data_lists", "docs", "benchmarks")
+VIEWERS = ("tensorboard",)  # packages that no setup.py needs to name
 VALIDATION = "runs/miniature/data/cityscapes/leftImg8bit/val/beta/beta_000000_000019_leftImg8bit.png"
 
 
@@ -69,7 +71,7 @@ class Kind:
     """How commands are checked.
 
     Attributes:
-        pattern: that a command's words match from the start.
+        pattern: that a command's words match from the start; programs without their folder.
         check: called with the command and the folder; raises what is wrong.
         reason: why it is not run; empty if it is.
     """
@@ -118,6 +120,12 @@ def check_make(command: Command, folder: Path) -> None:
         if line.startswith((".venv/bin/mlsl ", ".venv-gpu/bin/mlsl ")):
             _, words = next(parts(line))
             parse(list(words[1:]), folder)
+
+
+def check_goal(command: Command, folder: Path) -> None:
+    """`make help` tells of it."""
+    said = subprocess.run(["make", "help"], cwd=folder, env=outside_make(), capture_output=True, text=True).stdout
+    assert f"make {command.words[1]} " in said
 
 
 def run_make(command: Command, folder: Path) -> None:
@@ -178,7 +186,7 @@ def check_pip(command: Command, folder: Path) -> None:
             path, _, names = word.rstrip("]").partition("[")
             assert (folder / path / "setup.py").exists() and set(filter(None, names.split(","))) <= set(extras)
         elif not word.startswith("-") and not word.endswith(".whl") and word != "setuptools":
-            assert Requirement(word).name in known, word
+            assert Requirement(word).name in {*known, *VIEWERS}, word
 
 
 def check_python(command: Command, folder: Path) -> None:
@@ -221,6 +229,7 @@ DATA, TIME = "needs the real data sets", "takes minutes to hours"
 STAGES = "begin train-source import-weights spatial-prior pseudo-label diagnose self-train evaluate check-data"
 KINDS = (
     Kind("make help", run_make),
+    Kind("make adapt$", check_goal, "is mentioned, without its EXPERIMENT="),
     Kind("make ", check_make, f"{TIME}, or {DATA}, or changes the environment: its plan is made and read"),
     Kind("mlsl make( |$)", run_mlsl_make, f"{TIME}: its plan is made and read"),
     Kind(r"mlsl (--help|--version|completion \w+$)", run_mlsl),
@@ -228,26 +237,30 @@ KINDS = (
     Kind("mlsl report --compare .*--out", run_mlsl),
     Kind("mlsl export-onnx --weights .*--out", run_mlsl),
     Kind("mlsl export-onnx", check_mlsl, "is mentioned, without its files"),
+    Kind("mlsl check-data --experiment runs/own", run_mlsl),
     Kind(f"mlsl ({STAGES.replace(' ', '|')})( |$)", check_mlsl, f"{TIME}, or {DATA}: tests/test_stages.py runs them"),
     Kind("mlsl predict .*--out", run_mlsl),
+    Kind("mlsl report", check_mlsl, "is mentioned, without its run"),
     Kind("mlsl predict", check_mlsl, "is mentioned, without its files"),
     Kind("mlsl doctor", check_mlsl, "its answer depends on the machine: tests/test_doctor.py runs it"),
+    Kind("mlsl make-worlds .*--root", run_mlsl),
+    Kind("mlsl init-experiment .*--out", run_mlsl),
+    Kind("mlsl init-experiment", check_mlsl, "is mentioned, without its files"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
-    Kind(r"\S*bin/mlsl ", check_mlsl, "one of several processes that wait for each other: tests/test_workers.py"),
-    Kind("pip install tensorboard$", check_nothing, "needs the network, and is no package of ours"),
-    Kind(r"(\S*bin/)?pip ", check_pip, "needs the network"),
-    Kind(r"(\S*bin/)?python ", check_python, TIME),
+    Kind("pip ", check_pip, "needs the network"),
+    Kind("python ", check_python, TIME),
     Kind("export ", check_export, "of several machines"),
     Kind("csEvalPixelLevelSemanticLabeling", check_installed, "tests/test_evaluate.py compares with it"),
     Kind("docker ", check_docker, "needs an engine, the network and for its second stage a GPU"),
     Kind("tensorboard ", check_nothing, "another project's program, which serves until it is stopped"),
     Kind("cp ", run_command),
+    Kind("cat ", check_nothing, "prints what a chain of minutes has written"),
 )
 
 
 @pytest.mark.parametrize("command", commands(ROOT, NOT_COMMANDS), ids=lambda c: f"{c.document}:{c.line} {c.text}"[:100])
 def test_a_command(command, folder):
-    kind = next((kind for kind in KINDS if re.match(kind.pattern, " ".join(command.words))), None)
+    kind = kind_of(command)
     assert kind is not None, f"{command.document}:{command.line}: {command.text!r} is not classified: add it to KINDS"
     kind.check(command, folder)
     print(f"not run: {kind.reason}" if kind.reason else "run")  # pytest -rP lists it
@@ -281,9 +294,15 @@ def test_a_python_example(block):
 )
 def test_a_wrong_command_is_found(text, wrong, folder):
     command = Command("x.md", 1, (), tuple(text.split()), whole=True)
-    kind = next(kind for kind in KINDS if re.match(kind.pattern, text))
+    kind = kind_of(command)
     with pytest.raises((AssertionError, OSError), match=re.escape(wrong)):
         kind.check(command, folder)
+
+
+def kind_of(command: Command) -> Kind | None:
+    """The first that fits, wherever the program lies."""
+    text = " ".join((command.words[0].rpartition("bin/")[2], *command.words[1:]))
+    return next((kind for kind in KINDS if re.match(kind.pattern, text)), None)
 
 
 def stood_for(words, folder: Path) -> list[str]:

@@ -107,7 +107,7 @@ def test_a_stage_runs_without_a_checkout(installed, tmp_path):
     assert begun.returncode == 0, begun.stderr
     images = len((ROOT / "data_lists/miniature/gta5.txt").read_text().split())
     assert f"source (data_lists/miniature/gta5.txt): {images} images" in begun.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {"few", "data", "r"}
+    assert {path.name for path in tmp_path.iterdir()} - {"r"} == {"few", "data"}
 
 
 def test_goals_of_a_checkout_say_so(installed, tmp_path):

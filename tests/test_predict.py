@@ -138,6 +138,15 @@ def test_a_finished_start_is_a_no_op_and_what_is_missing_or_changed_is_made(run,
     assert "out: 5 images in " in run("photos", "--write", "confidence")
 
 
+def test_what_a_script_is_told(run, photos):
+    told = json.loads(run("photos/b", "photos/grey.png", "--json"))
+    assert told["exit_code"] == 0 and told["text"].startswith("out: 3 images in ")
+    result = told["result"]
+    assert 0 < result.pop("network_seconds") <= result.pop("seconds")
+    counts = {"images": 3, "videos": 0, "frames": 0, "there_already": 0, "left_out": 1}
+    assert result == {**counts, "out": "out"}
+
+
 def test_an_interrupted_start_goes_on(run, photos, tmp_path, monkeypatch):
     run("photos", out="whole")
     maps, calls = Segmenter.exact_maps, []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlsl_mx.arguments.common import add_command
 from mlsl_mx.config_limits import CHOICES
+from mlsl_mx.shipped import found
 
 KINDS = ("overlay", "palette", "label_ids", "confidence")
 EXAMPLE = """\
@@ -30,7 +31,7 @@ def add_predict(commands) -> None:
     )
     command.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="image, video, or folder of them")
     command.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
+        "--weights", type=found, required=True, metavar="FILE", help=".params of a source or adapted model"
     )
     _add_outputs(command)
     _add_inference(command)
@@ -53,7 +54,7 @@ def _add_outputs(command: argparse.ArgumentParser) -> None:
 def _add_inference(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--experiment",
-        type=Path,
+        type=found,
         metavar="FILE",
         help="whose class table, patches, flip and precision to use where no option says it",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from mlsl_mx.data.image_files import read_image
 from mlsl_mx.errors import InputError
 from mlsl_mx.job import gpu_model
 from mlsl_mx.network.published_weights import describe_segmentation
+from mlsl_mx.outcome import Outcome
 from mlsl_mx.predict.inputs import Input, check_inputs, find_inputs
 from mlsl_mx.predict.pictures import ENDINGS, picture
 from mlsl_mx.predict.predictor import Predictor
@@ -29,7 +30,7 @@ SETTINGS = "settings.yaml"
 
 def predict(
     weights: Path, given: Sequence[Path], out: Path, setup: Setup, kinds: Sequence[str], strength: float, ctx: str
-) -> str:
+) -> Outcome:
     """Segment images and videos, and write what is asked for below `out`, in a folder for each kind.
 
     An image FOLDER/a/b.png of a given FOLDER becomes OUT/KIND/a/b.png, or .jpg; a video an overlay video of the same
@@ -42,7 +43,8 @@ def predict(
         strength: of the classes' colours in overlays, 0 to 1.
         ctx: "cpu" or "gpu(0)".
 
-    Returns: one line with the numbers of images and frames, the time, and its share in the network.
+    Returns: the numbers of images and frames, the time, and its share in the network; as `content` the same: images,
+        videos, frames, seconds and network_seconds of this start; there_already, left_out; and out.
     Raises: InputError, before anything is written, for wrong weights or settings, for a file that cannot be read, or if
         `out` holds results of other settings or of other files of the same names.
     """
@@ -63,10 +65,9 @@ def predict(
         todo = record.missing(inputs, kinds)
         about = {"weights": str(weights), "ctx": str(predictor.ctx), "gpu": gpu_model(predictor.ctx)}
         with RunLog(out / "log.jsonl", "predict").timed(**about) as log:
-            made = _Results(predictor, out, kinds, strength, log).make(todo) if todo else "nothing to do"
-    there = f"; {len(inputs) - len(todo)} were there already" if len(todo) < len(inputs) else ""
-    left_out = f"; {_counted(others, 'other file')} left out" if others else ""
-    return f"{out}: {made}{there}{left_out}"
+            made = _Results(predictor, out, kinds, strength, log).make(todo)
+    content = {**made, "there_already": len(inputs) - len(todo), "left_out": others, "out": str(out)}
+    return Outcome(_in_words(content), content)
 
 
 def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
@@ -92,19 +93,16 @@ class _Results:
         self.strength = strength
         self.log = log
 
-    def make(self, todo: Sequence[Input]) -> str:
-        """All of them, images before videos. Returns: how many there were, and how fast that was."""
+    def make(self, todo: Sequence[Input]) -> dict[str, Any]:
+        """All of them, images before videos. Returns: how many there were, and how long that took."""
         started, before = time.monotonic(), self.predictor.network_seconds
         images, videos = ([one for one in todo if one.is_video == wanted] for wanted in (False, True))
         if images:
             self._make_images(images)
         frames = sum(map(self._make_video, videos))
-        seconds, count = time.monotonic() - started, len(images) + frames
-        what = [_counted(len(images), "image")] * bool(images)
-        what += [f"{_counted(len(videos), 'video')} of {_counted(frames, 'frame')}"] * bool(videos)
-        share = 100 * (self.predictor.network_seconds - before) / seconds
-        speed = rate_text(count / seconds, "image" if images else "frame")
-        return f"{' and '.join(what)} in {seconds:.1f} s ({speed}, {share:.0f} % of the time in the network)"
+        seconds, in_network = time.monotonic() - started, self.predictor.network_seconds - before
+        counts = {"images": len(images), "videos": len(videos), "frames": frames}
+        return {**counts, "seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
 
     def _make_images(self, images: Sequence[Input]) -> None:
         with Beside() as beside:  # pictures are made beside the network's work on the next image
@@ -134,6 +132,23 @@ class _Results:
     def _write_frame(self, write, frame: np.ndarray, maps: ImageMaps) -> None:
         train_ids, _ = self.predictor.segmenter.predicted(maps)
         write(self.predictor.overlay(frame, train_ids, self.strength))
+
+
+def _in_words(content: dict[str, Any]) -> str:
+    """The `content` of `predict` in one line."""
+    images, frames, seconds = content["images"], content["frames"], content["seconds"]
+    what = [_counted(images, "image")] * bool(images)
+    what += [f"{_counted(content['videos'], 'video')} of {_counted(frames, 'frame')}"] * bool(content["videos"])
+    text = " and ".join(what) or "nothing to do"
+    if what and seconds:
+        speed = rate_text((images + frames) / seconds, "image" if images else "frame")
+        share = 100 * content["network_seconds"] / seconds
+        text += f" in {seconds:.1f} s ({speed}, {share:.0f} % of the time in the network)"
+    if content["there_already"]:
+        text += f"; {content['there_already']} were there already"
+    if content["left_out"]:
+        text += f"; {_counted(content['left_out'], 'other file')} left out"
+    return f"{content['out']}: {text}"
 
 
 def _counted(number: int, what: str) -> str:
