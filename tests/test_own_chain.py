@@ -14,6 +14,7 @@ from tiny_run import STAGES
 
 from mlsl_mx.cli import main
 from mlsl_mx.job import open_job
+from mlsl_mx.predict import Predictor
 from mlsl_mx.runs import read_json
 
 
@@ -166,3 +167,10 @@ def test_onnx_names_the_users_classes(finished, tmp_path):
     assert main(["export-onnx", "--weights", str(lost), "--out", str(tmp_path / "b.onnx")]) == 0
     about = {one.key: one.value for one in onnx.load(str(tmp_path / "b.onnx")).metadata_props}
     assert json.loads(about["classes"]) == ["class 0", "class 1"]
+
+
+def test_predict_knows_the_users_classes_by_the_run(finished, tmp_path):
+    weights = finished / "sisc-pwl/round-0/weights.params"
+    assert Predictor(weights).classes.names == ("warm", "cold")
+    lost = shutil.copy(weights, tmp_path / "lost.params")
+    assert Predictor(lost).classes.names == ("class 0", "class 1")
