@@ -113,7 +113,7 @@ def look(places: Places) -> Found:
 
 def _sizes(images: ImageList, title: str) -> list[tuple[int, int]]:
     paths = [images.root / entry for entry in images.entries]
-    return [header(path)[0] for path in progress(paths, title, "image")]
+    return [header(path, upright=True)[0] for path in progress(paths, title, "image")]
 
 
 def class_table(

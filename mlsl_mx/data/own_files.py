@@ -7,17 +7,17 @@ their folder without ending, prefix and suffix.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Sequence
 
 from mlsl_mx.class_table import OWN
+from mlsl_mx.data.folders import files_below
+from mlsl_mx.data.image_files import IMAGE_ENDINGS
 from mlsl_mx.data.lists import ImageList, check_names, read_lines
 from mlsl_mx.errors import InputError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 NAME = "{name}"
 
 
@@ -27,14 +27,14 @@ class Place:
 
     folder: Path
     prefix: str = ""
-    suffix: str | None = None  # None: any of ENDINGS
+    suffix: str | None = None  # None: any of IMAGE_ENDINGS
     listed: Path | None = None
 
     def key(self, entry: str) -> str | None:
         """That of a file by its path below `folder`; None for a file that does not belong."""
         path = PurePosixPath(entry)
         if self.suffix is None:
-            return str(path.with_suffix("")) if path.suffix.lower() in ENDINGS else None
+            return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_ENDINGS else None
         inner = len(path.name) - len(self.prefix) - len(self.suffix)
         if inner <= 0 or not (path.name.startswith(self.prefix) and path.name.endswith(self.suffix)):
             return None
@@ -75,7 +75,7 @@ def own_images(root: Path, text: str, what: str) -> ImageList:
         files = _files(where)
         keys, entries = list(files), list(files.values())
     if not entries:
-        kinds = ", ".join(ENDINGS) if where.suffix is None else f"{where.prefix}*{where.suffix}"
+        kinds = ", ".join(IMAGE_ENDINGS) if where.suffix is None else f"{where.prefix}*{where.suffix}"
         raise InputError(f"{what}: {where.folder}: holds no image ({kinds}): correct the path or the pattern")
     names = _names(keys)
     check_names(where.listed or where.folder, dict(enumerate(entries, start=1)), names)
@@ -126,22 +126,20 @@ def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files
 
 def _files(where: Place) -> dict[str, str]:
     """Key -> path below the folder, in the order of the paths; hidden files and folders do not count."""
-    found = {}
-    for folder, below, names in os.walk(where.folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            entry = (Path(folder) / name).relative_to(where.folder).as_posix()
-            key = where.key(entry)
-            if key is None:
-                continue
-            if not entry.isprintable():
-                raise InputError(f"{where.folder}: {entry!r} holds a character that cannot be printed: rename the file")
-            if key in found:
-                raise InputError(
-                    f"{where.folder}: {found[key]} and {entry} have one name: keep one, or write a pattern such as "
-                    f"images/{NAME}.png"
-                )
-            found[key] = entry
+    found: dict[str, str] = {}
+    for file in files_below(where.folder):
+        entry = file.relative_to(where.folder).as_posix()
+        key = None if file.name.startswith(".") else where.key(entry)
+        if key is None:
+            continue
+        if not entry.isprintable():
+            raise InputError(f"{where.folder}: {entry!r} holds a character that cannot be printed: rename the file")
+        if key in found:
+            raise InputError(
+                f"{where.folder}: {found[key]} and {entry} have one name: keep one, or write a pattern such as "
+                f"images/{NAME}.png"
+            )
+        found[key] = entry
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
