@@ -89,6 +89,23 @@ def test_without_validation(here):
     assert init(leave_out=("--val",)) == 2
 
 
+@pytest.mark.parametrize("part", [slice(0, 60), slice(0, None)])
+def test_a_damaged_palette_is_one_line(here, capsys, part):
+    """Files after the first are opened for their palettes only."""
+    for index in range(3):
+        write_palette_png(
+            here / f"sim/labels/f{index}_seg.png", (np.arange(24 * 40).reshape(24, 40) % 4).astype(np.uint8)
+        )
+    path = here / "sim/labels/f1_seg.png"
+    content = bytearray(path.read_bytes())
+    start = content.find(b"IDAT")
+    content[start + 6 : start + 12] = bytes(6)
+    path.write_bytes(content[part])
+    assert init() == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("mlsl init-experiment: ") and "f1_seg.png: cannot be read as an image" in said
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
