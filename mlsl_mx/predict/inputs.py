@@ -35,9 +35,9 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     """The files that are given, and those in given folders and below, in the order of their names.
 
     A result is called as its file, without the ending, in the folder that the file has below the given one. Files whose
-    endings alone differ keep them. In `out` nothing is looked for: it may lie in a given folder.
+    endings alone differ keep them. Nothing is looked for in hidden folders, nor in `out`, which may lie in a given one.
 
-    Returns: the inputs, and how many files of folders are no images or videos, or hidden; in hidden folders none is looked at.
+    Returns: the inputs, and how many files of folders are no images or videos, or hidden.
     Raises: InputError for a path that is not there, or nothing to do, or two files whose results would have one name.
     """
     found: list[tuple[Path, Path]] = []
