@@ -83,6 +83,16 @@ def test_same_ids_are_the_same_class(here):
     assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0
 
 
+def test_255_is_a_class_where_there_are_larger_ids(here):
+    for index, size in enumerate(((24, 40), (32, 32), (40, 24))):
+        ids = np.full(size, 255, np.uint16)
+        ids[0], ids[1] = 300, 65535
+        write_png(here / f"sim/labels/f{index}_seg.png", ids)
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    config = load_config(here / "exp/my.yaml")
+    assert [c.source for c in config.classes] == [(255,), (300,)] and config.source.ignore == (65535,)
+
+
 def test_without_validation(here):
     assert init(leave_out=("--val", "--val-labels")) == 0
     assert load_config(here / "exp/my.yaml").target.val == ""
