@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple, Union, get_type_hints
 
-import mlsl_mx
 from mlsl_mx.class_table import Classes, as_settings, plain, read_classes, read_ignore
 from mlsl_mx.config_limits import check_values
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, FileValue, class_set
+from mlsl_mx.shipped import shipped
 from mlsl_mx.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
 # The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
@@ -259,12 +260,7 @@ def _method_files(path: Path) -> Dict[str, Path]:
         if any((parent / "methods").glob("*.yaml")):
             return files
     # A user's own experiment lies anywhere.
-    return {file.stem: file for pattern in METHOD_FILES for file in sorted(shipped_experiments().glob(pattern))}
-
-
-def shipped_experiments() -> Path:
-    """The folder experiments/ of this project."""
-    return Path(mlsl_mx.__file__).parents[1] / "experiments"
+    return {file.stem: file for pattern in METHOD_FILES for file in sorted(shipped("experiments").glob(pattern))}
 
 
 def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
@@ -283,8 +279,9 @@ def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if parent is None:
         return values
     beside = path.parent / str(parent)
-    inherited = beside if beside.exists() else shipped_experiments() / str(parent)
-    return _merged(_read_inherited(inherited if inherited.exists() else beside, (*seen, place)), values)
+    ours = shipped("experiments") / str(parent)
+    use_ours = os.path.exists(ours) and not os.path.exists(beside)  # of pathlib, `exists` raises for long names
+    return _merged(_read_inherited(ours if use_ours else beside, (*seen, place)), values)
 
 
 def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Mapping
 
-from mlsl_mx.class_table import OWN, REST
+from mlsl_mx.class_table import OWN
 from mlsl_mx.data.label_files import ENCODINGS
 from mlsl_mx.errors import InputError
+from mlsl_mx.own_limits import check_own
 from mlsl_mx.runs import flat
 
 CHOICES = {
@@ -85,8 +86,7 @@ def check_values(config) -> None:
             f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.num_classes}: "
             "use weak_labels.sizes=source"
         )
-    _check_places(config)
-    _check_tables(config)
+    check_own(config)
 
 
 def check_each(settings: Mapping[str, Any]) -> None:
@@ -105,61 +105,3 @@ def check_each(settings: Mapping[str, Any]) -> None:
     for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
         if settings.get(name, 0) % 8:
             raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")
-
-
-def _check_places(config) -> None:
-    """Raises: InputError if own data lacks a path, or other data has one that only own data has."""
-    source, target = config.source, config.target
-    if source.dataset == OWN and not (source.images and source.labels):
-        missing = "labels" if source.images else "images"
-        raise InputError(f"source.{missing} is empty: name the folder, pattern or list of the source's {missing}")
-    if target.dataset == OWN and not target.train:
-        raise InputError("target.train is empty: name the folder, pattern or list of the target's training images")
-    if target.dataset == OWN and bool(target.val) != bool(target.val_labels):
-        given, missing = ("val", "val_labels") if target.val else ("val_labels", "val")
-        raise InputError(
-            f"target.{given} is given without target.{missing}: give both, or neither, and nothing will be measured"
-        )
-    for side, key in (("source", "labels"), ("target", "val_labels")):
-        dataset = getattr(config, side).dataset
-        if dataset != OWN and getattr(getattr(config, side), key):
-            raise InputError(f"{side}.{key} belongs to own data, but {side}.dataset is {dataset}: set that to {OWN}")
-
-
-def _check_tables(config) -> None:
-    """Raises: InputError if a class table and label files cannot belong together."""
-    labelled = {"source": config.source, "target": config.target}
-    if not config.target.val:
-        del labelled["target"]
-    if isinstance(config.classes, int):
-        for side, data in labelled.items():
-            if data.dataset == OWN:
-                raise InputError(
-                    f"classes is {config.classes}, but {side}.dataset is {OWN}: write `classes` as a list that says "
-                    f"what stands for each class in the {side}'s labels"
-                )
-        return
-    for side, data in labelled.items():
-        _check_values(config.classes, side, data)
-    without = [c.name for c in config.classes if not c.source]
-    if without:
-        raise InputError(f"classes: {without[0]} has no source ids or colours, so nothing could learn it: give some")
-    if "target" in labelled and not any(c.target for c in config.classes):
-        raise InputError("classes: none has target ids or colours, so validation labels mean nothing: give them")
-
-
-def _check_values(classes, side: str, data) -> None:
-    """Raises: InputError for what the side's label files cannot hold, or what is ignored although it has a class."""
-    encoding = data.encoding if data.dataset == OWN else "ids"
-    ignored = () if data.ignore == REST else data.ignore
-    owners = {value: one.name for one in classes for value in getattr(one, side)}
-    for value in (*owners, *ignored):
-        where = f"class {owners[value]}: {side}" if value in owners else f"{side}.ignore"
-        if isinstance(value, tuple) != (encoding == "colours"):
-            wanted = "colours, [red, green, blue]" if encoding == "colours" else "ids"
-            raise InputError(f"{where} has {value}, but {side}.encoding is {encoding}: its labels hold {wanted}")
-        if encoding != "colours" and value >= 1 << ENCODINGS[encoding].bits:
-            raise InputError(f"{where} has {value}, but {side}.encoding {encoding} has {ENCODINGS[encoding].bits} bits")
-    both = [value for value in ignored if value in owners]
-    if both:
-        raise InputError(f"{side}.ignore has {both[0]}, which is class {owners[both[0]]} too: take it out of one")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Sequence
 
 from mlsl_mx.class_table import OWN, default_colour
-from mlsl_mx.config import Config, load_config, shipped_experiments
+from mlsl_mx.config import Config, load_config
 from mlsl_mx.data.image_files import header, size_text
 from mlsl_mx.data.label_survey import Survey, survey
 from mlsl_mx.data.lists import ImageList
@@ -19,6 +19,7 @@ from mlsl_mx.given_classes import GivenClasses, read_class_file
 from mlsl_mx.labels import FileValue, LabelClass
 from mlsl_mx.progress import progress
 from mlsl_mx.runs import write_bytes
+from mlsl_mx.shipped import shipped
 
 BASES = {False: "own/base.yaml", True: "own/small.yaml"}
 VOID_IDS = (255, 65535)  # what most label files without a class there hold; black among colours
@@ -78,7 +79,7 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
 
 def load_base(small: bool) -> Config:
     """The recipe that the file will inherit."""
-    return load_config(shipped_experiments() / BASES[small], settings=_PLACED)
+    return load_config(shipped("experiments") / BASES[small], settings=_PLACED)
 
 
 # Enough for the recipe alone to be loaded.

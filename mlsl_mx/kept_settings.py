@@ -68,10 +68,8 @@ def _of_method(job: Job) -> tuple[Path, dict[str, Any], bool]:
 
 def _keep_list(job: Job, name: str, dataset: SceneDataset) -> None:
     """Write which images were found where the experiment names no list."""
-    if dataset.kind != OWN:
-        return
     path, content = own_list(job.run, name), "".join(f"{entry}\n" for entry in dataset.entries).encode()
-    if not path.exists() or path.read_bytes() != content:
+    if dataset.kind == OWN and (not path.exists() or path.read_bytes() != content):
         write_bytes(path, content)
 
 

@@ -340,8 +340,9 @@ def parse(words: list[str], folder: Path) -> argparse.Namespace:
     if options.command == "launch":
         return parse(options.stage[options.stage[:1] == ["--"] :], folder)
     for name in ("experiment", "imagenet", "weights"):
-        path = getattr(options, name, None)
-        assert path is None or (folder / path).exists(), f"{path}: is named, but not there"
+        given = getattr(options, name, None)
+        for path in given if isinstance(given, list) else filter(None, [given]):
+            assert (folder / path).exists(), f"{path}: is named, but not there"
     return options
 
 

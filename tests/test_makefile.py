@@ -335,7 +335,9 @@ def test_adapt_chains_the_rounds_of_the_experiment(tmp_path, text, more, rounds)
     run = plan("adapt", own_experiment(tmp_path, text), f"RUN={tmp_path}/run", *more)
     assert run.returncode == 0, run.stderr
     chain = [f"{stage} {r}" for r in range(rounds) for stage in ("pseudo-label", "self-train", "evaluate", "diagnose")]
-    assert stages(run.stdout) == ["begin", "train-source", "evaluate", *chain, "report"]
+    made = stages(run.stdout)
+    assert [one for one in made if one != "report"] == ["begin", "train-source", "evaluate", *chain]
+    assert made[-1] == "report"
     lines = [line for line in run.stdout.splitlines() if "--experiment" in line]
     assert all(f"--experiment {tmp_path}/mine.yaml" in line and "--data" not in line for line in lines)
     assert rounds == 0 or all(f"--rounds {rounds}" in line for line in lines)

@@ -148,7 +148,7 @@ def test_files_that_cannot_be_exported(weights, tmp_path, capsys):
         written("headless.params", **classifier): "not a whole ResNet-38",
         written("other.params", arg__linear19_weight=nd.ones((19, 64, 3, 3))): "not a whole ResNet-38",
         written("nan.params", **damaged): "bn7_beta has 512 values that are not finite",
-        written("classes.params", **named_otherwise): "21 is not a known class set",
+        written("classes.params", **named_otherwise): "does not fit the network",
     }
     for path, words in said.items():
         assert words in one_line(capsys, path, tmp_path / "x.onnx")

@@ -14,6 +14,7 @@ from tiny_run import STAGES
 
 from mlsl_mx.cli import main
 from mlsl_mx.job import open_job
+from mlsl_mx.predict import Predictor
 from mlsl_mx.runs import read_json
 
 
@@ -158,19 +159,18 @@ def test_training_on_validation_images_is_refused_by_file_not_by_name(world, tmp
 
 def test_onnx_names_the_users_classes(finished, tmp_path):
     onnx = pytest.importorskip("onnx")
-    assert (
-        main(
-            [
-                "export-onnx",
-                "--weights",
-                str(finished / "sisc-pwl/round-0/weights.params"),
-                "--out",
-                str(tmp_path / "a.onnx"),
-            ]
-        )
-        == 0
-    )
+    weights, lost = finished / "sisc-pwl/round-0/weights.params", tmp_path / "lost.params"
+    assert main(["export-onnx", "--weights", str(weights), "--out", str(tmp_path / "a.onnx")]) == 0
     about = {one.key: one.value for one in onnx.load(str(tmp_path / "a.onnx")).metadata_props}
     assert json.loads(about["classes"]) == ["warm", "cold"] and json.loads(about["label_ids"]) == [0, 1]
-    shutil.copy(finished / "sisc-pwl/round-0/weights.params", tmp_path / "lost.params")
-    assert main(["export-onnx", "--weights", str(tmp_path / "lost.params"), "--out", str(tmp_path / "b.onnx")]) == 2
+    shutil.copy(weights, lost)
+    assert main(["export-onnx", "--weights", str(lost), "--out", str(tmp_path / "b.onnx")]) == 0
+    about = {one.key: one.value for one in onnx.load(str(tmp_path / "b.onnx")).metadata_props}
+    assert json.loads(about["classes"]) == ["class 0", "class 1"]
+
+
+def test_predict_knows_the_users_classes_by_the_run(finished, tmp_path):
+    weights = finished / "sisc-pwl/round-0/weights.params"
+    assert Predictor(weights).classes.names == ("warm", "cold")
+    lost = shutil.copy(weights, tmp_path / "lost.params")
+    assert Predictor(lost).classes.names == ("class 0", "class 1")

@@ -137,6 +137,14 @@ def test_numbered_classes_have_different_colours():
     assert (0, 0, 0) not in {c.colour for c in classes.classes}  # which is where there is no class
 
 
+def test_300_classes_have_16_bits(tmp_path):
+    predictor = Predictor(write_model(tmp_path / "x.params", 300))
+    train_ids = predictor.predict(np.random.RandomState(0).randint(0, 256, (24, 40, 3)).astype(np.uint8))
+    volume = predictor.probabilities(np.random.RandomState(0).randint(0, 256, (24, 40, 3)).astype(np.uint8))
+    assert train_ids.dtype == np.uint16 and train_ids.shape == (24, 40)
+    np.testing.assert_array_equal(train_ids, volume.argmax(axis=0))
+
+
 def test_files_and_devices_that_will_not_do(tmp_path, weights):
     with pytest.raises(InputError, match="none.params: no such file"):
         Predictor(tmp_path / "none.params")

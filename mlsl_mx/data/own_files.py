@@ -53,11 +53,11 @@ def place(root: Path, text: str, what: str) -> Place:
     if NAME in path.name:
         prefix, _, suffix = path.name.partition(NAME)
         found = Place(path.parent, prefix, suffix)
-    elif path.is_file():
+    elif os.path.isfile(path):
         return Place(path.parent, listed=path)
     else:
         found = Place(path)
-    if not found.folder.is_dir():
+    if not os.path.isdir(found.folder):
         raise InputError(f"{what}: {found.folder}: no such folder or list: correct the path in the experiment file")
     return found
 

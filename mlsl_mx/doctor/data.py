@@ -28,8 +28,8 @@ def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
 
 def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
     """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
-    config = load_config(found(str(experiment)), None, tuple(settings))
-    job = Job(config, Path(), roots, 0, (mx.cpu(),))
+    path = found(str(experiment))
+    job = Job(load_config(path, None, tuple(settings)), Path(), roots, 0, (mx.cpu(),), folder=path.parent)
     opened = {"source": job.source, "target": job.target, "validation": job.validation}
     for part, open_part in opened.items():
         try:

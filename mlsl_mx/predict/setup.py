@@ -9,7 +9,7 @@ from typing import Any
 from mlsl_mx.config import Config, PseudoLabels, load_config
 from mlsl_mx.config_limits import check_each
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
+from mlsl_mx.labels import ClassSet
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Setup:
         precision = self.precision or config.network.precision
         check_each({f"pseudo_labels.{name}": value for name, value in asdict(inference).items()})
         check_each({"network.precision": precision})
-        classes = None if self.experiment is None else class_set(config.classes)
+        classes = None if self.experiment is None else config.class_set
         return ResolvedSetup(inference, precision, self.seed, classes)
 
 

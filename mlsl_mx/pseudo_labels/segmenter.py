@@ -115,8 +115,8 @@ class Segmenter:
         return _most_probable(self.windows(maps), maps, np.float16)
 
     def predicted(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
-        """What evaluation scores and `mlsl predict` writes: (H, W) train ids, the most probable class of each
-        pixel, ignore where no patch was, and (H, W) float32, its probability."""
+        """What evaluation scores and `mlsl predict` writes: (H, W) train ids, the most probable class of each pixel,
+        `ignore_id` where no patch was, and (H, W) float32, its probability."""
         train_ids, confidences = _most_probable(self.composed(maps), maps, np.float32)
         train_ids[confidences == 0] = ignore_id(maps.num_classes)
         return train_ids, confidences
