@@ -51,6 +51,13 @@ def test_one_name_in_several_folders_is_told_apart(tmp_path):
     assert labels(tmp_path, "lab", "im") == ["lab/s1/1.png", "lab/s2/1.png", "lab/s2/2.png"]
 
 
+@pytest.mark.parametrize("present", ["lab/s1/1.png", "lab/1.png"])
+def test_no_image_gets_the_label_of_another(tmp_path, present):
+    touch(tmp_path, "im/s1/1.png", "im/s2/1.png", present)
+    with pytest.raises(InputError, match="of 2 images of .* have no label"):
+        labels(tmp_path, "lab", "im")
+
+
 def test_lists_are_relative_to_their_folder(tmp_path):
     touch(tmp_path, "d/rgb/2.png", "d/rgb/1.png", "d/seg/1/label.png", "d/seg/2/label.png", "lab/1.png", "lab/2.png")
     (tmp_path / "d/images.txt").write_text("rgb/2.png\n\nrgb/1.png\n")

@@ -7,10 +7,11 @@ their folder without ending, prefix and suffix.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Sequence
+from typing import Iterable, Sequence
 
 from mlsl_mx.class_table import OWN
 from mlsl_mx.data.folders import files_below
@@ -86,7 +87,8 @@ def own_labels(root: Path, text: str, images: ImageList, what: str) -> tuple[Pat
     """The label file of each image.
 
     Args:
-        text: the place of the labels; a list has them in the order of the list of images.
+        text: the place of the labels: the same path below it as the image's, or else the file of the same name, if no
+            other image and no other label has it; a list has them in the order of the list of images.
 
     Raises: InputError with how many images have no label, and examples.
     """
@@ -100,18 +102,18 @@ def own_labels(root: Path, text: str, images: ImageList, what: str) -> tuple[Pat
             )
         return tuple(where.folder / line for line in lines)
     files = _files(where)
-    by_name = {PurePosixPath(key).name: key for key in files}
-    alone = Counter(PurePosixPath(key).name for key in files)
-    keys = [_label_key(key, files, by_name, alone) for key in images.keys]
+    alone = _alone(images.keys).keys()
+    by_name = {name: key for name, key in _alone(files).items() if name in alone}
+    keys = [key if key in files else by_name.get(PurePosixPath(key).name) for key in images.keys]
     if None in keys:
         raise InputError(_mismatch(where, images, keys, files, what))
     return tuple(where.folder / files[key] for key in keys)
 
 
-def _label_key(key: str, files: dict, by_name: dict[str, str], alone: Counter) -> str | None:
-    """The same path below the folder of labels, or else the one file of that name there."""
-    name = PurePosixPath(key).name
-    return key if key in files else by_name[name] if alone[name] == 1 else None
+def _alone(keys: Iterable[str]) -> dict[str, str]:
+    """Name -> key of the files whose name no other has, in whatever folder."""
+    names = Counter(PurePosixPath(key).name for key in keys)
+    return {PurePosixPath(key).name: key for key in keys if names[PurePosixPath(key).name] == 1}
 
 
 def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files: dict[str, str], what: str) -> str:
