@@ -10,15 +10,14 @@ With `dataset: own` a side's paths are relative to the experiment file; see docs
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple, Union, get_type_hints
+from typing import Any, Dict, Optional, Tuple, Union
 
-from mlsl_mx.class_table import Classes, as_settings, plain, read_classes, read_ignore
+from mlsl_mx.class_table import Classes, as_settings, plain
 from mlsl_mx.config_limits import check_values
+from mlsl_mx.config_values import build, shown
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, FileValue, class_set
 from mlsl_mx.shipped import shipped
@@ -26,7 +25,6 @@ from mlsl_mx.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
 # The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
 METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
-LONGEST_SHOWN = 100  # characters of a wrong value in an error
 
 Ignored = Union[str, Tuple[FileValue, ...]]  # "rest", or ids or colours
 
@@ -224,7 +222,7 @@ def load_config(path: Path, method: Optional[str] = None, settings: Tuple[str, .
         values["method"] = method
     for setting in settings:
         values = _merged(values, _parse_setting(setting))
-    config = _build(Config(), values, prefix="", origin=str(path))
+    config = build(Config(), values, prefix="", origin=str(path))
     check_values(config)
     return config
 
@@ -247,7 +245,7 @@ def data_config(settings: Dict[str, Any]) -> Config:
     """
     groups = ("classes", "source", "target")
     values = {key: settings[key] for key in groups if key in settings}
-    return _build(Config(), values, prefix="", origin="config.yaml")
+    return build(Config(), values, prefix="", origin="config.yaml")
 
 
 def _method_files(path: Path) -> Dict[str, Path]:
@@ -295,69 +293,11 @@ def _merged(base: Dict[str, Any], over: Dict[str, Any]) -> Dict[str, Any]:
 def _parse_setting(setting: str) -> Dict[str, Any]:
     key, separator, text = setting.partition("=")
     if not separator:
-        raise InputError(f"setting {_shown(setting)} is not of the form key=value, e.g. pseudo_labels.patches=25")
+        raise InputError(f"setting {shown(setting)} is not of the form key=value, e.g. pseudo_labels.patches=25")
     try:
         value = parse_yaml(text)
     except ValueError as problem:
-        raise InputError(f"setting {_shown(setting)} has no YAML value: {problem}") from None
+        raise InputError(f"setting {shown(setting)} has no YAML value: {problem}") from None
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
-
-
-def _build(default, values: Dict[str, Any], prefix: str, origin: str):
-    """`default` (a dataclass instance) with `values` laid over it, group by group."""
-    types = get_type_hints(type(default))
-    changed = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if key not in types:
-            near = difflib.get_close_matches(str(key), types, n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(types)}"
-            raise InputError(f"{origin}: unknown key {name}: {hint}")
-        if name in _READ:
-            changed[key] = _READ[name](value, f"{origin}: {name}" if prefix else origin)
-        elif not dataclasses.is_dataclass(types[key]):
-            changed[key] = _typed(value, types[key], name, origin)
-        elif isinstance(value, dict):
-            changed[key] = _build(getattr(default, key), value, f"{name}.", origin)
-        else:
-            raise InputError(f"{origin}: {name} is {_shown(value)}, but it is a group of settings: write them below it")
-    return dataclasses.replace(default, **changed)
-
-
-# What is no single value, list of values or group.
-_READ: Dict[str, Callable[[Any, str], Any]] = {
-    "classes": read_classes,
-    "source.ignore": read_ignore,
-    "target.ignore": read_ignore,
-}
-
-
-def _shown(value) -> str:
-    """A value in an error's line, which it must not fill."""
-    text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
-def _typed(value, kind, name: str, origin: str):
-    if getattr(kind, "__origin__", None) is Union:  # Optional
-        return None if value is None else _typed(value, kind.__args__[0], name, origin)
-    if getattr(kind, "__origin__", None) is tuple:
-        kinds = kind.__args__
-        if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
-            raise InputError(f"{origin}: {name} is {_shown(value)}, but must be a list of {len(kinds)} values")
-        return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds))
-    if kind is float and isinstance(value, str):
-        try:
-            value = float(value)  # YAML reads 1e-4 as text
-        except ValueError:
-            pass
-    allowed = (int, float) if kind is float else kind
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{origin}: {name} is {_shown(value)}, but must be of type {kind.__name__}")
-    if kind is str and not value.isprintable():
-        raise InputError(f"{origin}: {name} is {_shown(value)}: leave out what cannot be printed")
-    if kind is float and not abs(value) <= sys.float_info.max:
-        raise InputError(f"{origin}: {name} is not a finite number: give one")
-    return float(value) if kind is float else value

@@ -95,7 +95,7 @@ def test_files_of_the_data_sets(world, finished, tmp_path, refused, file, stage,
 
 def test_labels_in_colours_are_refused_before_training(world, refused):
     write_png(world / LABEL, np.zeros((32, 48, 3), np.uint8))
-    assert "00002.png: is of mode RGB, but such labels are of P or L" in refused("train-source")
+    assert "00002.png: is of mode RGB, but labels of GTA-V are ids of 8 bits x 1 channel" in refused("train-source")
 
 
 @pytest.mark.parametrize("file", [LABEL, VALIDATION])
@@ -118,7 +118,9 @@ def test_synthia_labels_that_were_decoded_at_8_bits(world, refused):
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         cv2.imwrite(str(path), (pixels >> 8).astype(np.uint8))
     settings = {"source.dataset": "synthia", "source.images": scenes.images, "classes": 16}
-    assert "but SYNTHIA's labels are 16 bits x 3 channels: copy the files" in refused("check-data", **settings)
+    assert "but labels of SYNTHIA are ids in the red channel of 16 bits x 3 channels: copy the files" in refused(
+        "check-data", **settings
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_lists_of_other_systems_and_data_behind_links(world, tmp_path, capsys):
         ("weak_labels.eta", -0.1, "weak_labels.eta is -0.1: it must be between 0 and 1"),
         ("selection.portion", 1.5, "selection.portion is 1.5: it must be between 0 and 1"),
         ("pseudo_labels.patch", 40, "pseudo_labels.patch is 40, larger than target.size 32x64: lower it"),
-        ("classes", 7, "classes is 7: use one of 19, 16"),
+        ("classes", 7, "classes is 7: use 19, 16, or a list of classes"),
         ("pseudo_labels.pathces", 3, "did you mean pseudo_labels.patches?"),
         ("network.width", "wide", "network.width is 'wide', but must be of type float"),
         ("name", "!!python/object/apply:os.getcwd []", "has no YAML value"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from documented_commands import blocks
 from own_data import EXPERIMENT, write_experiment
 
 from mlsl_mx.class_table import default_colour, read_classes
@@ -96,6 +99,18 @@ def test_a_shipped_recipe_is_inherited_from_anywhere_and_a_file_beside_comes_fir
         "source: {dataset: own}\ntarget: {dataset: own}\npseudo_labels: {batch: 3}\n"
     )
     assert load_config(write_experiment(tmp_path, EXPERIMENT)).pseudo_labels.batch == 3
+
+
+def test_the_examples_of_the_documentation_load(tmp_path):
+    document = Path(__file__).parents[1] / "docs/YOUR_OWN_DATA.md"
+    examples = [b for b in blocks("", document.read_text(encoding="utf-8")) if b.kind == "yaml"]
+    assert len(examples) == 2
+    configs = []
+    for example in examples:
+        (tmp_path / "a.yaml").write_text("\n".join(example.lines))
+        configs.append(load_config(tmp_path / "a.yaml"))
+    assert configs[0].class_set.names == ("floor", "shelf", "person") and configs[0].network.width == 1
+    assert configs[1].class_set.benchmark and configs[1].target.val == ""
 
 
 def test_class_file(tmp_path):
