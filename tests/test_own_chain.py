@@ -99,7 +99,7 @@ def test_another_meaning_of_a_label_is_refused_once_there_are_results(world, fin
     other = root / "other.yaml"
     other.write_text(EXPERIMENT.replace("target: [2, 3]", "target: [2]").replace("ignore: [0]}", "ignore: [0, 3]}"))
     assert main(["begin", "--experiment", str(other), "--run", str(finished)]) == 2
-    assert "holds results of other settings (classes: " in capsys.readouterr().err
+    assert "holds results of other settings (classes[1].target: [2, 3] -> [2]; " in capsys.readouterr().err
 
 
 def test_without_validation_labels_nothing_is_measured_and_that_is_said(world, tmp_path):
