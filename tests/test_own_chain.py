@@ -137,6 +137,7 @@ def test_classes_of_cityscapes_adapt_to_unlabelled_cameras(world, tmp_path, caps
         (lambda root: Image.new("L", (40, 24)).save(root / "sim/labels/f0_seg.png"), "is 8 bits x 1 channel"),
         (lambda root: Image.new("RGB", (8, 8)).save(root / "cams/train/t0.jpg"), "smaller than pseudo_labels.patch=16"),
         (lambda root: shutil.rmtree(root / "cams/train"), "target.train: "),
+        (lambda root: (root / "cams/train/t0.jpg").rename(root / "cams/train/contact_sheet.jpg"), "rename it"),
     ],
 )
 def test_what_is_wrong_with_the_files_is_one_line(world, tmp_path, capsys, change, said):
