@@ -54,9 +54,10 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
     """The classes of a network of `count`: those that the run directory of its weights notes, or else the benchmark's
     19, 16 or 13, or else numbered ones."""
     for folder in weights.resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
-        settings = folder / "config.yaml"
-        if settings.is_file():
-            classes = class_set(read_classes(read_settings(settings).get("classes"), str(settings)))
+        path = folder / "config.yaml"
+        settings = read_settings(path) if path.is_file() else {}
+        if {"classes", "lists"} <= set(settings):  # else it is another program's file of that name
+            classes = class_set(read_classes(settings["classes"], str(path)))
             if classes.num_classes == count:
                 return classes
     return class_set(count) if count in BENCHMARK else numbered_classes(count)
@@ -143,8 +144,8 @@ def _file_value(value: Any, name: str) -> FileValue:
         if all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value):
             return tuple(value)
     raise InputError(
-        f'{name}: {str(value)[:100]!r} is no id (0..{LARGEST_ID}) and no colour, [red, green, blue] or "#rrggbb" '
-        "in quotes)"
+        f"{name}: {str(value)[:100]!r} is no id (0..{LARGEST_ID}) and no colour ([red, green, blue], or "
+        '"#rrggbb" in quotes)'
     )
 
 

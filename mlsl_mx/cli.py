@@ -145,9 +145,9 @@ def _doctor(options):
 
 
 def _make_miniature(options):
-    from mlsl_mx import stages
+    from mlsl_mx import preparation
 
-    return stages.make_miniature(options.root, options.lists, options.seed, options.preview)
+    return preparation.make_miniature(options.root, options.lists, options.seed, options.preview)
 
 
 def _make_worlds(options):
@@ -165,16 +165,16 @@ def _init_experiment(options):
 
 
 def _check_data(options):
-    from mlsl_mx import stages
+    from mlsl_mx import preparation
 
-    return stages.check_data(options.experiment, options.set, _roots(options))
+    return preparation.check_data(options.experiment, options.set, _roots(options))
 
 
 def _begin(options):
-    from mlsl_mx import stages
+    from mlsl_mx import preparation
 
     sharing = (options.workers, options.train_ctx, options.train_workers)
-    return stages.begin(_job(options), options.imagenet, options.weights, *sharing)
+    return preparation.begin(_job(options), options.imagenet, options.weights, *sharing)
 
 
 def _train_source(options):

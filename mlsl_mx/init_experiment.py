@@ -114,7 +114,7 @@ def look(places: Places) -> Found:
 
 def _sizes(images: ImageList, title: str) -> list[tuple[int, int]]:
     paths = [images.root / entry for entry in images.entries]
-    return [header(path)[0] for path in progress(paths, title, "image")]
+    return [header(path, upright=True)[0] for path in progress(paths, title, "image")]
 
 
 def class_table(
@@ -147,8 +147,10 @@ def _guessed(found: Found) -> tuple[LabelClass, ...]:
 
 
 def _void(value: FileValue, labels: Survey) -> bool:
-    """By custom, for want of anybody who could be asked."""
-    return value == BLACK if labels.encoding == "colours" else value in VOID_IDS
+    """By custom, for want of anybody who could be asked; 255 is a class as any other where there are larger ids."""
+    if labels.encoding == "colours":
+        return value == BLACK
+    return value in VOID_IDS and not any(value < other not in VOID_IDS for other in labels.shares)
 
 
 def _colour(value: FileValue, labels: Survey) -> tuple[int, int, int] | None:

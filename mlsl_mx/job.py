@@ -19,6 +19,7 @@ from mlsl_mx.data.label_files import label_format
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.pseudo_labels.contact_sheet import SHEET
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
 from mlsl_mx.sharing import check_batch
@@ -106,10 +107,12 @@ class Job:
     def target(self) -> SceneDataset:
         """The target's training images. Their labels are never opened.
 
-        Raises: InputError if validation images are among them.
+        Raises: InputError if validation images are among them, or one has the name of the labels' contact sheet.
         """
         data = self.config.target
         target, validation = self._open(data, "target.train", None), self.validation()
+        if SHEET in target.names:
+            raise InputError(f"{data.train}: an image is named {SHEET}, as the sheet beside its labels: rename it")
         shared = sorted(_identities(target) & _identities(validation))
         if shared:
             raise InputError(

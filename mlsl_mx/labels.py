@@ -159,10 +159,11 @@ class ClassSet:
     def label_id_lookup(self) -> np.ndarray:
         """(256,) uint8: from train ids to the Cityscapes label ids that the official script reads; 0 = unlabelled.
 
-        A table of the user's own has no other ids: there each train id, and 255, is its own.
+        A table of the user's own has no other ids: there each train id, and `ignore`, is its own; (65536,) uint16 of
+        more than 255 classes.
         """
         if not self.benchmark:
-            return np.arange(256, dtype=np.uint8)
+            return np.arange(self.ignore + 1, dtype=self.id_type)
         lookup = np.zeros(256, np.uint8)
         lookup[: self.num_classes] = [c.cityscapes_id for c in self.classes]
         return lookup

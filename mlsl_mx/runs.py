@@ -39,6 +39,7 @@ from mlsl_mx.text_files import parse_yaml, read_text
 
 LOGGER = logging.getLogger(__name__)
 MOST_SHOWN = 10  # settings that differ, in one line
+LONGEST_SHOWN = 100  # characters of a value in it
 
 
 @contextmanager
@@ -181,7 +182,8 @@ def check_settings(path: Path, settings: dict[str, Any], results: bool, remedy: 
     if not path.exists():
         raise InputError(f"{path}: no such file, so the settings of the results beside it are not known: {remedy}")
     old, new = dict(flat(read_settings(path))), dict(flat(settings))
-    changed = [f"{k}: {old.get(k)} -> {new.get(k)}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    changed = [f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in keys]
     if changed:
         more = f"; and {len(changed) - MOST_SHOWN} more" * (len(changed) > MOST_SHOWN)
         shown = "; ".join(changed[:MOST_SHOWN]) + more
@@ -212,11 +214,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     return values
 
 
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as (`group.key`, value) pairs."""
+    """Nested settings as (`group.key`, value) pairs; of a list of groups, as a class table is one, `groups[0].key`."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
+        elif isinstance(value, (list, tuple)) and any(isinstance(one, dict) for one in value):
+            yield from flat({f"{key}[{index}]": one for index, one in enumerate(value)}, prefix)
         else:
             yield f"{prefix}{key}", value
 

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from pathlib import Path
 from typing import Any, Sequence
 
 import mxnet as mx
 
-from mlsl_mx.config import load_config, to_dict
-from mlsl_mx.data import miniature
-from mlsl_mx.data.check import check_dataset
-from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
-from mlsl_mx.data.image_files import header
+from mlsl_mx.config import to_dict
+from mlsl_mx.data.datasets import with_pseudo_labels
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.evaluation.round_events import write_round_events
-from mlsl_mx.given_files import described, selection_settings
-from mlsl_mx.job import Job, devices
+from mlsl_mx.given_files import selection_settings
+from mlsl_mx.job import Job
 from mlsl_mx.kept_settings import (
     check_method_settings,
     check_source_settings,
@@ -42,82 +38,14 @@ from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diag
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, take_over_labels
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
-from mlsl_mx.sharing import check_labelling, check_training
 from mlsl_mx.shipped import found
-from mlsl_mx.stage_inputs import check_files, class_sizes, datasets, prior, target_patch
+from mlsl_mx.stage_inputs import check_files, class_sizes, prior, target_patch
 from mlsl_mx.training.epochs import self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
 
 LOGGER = logging.getLogger(__name__)
-
-
-def begin(
-    job: Job,
-    imagenet: Path | None,
-    weights: Path | None,
-    workers: int | None = None,
-    train_ctx: str | None = None,
-    train_workers: int = 1,
-) -> str:
-    """See that the run directory holds no results of other settings, and say what will be done with what.
-
-    Args:
-        imagenet, weights: what `train_source` or `import_weights` starts from.
-        workers: that will label and evaluate on the job's devices; default: one a device.
-        train_ctx, train_workers: what training will use; default: the job's devices, in one process.
-    """
-    given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
-    check_labelling(job.devices, len(job.devices) if workers is None else workers)
-    trainings = ["source_training"] * (weights is None) + ["self_training"] * bool(rounds)
-    train_devices = devices(train_ctx) if train_ctx else job.devices
-    check_training(job.config, train_devices, train_workers, trainings)
-    lists = [f"  {title}: {len(dataset)} images" for title, dataset in datasets(job).items()]
-    check_source_settings(job, imagenet, weights)
-    if rounds:
-        check_method_settings(job)
-        lists.append(_disk_line(job, job.target()))
-    on = ", ".join(map(str, job.devices))
-    what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
-    return "\n".join([what, *given, *lists])
-
-
-def _disk_line(job: Job, target: SceneDataset) -> str:
-    """What a round keeps on disk while it labels, and what is free."""
-    sizes = [target.size or header(target.image_path(index))[0] for index in range(len(target))]
-    stored = sum(stored_bytes(job.config.pseudo_labels, job.config.num_classes, size) for size in sizes)
-    there = next(place for place in (job.run, *job.run.absolute().parents) if place.exists())
-    needed, free = stored / 1e9, shutil.disk_usage(there).free / 1e9
-    short = "" if needed < free else ": free some, or choose another RUN"
-    return f"  disk: up to {needed:.2f} GB while a round is labelled, {free:.1f} GB free{short}"
-
-
-def make_miniature(root: Path, lists: Path | None, seed: int, preview: Path | None) -> str:
-    """Render the embedded data sets, or other lists of such scenes, below `root`."""
-    miniature.make_miniature(root, lists or found("data_lists/miniature"), seed)
-    if preview is not None:
-        miniature.write_preview(root, preview)
-    return f"miniature data sets in {root}"
-
-
-def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Outcome:
-    """Look at every file of an experiment's source, target and validation images.
-
-    Returns: with a fault if a file is missing, unreadable or wrong.
-    """
-    config = load_config(experiment, None, tuple(settings))
-    job = Job(config, Path(), roots, 0, (mx.cpu(),), folder=experiment.parent)
-    patches = {"target": target_patch(job)}
-    reports = [
-        check_dataset(dataset, title, patch=patches.get(title.split()[0], 0))
-        for title, dataset in datasets(job).items()
-    ]
-    text = [line for report in reports for line in report.lines()]
-    fault = next(filter(None, (report.fault() for report in reports)), None)
-    content = {"lists": [report.content() for report in reports]}
-    return Outcome("\n".join(text if fault else [*text, "all data can be used"]), content, fault)
 
 
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:

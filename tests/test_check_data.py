@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from scene_files import write_cityscapes, write_gta5, write_palette_png, write_png, write_synthia
 
 from mlsl_mx.data.check import check_dataset
@@ -69,6 +70,21 @@ def test_sizes_are_faults_where_nothing_is_resized(tmp_path, quick):
     assert [(f.kind, f.name) for f in report.findings] == [("label does not fit its image", "00005")]
     assert "32x48, its image 48x32" in report.findings[0].detail
     assert report.faults == ("label does not fit its image",)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_photographs_that_lie_on_their_side_are_measured_as_they_are_read(tmp_path, quick):
+    dataset, exif = gta5(tmp_path, size=None), Image.Exif()
+    exif[0x0112] = 6  # a quarter turn to the right
+    pixels = np.zeros((30, 48, 3), np.uint8)
+    for index, kind in enumerate(("JPEG", "PNG", "WEBP")):
+        Image.fromarray(pixels).save(dataset.image_path(index), kind, exif=exif)
+        shape = dataset.image(index).shape[:2]
+        assert shape == ((30, 48) if kind == "WEBP" else (48, 30))
+        write_palette_png(dataset.label_path(index), np.full(shape, 7, np.uint8))
+    Image.fromarray(pixels).save(dataset.image_path(3), "JPEG", exif=b"Exif\0\0damaged")
+    write_palette_png(dataset.label_path(3), np.full((30, 48), 7, np.uint8))
+    assert check_dataset(dataset, "source", quick).findings == ()
 
 
 def test_wrong_labels(tmp_path):

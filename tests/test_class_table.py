@@ -34,6 +34,8 @@ def test_an_own_set_has_one_mean_and_ids_of_its_own():
     classes = class_set(read_classes([{"name": n, "source": i} for i, n in enumerate("abcd")], ""))
     assert not classes.benchmark and classes.published_means == (4,) and classes.common(4) == (0, 1, 2, 3)
     assert classes.label_id_lookup[:4].tolist() == [0, 1, 2, 3] and classes.label_id_lookup[255] == 255
+    many = class_set(read_classes([{"name": f"c{i}", "source": i} for i in range(300)], "")).label_id_lookup
+    assert many[:300].tolist() == list(range(300)) and many[65535] == 65535  # as an ONNX file of them says
     assert class_set(19).benchmark
     with pytest.raises(ValueError, match="13"):
         classes.common(13)

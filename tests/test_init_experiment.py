@@ -83,10 +83,37 @@ def test_same_ids_are_the_same_class(here):
     assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0
 
 
+def test_255_is_a_class_where_there_are_larger_ids(here):
+    for index, size in enumerate(((24, 40), (32, 32), (40, 24))):
+        ids = np.full(size, 255, np.uint16)
+        ids[0], ids[1] = 300, 65535
+        write_png(here / f"sim/labels/f{index}_seg.png", ids)
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    config = load_config(here / "exp/my.yaml")
+    assert [c.source for c in config.classes] == [(255,), (300,)] and config.source.ignore == (65535,)
+
+
 def test_without_validation(here):
     assert init(leave_out=("--val", "--val-labels")) == 0
     assert load_config(here / "exp/my.yaml").target.val == ""
     assert init(leave_out=("--val",)) == 2
+
+
+@pytest.mark.parametrize("part", [slice(0, 60), slice(0, None)])
+def test_a_damaged_palette_is_one_line(here, capsys, part):
+    """Files after the first are opened for their palettes only."""
+    for index in range(3):
+        write_palette_png(
+            here / f"sim/labels/f{index}_seg.png", (np.arange(24 * 40).reshape(24, 40) % 4).astype(np.uint8)
+        )
+    path = here / "sim/labels/f1_seg.png"
+    content = bytearray(path.read_bytes())
+    start = content.find(b"IDAT")
+    content[start + 6 : start + 12] = bytes(6)
+    path.write_bytes(content[part])
+    assert init() == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("mlsl init-experiment: ") and "f1_seg.png: cannot be read as an image" in said
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_another_meaning_of_a_label_is_refused_once_there_are_results(world, fin
     other = root / "other.yaml"
     other.write_text(EXPERIMENT.replace("target: [2, 3]", "target: [2]").replace("ignore: [0]}", "ignore: [0, 3]}"))
     assert main(["begin", "--experiment", str(other), "--run", str(finished)]) == 2
-    assert "holds results of other settings (classes: " in capsys.readouterr().err
+    assert "holds results of other settings (classes[1].target: [2, 3] -> [2]; " in capsys.readouterr().err
 
 
 def test_without_validation_labels_nothing_is_measured_and_that_is_said(world, tmp_path):
@@ -137,6 +137,7 @@ def test_classes_of_cityscapes_adapt_to_unlabelled_cameras(world, tmp_path, caps
         (lambda root: Image.new("L", (40, 24)).save(root / "sim/labels/f0_seg.png"), "is 8 bits x 1 channel"),
         (lambda root: Image.new("RGB", (8, 8)).save(root / "cams/train/t0.jpg"), "smaller than pseudo_labels.patch=16"),
         (lambda root: shutil.rmtree(root / "cams/train"), "target.train: "),
+        (lambda root: (root / "cams/train/t0.jpg").rename(root / "cams/train/contact_sheet.jpg"), "rename it"),
     ],
 )
 def test_what_is_wrong_with_the_files_is_one_line(world, tmp_path, capsys, change, said):

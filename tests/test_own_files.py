@@ -27,6 +27,13 @@ def test_a_folder_with_folders_mirrored_by_labels_of_another_kind(tmp_path):
     assert labels(tmp_path, "lab", "im") == ["lab/a/1.png", "lab/b/2.png"]
 
 
+def test_linked_folders_are_followed_but_not_in_circles(tmp_path):
+    touch(tmp_path, "disk/1.png", "disk/2.png", "im/3.png", "im/.cache/3.png")
+    (tmp_path / "im" / "day").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "back").symlink_to(tmp_path / "im")
+    assert own_images(tmp_path, "im", "images").entries == ("3.png", "day/1.png", "day/2.png")
+
+
 def test_labels_in_one_folder_are_found_by_name(tmp_path):
     touch(tmp_path, "im/a/1.png", "im/b/2.png", "lab/1.png", "lab/2.png", "lab/more/3.png")
     assert labels(tmp_path, "lab", "im") == ["lab/1.png", "lab/2.png"]
@@ -42,6 +49,13 @@ def test_one_name_in_several_folders_is_told_apart(tmp_path):
     touch(tmp_path, "im/s1/1.png", "im/s2/1.png", "im/s2/2.png", "lab/s1/1.png", "lab/s2/1.png", "lab/s2/2.png")
     assert own_images(tmp_path, "im", "images").names == ("s1_1", "s2_1", "2")
     assert labels(tmp_path, "lab", "im") == ["lab/s1/1.png", "lab/s2/1.png", "lab/s2/2.png"]
+
+
+@pytest.mark.parametrize("present", ["lab/s1/1.png", "lab/1.png"])
+def test_no_image_gets_the_label_of_another(tmp_path, present):
+    touch(tmp_path, "im/s1/1.png", "im/s2/1.png", present)
+    with pytest.raises(InputError, match="of 2 images of .* have no label"):
+        labels(tmp_path, "lab", "im")
 
 
 def test_lists_are_relative_to_their_folder(tmp_path):

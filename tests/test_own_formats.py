@@ -11,13 +11,14 @@ from PIL import Image
 from scene_files import write_palette_png, write_png
 
 from mlsl_mx.class_table import read_classes
-from mlsl_mx.config import SourceData
+from mlsl_mx.config import SourceData, TargetData
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.label_files import WrongLabels, check_mode, label_format, published_format, read_train_ids
 from mlsl_mx.data.label_survey import survey
 from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
+from mlsl_mx.evaluation.evaluate import evaluate_predictions
+from mlsl_mx.labels import LabelClass, class_set
 
 # a: 3 and 7; b: 12; ignored: 200
 IDS = np.array([[3, 7, 12, 200]], np.uint8)
@@ -185,3 +186,18 @@ def test_ones_own_classes_of_a_published_data_set(tmp_path):
     write_palette_png(tmp_path / "a.png", np.array([[7, 35]], np.uint8))
     with pytest.raises(WrongLabels, match=r"ids 35 \(1 pixels\), which are in no class of GTA-V .*its ids are 0\.\.34"):
         read_train_ids(tmp_path / "a.png", known)
+
+
+def test_predictions_of_names_that_begin_alike(tmp_path):
+    classes = class_set([LabelClass("a", (1, 1, 1), target=(0,)), LabelClass("b", (2, 2, 2), target=(1,))])
+    for name, train_id in (("1", 0), ("1_left", 1)):
+        pixels = np.full((8, 8), train_id, np.uint8)
+        write_png(tmp_path / f"im/{name}.png", np.zeros((8, 8, 3), np.uint8))
+        write_png(tmp_path / f"lab/{name}.png", pixels)
+        write_palette_png(tmp_path / f"predicted/{name}_pred.png", pixels)
+    meaning = label_format("target", TargetData(dataset="own"), classes)
+    dataset = open_own(tmp_path, "im", "lab", ("target.val", "target.val_labels"), classes, None, meaning)
+    assert evaluate_predictions(tmp_path / "predicted", dataset)["miou"] == 100
+    (tmp_path / "predicted/1_pred.png").unlink()
+    with pytest.raises(InputError, match=r"no prediction 1\*\.png"):
+        evaluate_predictions(tmp_path / "predicted", dataset)

@@ -193,6 +193,9 @@ def test_results_of_other_weights_and_of_other_files_are_kept(run, photos, tmp_p
 def test_a_folder_of_others_is_left_alone(run, photos, tmp_path):
     write_png(tmp_path / "round-0/predictions/palette/a.png", picture(8, 8)[..., 0])
     assert "is not of mlsl predict" in run("photos", out="round-0/predictions", code=2)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/settings.yaml").write_text("theme: dark\n")
+    assert "settings.yaml: is not of mlsl predict" in run("photos", out="mine", code=2)
 
 
 def test_the_results_are_no_input(run, photos):
@@ -207,6 +210,11 @@ def test_names_that_would_be_the_same(run, photos, tmp_path):
     line = run("photos/b", "photos/b/deep er", code=2, out="other")
     assert "photos/b/tall.png and photos/b/deep er/tall.png: the results of both would be called tall.png" in line
     assert "out2: 3 images in" in run("photos/wide.png", "photos/./wide.png", "photos/b", out="out2")
+
+
+def test_hidden_folders_are_no_input(run, photos):
+    write_png(photos / ".thumbnails" / "wide.png", picture(8, 8))
+    assert "5 images" in run("photos")
 
 
 def test_links_that_lead_back(run, photos, tmp_path):
@@ -302,6 +310,17 @@ def test_a_video(run, clip, tmp_path, predictor):
         expected = predictor.overlay(frame, predictor.predict(frame)).astype(int)
         assert np.abs(written - expected).mean() < 12 < np.abs(written - frame.astype(int)).mean()
     assert run("clip.avi") == "out: nothing to do; 1 were there already"
+
+
+def test_a_video_that_ends_before_it_says(weights, clip, tmp_path, capsys):
+    content = clip.read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) * 6 // 10])
+    frames = len(list(videos.video_frames(tmp_path / "cut.avi")))
+    assert 0 < frames < 7
+    assert main(["predict", "--weights", str(weights), "--out", str(tmp_path / "out"), str(tmp_path / "cut.avi")]) == 0
+    said = capsys.readouterr()
+    assert f"1 video of {frames} frame" in said.out
+    assert f"cut.avi: says that it has 7 frames, but only {frames} can be read" in said.err
 
 
 def test_videos_in_a_folder_of_odd_size_and_by_sisc(run, photos, tmp_path):

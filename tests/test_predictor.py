@@ -117,6 +117,13 @@ def test_classes_are_those_of_the_file(tmp_path, classes):
     assert predictor.probabilities(picture(16, 24)).shape == (classes, 16, 24)
 
 
+def test_another_programs_config_beside_the_weights_is_no_run_directory(tmp_path):
+    weights = write_model(tmp_path / "zoo" / "x.params", 7)
+    for path, text in (("zoo/config.yaml", "model: {depth: 38}\n"), ("config.yaml", "classes: 80\n")):
+        (tmp_path / path).write_text(text)
+    assert Predictor(weights).classes == numbered_classes(7)
+
+
 def test_a_table_of_ones_own_and_a_wrong_one(tmp_path):
     weights, table = write_model(tmp_path / "x.params", 3), ClassSet(class_set(19).classes[:3])
     assert Predictor(weights, table).classes.names == ("road", "sidewalk", "building")

@@ -145,6 +145,17 @@ def test_other_settings_are_refused_with_the_difference(tmp_path):
     assert not path.exists()
 
 
+def test_a_changed_table_is_shown_by_what_differs_in_it(tmp_path):
+    path = tmp_path / "config.yaml"
+    table = [{"name": f"class {index}", "source": [index]} for index in range(300)]
+    keep_settings(path, {"classes": table, "ignore": list(range(999))}, results=False)
+    with pytest.raises(InputError) as problem:
+        changed = [*table[:7], {"name": "floor", "source": [7]}, *table[8:]]
+        keep_settings(path, {"classes": changed, "ignore": []}, results=True)
+    assert "settings (classes[7].name: class 7 -> floor; ignore: [0, 1, " in str(problem.value)
+    assert str(problem.value).endswith("... -> []): choose another RUN") and len(str(problem.value)) < 400
+
+
 def test_outputs_of_other_inputs_are_removed(tmp_path):
     record, folder, file = tmp_path / "record.json", tmp_path / "folder", tmp_path / "file"
     begin_stage(record, {"weights": "a"}, [folder, file])

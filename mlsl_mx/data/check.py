@@ -125,7 +125,7 @@ def _examine(dataset: SceneDataset, index: int, quick: bool, patch: int) -> Iter
     name, path = dataset.names[index], dataset.image_path(index)
     image_size = label_size = None
     try:
-        image_size = header(path)[0] if quick else dataset.stored_image(index).shape[:2]
+        image_size = header(path, upright=True)[0] if quick else dataset.stored_image(index).shape[:2]
         if dataset.size is not None and image_size != tuple(dataset.size):
             yield Finding("other size", name, f"{path}: {size_text(image_size)} instead of {size_text(dataset.size)}")
         if min(dataset.size or image_size) < patch:

@@ -17,8 +17,11 @@ from mlsl_mx.errors import InputError
 
 # What data sets come in. Pillow knows many more kinds, some of which start other programs.
 KINDS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
+# By which files in folders are known.
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 1 << 26  # 8192x8192; a small file can claim many more, which would be allocated
 MOST_BYTES = 1 << 29
+ORIENTATION = 0x0112  # EXIF's tag
 ENDINGS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}  # without which cv2 fills up what is missing
 ENDING_BYTES = 1024  # in which they stand; some cameras write more after them
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow's limit is above ours
@@ -81,9 +84,13 @@ def decode_with_mode(path: Path) -> tuple[np.ndarray, str]:
             raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
 
 
-def header(path: Path) -> tuple[tuple[int, int], str]:
+def header(path: Path, upright: bool = False) -> tuple[tuple[int, int], str]:
     """(height, width) and PIL's mode from the file's header; of a PNG or JPEG the end is looked at too, so that
     truncation is noticed.
+
+    Args:
+        upright: the size as `read_image` gives it, which turns what a camera notes as lying on its side; labels are
+            read as they are stored.
 
     Raises: MissingFile, UnreadableFile.
     """
@@ -92,6 +99,8 @@ def header(path: Path) -> tuple[tuple[int, int], str]:
         with open(path, "rb") as content:
             with _opened(path, content) as image:
                 (width, height), kind, mode = image.size, image.format, image.mode
+                if upright and _lies_on_its_side(image):
+                    width, height = height, width
             content.seek(-min(ENDING_BYTES, content.seek(0, io.SEEK_END)), io.SEEK_END)
             _check_ending(path, kind, content.read())
     except FileNotFoundError:
@@ -99,6 +108,18 @@ def header(path: Path) -> tuple[tuple[int, int], str]:
     except OSError as problem:
         raise _unreadable(path, problem.strerror) from None
     return (height, width), mode
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether cv2 turns it by a quarter: it heeds the EXIF orientation of JPEG and PNG, and none of WebP."""
+    if image.format not in ("JPEG", "MPO", "PNG"):
+        return False
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif"))
+    except Exception:  # Pillow raises many kinds for a damaged block, which cv2 passes over
+        return False
+    return exif.get(ORIENTATION) in (5, 6, 7, 8)
 
 
 def _check_ending(path: Path, kind: str, ending: bytes) -> None:

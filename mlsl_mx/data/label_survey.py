@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mlsl_mx.class_table import MOST_CLASSES, REST
-from mlsl_mx.data.image_files import decode, header
+from mlsl_mx.data.image_files import decode, decode_with_mode, header
 from mlsl_mx.data.label_files import LabelFormat, read_file_values
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import FileValue
@@ -95,11 +95,14 @@ def _of_channels(files: Sequence[np.ndarray]) -> str:
 
 
 def _palette(path: Path) -> dict[int, tuple[int, int, int]]:
+    """Colours of the ids that a palette file holds. Raises: InputError for a missing or damaged file."""
+    indices, mode = decode_with_mode(path)
+    if mode != "P":
+        return {}
     with Image.open(path) as image:
-        if image.mode != "P":
-            return {}
-        flat = image.convert("P").getpalette() or []
-        return {index: tuple(flat[3 * index : 3 * index + 3]) for index in np.unique(np.array(image)).tolist()}
+        flat = image.getpalette()
+    present = [index for index in np.unique(indices).tolist() if 3 * index + 3 <= len(flat)]
+    return {index: tuple(flat[3 * index : 3 * index + 3]) for index in present}
 
 
 def _agree(first: dict, second: dict) -> bool:

@@ -11,13 +11,14 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Sequence
+from typing import Iterable, Sequence
 
 from mlsl_mx.class_table import OWN
+from mlsl_mx.data.folders import files_below
+from mlsl_mx.data.image_files import IMAGE_ENDINGS
 from mlsl_mx.data.lists import ImageList, check_names, read_lines
 from mlsl_mx.errors import InputError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 NAME = "{name}"
 
 
@@ -27,14 +28,14 @@ class Place:
 
     folder: Path
     prefix: str = ""
-    suffix: str | None = None  # None: any of ENDINGS
+    suffix: str | None = None  # None: any of IMAGE_ENDINGS
     listed: Path | None = None
 
     def key(self, entry: str) -> str | None:
         """That of a file by its path below `folder`; None for a file that does not belong."""
         path = PurePosixPath(entry)
         if self.suffix is None:
-            return str(path.with_suffix("")) if path.suffix.lower() in ENDINGS else None
+            return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_ENDINGS else None
         inner = len(path.name) - len(self.prefix) - len(self.suffix)
         if inner <= 0 or not (path.name.startswith(self.prefix) and path.name.endswith(self.suffix)):
             return None
@@ -75,7 +76,7 @@ def own_images(root: Path, text: str, what: str) -> ImageList:
         files = _files(where)
         keys, entries = list(files), list(files.values())
     if not entries:
-        kinds = ", ".join(ENDINGS) if where.suffix is None else f"{where.prefix}*{where.suffix}"
+        kinds = ", ".join(IMAGE_ENDINGS) if where.suffix is None else f"{where.prefix}*{where.suffix}"
         raise InputError(f"{what}: {where.folder}: holds no image ({kinds}): correct the path or the pattern")
     names = _names(keys)
     check_names(where.listed or where.folder, dict(enumerate(entries, start=1)), names)
@@ -86,7 +87,8 @@ def own_labels(root: Path, text: str, images: ImageList, what: str) -> tuple[Pat
     """The label file of each image.
 
     Args:
-        text: the place of the labels; a list has them in the order of the list of images.
+        text: the place of the labels: the same path below it as the image's, or else the file of the same name, if no
+            other image and no other label has it; a list has them in the order of the list of images.
 
     Raises: InputError with how many images have no label, and examples.
     """
@@ -100,18 +102,18 @@ def own_labels(root: Path, text: str, images: ImageList, what: str) -> tuple[Pat
             )
         return tuple(where.folder / line for line in lines)
     files = _files(where)
-    by_name = {PurePosixPath(key).name: key for key in files}
-    alone = Counter(PurePosixPath(key).name for key in files)
-    keys = [_label_key(key, files, by_name, alone) for key in images.keys]
+    alone = _alone(images.keys).keys()
+    by_name = {name: key for name, key in _alone(files).items() if name in alone}
+    keys = [key if key in files else by_name.get(PurePosixPath(key).name) for key in images.keys]
     if None in keys:
         raise InputError(_mismatch(where, images, keys, files, what))
     return tuple(where.folder / files[key] for key in keys)
 
 
-def _label_key(key: str, files: dict, by_name: dict[str, str], alone: Counter) -> str | None:
-    """The same path below the folder of labels, or else the one file of that name there."""
-    name = PurePosixPath(key).name
-    return key if key in files else by_name[name] if alone[name] == 1 else None
+def _alone(keys: Iterable[str]) -> dict[str, str]:
+    """Name -> key of the files whose name no other has, in whatever folder."""
+    names = Counter(PurePosixPath(key).name for key in keys)
+    return {PurePosixPath(key).name: key for key in keys if names[PurePosixPath(key).name] == 1}
 
 
 def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files: dict[str, str], what: str) -> str:
@@ -126,22 +128,20 @@ def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files
 
 def _files(where: Place) -> dict[str, str]:
     """Key -> path below the folder, in the order of the paths; hidden files and folders do not count."""
-    found = {}
-    for folder, below, names in os.walk(where.folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            entry = (Path(folder) / name).relative_to(where.folder).as_posix()
-            key = where.key(entry)
-            if key is None:
-                continue
-            if not entry.isprintable():
-                raise InputError(f"{where.folder}: {entry!r} holds a character that cannot be printed: rename the file")
-            if key in found:
-                raise InputError(
-                    f"{where.folder}: {found[key]} and {entry} have one name: keep one, or write a pattern such as "
-                    f"images/{NAME}.png"
-                )
-            found[key] = entry
+    found: dict[str, str] = {}
+    for file in files_below(where.folder):
+        entry = file.relative_to(where.folder).as_posix()
+        key = None if file.name.startswith(".") else where.key(entry)
+        if key is None:
+            continue
+        if not entry.isprintable():
+            raise InputError(f"{where.folder}: {entry!r} holds a character that cannot be printed: rename the file")
+        if key in found:
+            raise InputError(
+                f"{where.folder}: {found[key]} and {entry} have one name: keep one, or write a pattern such as "
+                f"images/{NAME}.png"
+            )
+        found[key] = entry
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 

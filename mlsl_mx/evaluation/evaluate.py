@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 
@@ -84,15 +85,16 @@ def evaluate(
 def evaluate_predictions(folder: Path, dataset) -> dict:
     """The same numbers from saved PNGs: palette files hold train ids, grey ones Cityscapes label ids.
 
-    A file belongs to an image if it is NAME.png or NAME_*.png, in `folder` or below: the official script's rule.
+    A file belongs to an image if it is NAME.png or NAME_*.png, in `folder` or below: the official script's rule; to the
+    image of the longest name, where one's own have names such as 1 and 1_left.
 
     Returns: `summary` and list_hash.
     Raises: InputError for a missing, double, mis-sized or wrongly coded prediction.
     """
-    files = sorted(Path(folder).rglob("*.png"))
+    files = _by_name(sorted(Path(folder).rglob("*.png")), dataset.names)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     for index, name in enumerate(progress(dataset.names, "evaluate", "image")):
-        path = _matching_file(files, name, folder)
+        path = _only_file(files[name], name, folder)
         label, predicted = dataset.label(index), read_prediction(path, dataset.classes)
         _same_shape(predicted, label, str(path), dataset.label_path(index))
         confusion.update(label, predicted)
@@ -146,8 +148,19 @@ def _store_prediction(predictions: Path, dataset, index: int, predicted: np.ndar
     write_bytes(predictions / "label_ids" / name, label_id_png(predicted, dataset.classes))
 
 
-def _matching_file(files: list[Path], name: str, folder: Path) -> Path:
-    found = [path for path in files if path.stem == name or path.stem.startswith(f"{name}_")]
+def _by_name(files: Sequence[Path], names: Sequence[str]) -> dict[str, list[Path]]:
+    """The files that belong to each of the images of these names."""
+    found: dict[str, list[Path]] = {name: [] for name in names}
+    for path in files:
+        name = path.stem
+        while name and name not in found:
+            name = name.rpartition("_")[0]
+        if name:
+            found[name].append(path)
+    return found
+
+
+def _only_file(found: Sequence[Path], name: str, folder: Path) -> Path:
     if not found:
         raise InputError(f"{folder}: no prediction {name}*.png: save one, or take the image off the list")
     if len(found) > 1:

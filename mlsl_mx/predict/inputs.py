@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from mlsl_mx.data.image_files import header, size_text
+from mlsl_mx.data.folders import files_below
+from mlsl_mx.data.image_files import IMAGE_ENDINGS, header, size_text
 from mlsl_mx.errors import InputError
 from mlsl_mx.predict.videos import video_facts
 from mlsl_mx.progress import progress
 
-# By their endings, in folders. A file that is named itself may have any.
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+# In folders, as images by IMAGE_ENDINGS. A file that is named itself may have any ending.
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 
@@ -35,7 +35,7 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     """The files that are given, and those in given folders and below, in the order of their names.
 
     A result is called as its file, without the ending, in the folder that the file has below the given one. Files whose
-    endings alone differ keep them. In `out` nothing is looked for: it may lie in a given folder.
+    endings alone differ keep them. Nothing is looked for in hidden folders, nor in `out`, which may lie in a given one.
 
     Returns: the inputs, and how many files of folders are no images or videos, or hidden.
     Raises: InputError for a path that is not there, or nothing to do, or two files whose results would have one name.
@@ -44,7 +44,7 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     skipped = 0
     for path in given:
         if path.is_dir():
-            files = _files_below(path, out)
+            files = files_below(path, apart=out)
             wanted = [file for file in files if _is_wanted(file)]
             found += [(file, file.relative_to(path)) for file in wanted]
             skipped += len(files) - len(wanted)
@@ -53,7 +53,7 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
         else:
             raise InputError(f"{path}: no such file or folder: give images, videos or folders of them")
     if not found:
-        endings = f"{', '.join(IMAGES)}; {', '.join(VIDEOS)}"
+        endings = f"{', '.join(IMAGE_ENDINGS)}; {', '.join(VIDEOS)}"
         raise InputError(f"{given[0]}: no image or video among {skipped} files: their names end in {endings}")
     return _named(found), skipped
 
@@ -64,7 +64,7 @@ def check_inputs(inputs: Sequence[Input], patch: int | None) -> None:
     Raises: InputError for the first that is not so.
     """
     for one in progress(inputs, "check", "file"):
-        size = video_facts(one.path).size if one.is_video else header(one.path)[0]
+        size = video_facts(one.path).size if one.is_video else header(one.path, upright=True)[0]
         if patch is not None and min(size) < patch:
             raise InputError(
                 f"{one.path}: is {size_text(size)}, smaller than a patch of SISC, {patch} pixels: lower --patch, or "
@@ -72,26 +72,8 @@ def check_inputs(inputs: Sequence[Input], patch: int | None) -> None:
             )
 
 
-def _files_below(folder: Path, out: Path) -> list[Path]:
-    """All files in a folder and below, also behind links, but none in `out`."""
-    files, entered, apart = [], set(), os.path.realpath(out)
-    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
-        here = os.path.realpath(place)
-        if here == apart or here in entered:  # a link may lead back
-            folders.clear()
-            continue
-        entered.add(here)
-        folders.sort()
-        files += [Path(place, name) for name in sorted(names)]
-    return files
-
-
-def _unreadable(problem: OSError) -> None:
-    raise InputError(f"{problem.filename}: cannot be read ({problem.strerror}): check its permissions") from None
-
-
 def _is_wanted(file: Path) -> bool:
-    return file.suffix.lower() in IMAGES + VIDEOS and not file.name.startswith(".")
+    return file.suffix.lower() in IMAGE_ENDINGS + VIDEOS and not file.name.startswith(".")
 
 
 def _named(found: Sequence[tuple[Path, Path]]) -> list[Input]:

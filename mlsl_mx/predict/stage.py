@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any, Sequence
@@ -23,8 +24,9 @@ from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
 from mlsl_mx.progress import progress, rate_text
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.run_log import RunLog
-from mlsl_mx.runs import file_hash, keep_settings, locked, remove_leftovers, write_bytes
+from mlsl_mx.runs import file_hash, keep_settings, locked, read_settings, remove_leftovers, write_bytes
 
+LOGGER = logging.getLogger(__name__)
 SETTINGS = "settings.yaml"
 
 
@@ -77,7 +79,10 @@ def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
 
 
 def _check_out(out: Path) -> None:
-    """Raises: InputError for a folder with pictures of somebody else, e.g. of an evaluation."""
+    """Raises: InputError for a folder with pictures or settings of somebody else, e.g. of an evaluation."""
+    settings = out / SETTINGS
+    if settings.exists() and not {"weights", "inference", "strength"} <= set(read_settings(settings)):
+        raise InputError(f"{settings}: is not of mlsl predict, which would write its own there: choose another --out")
     others = [out / kind for kind in ENDINGS if (out / kind).exists() and not (out / SETTINGS).exists()]
     if others:
         raise InputError(f"{others[0]}: is not of mlsl predict, which would leave {SETTINGS}: choose another --out")
@@ -118,7 +123,7 @@ class _Results:
         note(self.log, one, content, files, self.out)
 
     def _make_video(self, one: Input) -> int:
-        """Returns: the number of frames."""
+        """Returns: the number of frames, which may be fewer than the file says that it has: then it was cut off."""
         facts, content, net = video_facts(one.path), file_hash(one.path), self.predictor.segmenter.net
         shown = progress(video_frames(one.path), f"predict {one.name}", "frame", facts.frames, network=net)
         with video_writer(self.out / "overlay" / one.name, facts) as (path, write):
@@ -126,6 +131,12 @@ class _Results:
                 for frame in shown:
                     # One name for all frames: patches stay where they are, or borders would flicker.
                     beside.run(self._write_frame, write, frame, self.predictor.maps(frame, one.path.stem))
+        if facts.frames is not None and shown.n < facts.frames:
+            LOGGER.warning(
+                "%s: says that it has %d frames, but only %d can be read, and so many the overlay has: see whether the "
+                "file is whole",
+                *(one.path, facts.frames, shown.n),
+            )
         note(self.log, one, content, {"overlay": path}, self.out)
         return shown.n
 

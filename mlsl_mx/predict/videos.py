@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mlsl_mx.errors import InputError
+from mlsl_mx.runs import whole_file
 
 # Tried in this order: the first is small and plays nearly everywhere, the second needs no FFmpeg in OpenCV.
 CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
@@ -83,7 +84,8 @@ def video_writer(place: Path, facts: VideoFacts) -> Iterator[tuple[Path, Callabl
         video.release()  # which writes the index
         if _count(partial) != written:  # `write` tells nobody when the disk is full
             raise InputError(f"{path}: cannot be written: free some space, or choose another --out")
-        os.replace(partial, path)
+        with whole_file(path) as temporary:
+            os.replace(partial, temporary)
     finally:
         video.release()
         partial.unlink(missing_ok=True)

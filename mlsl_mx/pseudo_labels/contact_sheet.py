@@ -11,6 +11,7 @@ from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.labels import ClassSet
 from mlsl_mx.runs import whole_file
 
+SHEET = "contact_sheet"  # the file's name, which no image may have
 SHEET_IMAGES = 12
 SIDE = 320  # pixels of the longer side of a picture in the contact sheet
 
@@ -23,7 +24,7 @@ def write_contact_sheet(out_dir: Path, dataset) -> None:
     sheet = Image.new("RGB", (4 * SIDE, -(-len(pairs) // 2) * height))
     for place, pair in enumerate(pairs):
         sheet.paste(pair, (place % 2 * 2 * SIDE, place // 2 * height))
-    with whole_file(out_dir / "contact_sheet.png") as temporary:
+    with whole_file(out_dir / f"{SHEET}.png") as temporary:
         sheet.save(temporary, format="PNG")
 
 
