@@ -45,6 +45,8 @@ def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
         SIGTERM or SIGHUP, after the workers.
     """
     check_count("-n", count)
+    if threads is not None:
+        check_count("--threads", threads)
     check_shared(stage[0] if stage else "")
     commands = [[sys.executable, "-m", "mlsl_mx", *words] for words in divide_devices(stage, count)]
     return run_workers(commands, threads or max(1, (os.cpu_count() or 1) // count))

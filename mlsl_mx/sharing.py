@@ -9,10 +9,10 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.workers import MOST_WORKERS
 
 
-def check_count(option: str, workers: int) -> None:
-    """Raises: InputError if a number of workers is none."""
-    if not 1 <= workers <= MOST_WORKERS:
-        raise InputError(f"{option} is {workers}: it must be from 1 to {MOST_WORKERS}")
+def check_count(option: str, count: int) -> None:
+    """Raises: InputError if a number of workers, or of a worker's threads, is none."""
+    if not 1 <= count <= MOST_WORKERS:
+        raise InputError(f"{option} is {count}: it must be from 1 to {MOST_WORKERS}")
 
 
 def divided(devices: Sequence[Any], workers: int, option: str) -> list[Sequence[Any]]:

@@ -191,6 +191,14 @@ def test_one_process_evaluates_on_one_device(world, alone, capsys):
     assert "mlsl launch -n 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("count", "threads", "named"), [(0, None, "-n is 0"), (2, 0, "--threads is 0"), (2, -1, "is -1")]
+)
+def test_numbers_of_workers_and_threads_are_checked(count, threads, named):
+    with pytest.raises(InputError, match=named):
+        launch(["evaluate"], count, threads)
+
+
 @pytest.mark.parametrize("stage", [[], ["report"], ["begin", "--ctx", "cpu"]])
 def test_only_what_is_shared_is_launched(stage):
     with pytest.raises(InputError, match="are shared by workers"):
