@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import setuptools
 import yaml
+from own_data import write_own
 from test_makefile import outside_make, plan, stages
 
 import mlsl_mx
@@ -108,6 +109,18 @@ def test_a_stage_runs_without_a_checkout(installed, tmp_path):
     images = len((ROOT / "data_lists/miniature/gta5.txt").read_text().split())
     assert f"source (data_lists/miniature/gta5.txt): {images} images" in begun.stdout
     assert {path.name for path in tmp_path.iterdir()} - {"r"} == {"few", "data"}
+
+
+def test_data_of_ones_own_without_a_checkout(installed, tmp_path):
+    """What the new file inherits from is in the wheel."""
+    write_own(tmp_path)
+    places = ["--source-images", "sim/frames", "--source-labels", "sim/labels/{name}_seg.png", "--target", "cams/train"]
+    made = installed("init-experiment", "--out", "my.yaml", "--small", *places, folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    checked = installed("check-data", "--experiment", "my.yaml", folder=tmp_path)
+    assert checked.returncode == 0 and "all data can be used" in checked.stdout, checked.stderr
+    planned = installed("make", "-n", "adapt", "EXPERIMENT=my.yaml", "METHOD=sisc", "ROUNDS=1", folder=tmp_path)
+    assert planned.returncode == 0 and "pseudo-label --round 0 --experiment my.yaml" in planned.stdout, planned.stderr
 
 
 def test_goals_of_a_checkout_say_so(installed, tmp_path):
