@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from processes import wait_for
 from small_chain import ROOT
 
 from mlsl_mx.runs import write_bytes, write_json
@@ -59,8 +60,8 @@ def test_processes_that_outlive_their_parent_are_seen(soak):
     code = "import subprocess, time; subprocess.Popen(['sleep', '60']); print('started', flush=True); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     parent.stdout.readline()
+    wait_for(lambda: list(soak.descendants(parent.pid).values()) == ["sleep 60"])  # just started, it has no name yet
     family = soak.descendants(parent.pid)
-    assert list(family.values()) == ["sleep 60"]
     parent.kill()
     parent.wait()
     parent.stdout.close()
