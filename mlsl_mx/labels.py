@@ -15,7 +15,9 @@ import numpy as np
 from mlsl_mx.errors import InputError
 
 IGNORE = 255  # of up to 255 classes; see `ignore_id`
-MOST_CLASSES = 65534  # in 16 bits; of the other two ids one is ignore, one marks pixels of a file that are of no class
+MOST_TRAIN_IDS = (
+    65534  # in 16 bits; of the other two ids one is ignore, one marks pixels of a file that are of no class
+)
 
 FileValue = Union[int, Tuple[int, int, int]]  # what a pixel of a label file holds: an id, or a colour
 
@@ -23,17 +25,17 @@ FileValue = Union[int, Tuple[int, int, int]]  # what a pixel of a label file hol
 def id_type(num_classes: int) -> type[np.unsignedinteger]:
     """What holds train ids of `num_classes` classes: np.uint8, or np.uint16 where there are more than 255.
 
-    Raises: ValueError for fewer than 1 or more than MOST_CLASSES.
+    Raises: ValueError for fewer than 1 or more than MOST_TRAIN_IDS.
     """
-    if not 1 <= num_classes <= MOST_CLASSES:
-        raise ValueError(f"num_classes is {num_classes}: it must be between 1 and {MOST_CLASSES}")
+    if not 1 <= num_classes <= MOST_TRAIN_IDS:
+        raise ValueError(f"num_classes is {num_classes}: it must be between 1 and {MOST_TRAIN_IDS}")
     return np.uint8 if num_classes <= IGNORE else np.uint16
 
 
 def ignore_id(num_classes: int) -> int:
     """The train id of pixels without a label: 255, or 65535 where there are more than 255 classes.
 
-    Raises: ValueError for fewer than 1 or more than MOST_CLASSES.
+    Raises: ValueError for fewer than 1 or more than MOST_TRAIN_IDS.
     """
     return int(np.iinfo(id_type(num_classes)).max)
 
