@@ -53,3 +53,12 @@ def test_committed_results_are_of_three_seeds_or_more(table):
     assert content["miniature"] and len(set(content["runs"].values())) >= 3
     assert all(row["miou"]["n"] == len(content["runs"]) for row in content["rows"])
     assert all(environment["revision"] for environment in content["made_with"])
+
+
+def test_the_example_of_ones_own_data():
+    source, adapted = read_json(ROOT / "experiments" / "results" / "own" / "report.json")["methods"]
+    text = (ROOT / "docs" / "YOUR_OWN_DATA.md").read_text()
+    for name, iou in {**source["per_class"], "mIoU(6)": source["miou"]}.items():
+        other = adapted["per_class"].get(name, adapted["miou"])
+        assert re.search(rf"^{re.escape(name)} +{iou:.1f} +{other:.1f}$", text, re.MULTILINE), name
+    assert f"from {source['miou']:.1f} to {adapted['miou']:.1f} mIoU" in (ROOT / "README.md").read_text()
