@@ -24,7 +24,8 @@ from measure import peak_extra_bytes, table, write_results
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import hypothesis
-from fuzzing import KINDS, Playground
+from fuzz_kinds import KINDS
+from fuzzing import Playground
 from hypothesis import HealthCheck, Phase, given, settings
 
 CASES_AT_A_TIME = 20

@@ -1,7 +1,8 @@
 """Fuzzing: strange files and settings, and what must be true of whatever comes of them.
 
-Each kind is a strategy of cases and a check of one case in a `Playground`. A check goes through the command line as a
-user would: the exit code is 0 or 2, a refusal is one line, nothing is raised; what is accepted is right.
+Each kind (fuzz_kinds.py) is a strategy of cases and a check of one case in a `Playground`. A check goes through the
+command line as a user would: the exit code is 0 or 2, a refusal is one line, nothing is raised; what is accepted is
+right.
 """
 
 from __future__ import annotations
@@ -71,13 +72,7 @@ class Playground:
 
     def main(self, run: Path, *stage, **settings) -> Outcome:
         """Run a stage; whatever it raises comes out."""
-        output, errors = io.StringIO(), io.StringIO()
-        with redirect_stdout(output), redirect_stderr(errors):
-            try:
-                code = main(words(self.world, run, *stage, **settings))
-            except SystemExit as usage:  # argparse's own
-                code = usage.code
-        return Outcome(code, output.getvalue(), errors.getvalue())
+        return command(*words(self.world, run, *stage, **settings))
 
     def fresh(self, name: str) -> Path:
         """A path that is not there yet."""
@@ -104,6 +99,17 @@ class Outcome(NamedTuple):
         assert "Traceback" not in self.errors
         if self.code == 2:
             assert self.errors.splitlines()[-1] == ours[0] and len(ours[0]) < 2000, self.errors
+
+
+def command(*given: str) -> Outcome:
+    """Run `mlsl`; whatever it raises comes out."""
+    output, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(output), redirect_stderr(errors):
+        try:
+            code = main([*given])
+        except SystemExit as usage:  # argparse's own
+            code = usage.code
+    return Outcome(code, output.getvalue(), errors.getvalue())
 
 
 # bytes
@@ -355,21 +361,3 @@ def _spoil(path: Path, how: str) -> None:
     path.unlink()
     if how == "a folder":
         path.mkdir()
-
-
-class Kind(NamedTuple):
-    """What is fuzzed."""
-
-    title: str
-    cases: st.SearchStrategy
-    check: Callable[[Playground, Any], bool]  # whether a case was accepted; it raises if one was dealt with wrongly
-
-
-KINDS = {
-    "lists": Kind("lists of images", lists, check_list),
-    "settings": Kind("--set values", set_values, check_settings),
-    "yaml": Kind("experiment files", yaml_files, check_yaml),
-    "images": Kind("images and labels", image_files, check_image),
-    "params": Kind("weights files", params_changes, check_params),
-    "runs": Kind("run directories", run_damages, check_run),
-}

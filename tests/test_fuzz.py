@@ -1,10 +1,11 @@
 """A few seconds of what `make fuzz` does for minutes, with the same cases each time."""
 
 import pytest
-from fuzzing import KINDS, Playground
+from fuzz_kinds import KINDS
+from fuzzing import Playground
 from hypothesis import HealthCheck, given, settings
 
-EXAMPLES = {"lists": 25, "settings": 40, "yaml": 40, "images": 20, "params": 12, "runs": 1}
+EXAMPLES = {"lists": 25, "settings": 40, "yaml": 40, "images": 20, "params": 12, "runs": 1, "own": 40}
 
 
 @pytest.fixture(scope="module")
