@@ -75,8 +75,8 @@ def test_workers():
 
 def test_fuzz():
     found = read_json(RESULTS / "fuzz.json")
-    assert found["seconds"] >= 600 and found["failures"] == 0 and found["peak_extra_bytes"] < 1e9
+    assert len(found["kinds"]) == 7 and found["failures"] == 0 and found["peak_extra_bytes"] < 1e9
     kinds = found["kinds"].values()
-    assert found["tried"] == sum(kind["accepted"] + kind["refused"] for kind in kinds) >= 1000
+    assert found["tried"] == sum(kind["accepted"] + kind["refused"] for kind in kinds) >= 3000
     text = (RESULTS / "fuzz.md").read_text()
     assert f"| all | {found['tried']} | " in text and f" | 0 | {found['peak_extra_bytes'] / 1e6:.0f} |" in text
