@@ -62,7 +62,7 @@ def measure(job: Job, inference: str, patch: int, patches: int, count: int) -> d
     """One setting on `count` validation images. Returns: percentages."""
     settings = dataclasses.replace(job.config.pseudo_labels, inference=inference, patch=patch, patches=patches)
     net, _ = job.segmentation_network(job.source_folder / "weights.params")
-    scenes = job.validation()
+    scenes = job.validation
     scenes = scenes.subset(evenly_spread(len(scenes), count))
     title = "single" if inference == "single" else f"SISC {patch}, K={patches}"
     indices = progress(range(len(scenes)), title, "image")

@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -31,7 +32,7 @@ LARGEST_SEED = 2**31 - 1  # that MXNet takes
 
 @dataclass(frozen=True)
 class Job:
-    """What every stage of a run is told."""
+    """What every stage of a run is told. Its data sets are opened once: of one's own that is a walk over folders."""
 
     config: Config
     run: Path
@@ -99,18 +100,20 @@ class Job:
             with log.timed(**where):
                 yield log
 
+    @cached_property
     def source(self) -> SceneDataset:
         """The source images with their labels."""
         data = self.config.source
         return self._open(data, "source.images", "source.labels")
 
+    @cached_property
     def target(self) -> SceneDataset:
         """The target's training images. Their labels are never opened.
 
         Raises: InputError if validation images are among them, or one has the name of the labels' contact sheet.
         """
         data = self.config.target
-        target, validation = self._open(data, "target.train", None), self.validation()
+        target, validation = self._open(data, "target.train", None), self.validation
         if SHEET in target.names:
             raise InputError(f"{data.train}: an image is named {SHEET}, as the sheet beside its labels: rename it")
         shared = sorted(_identities(target) & _identities(validation))
@@ -121,6 +124,7 @@ class Job:
             )
         return target
 
+    @cached_property
     def validation(self) -> SceneDataset:
         """The target's validation images with their labels; no image where the experiment has none."""
         if not self.config.target.val:

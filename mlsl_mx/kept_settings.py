@@ -27,8 +27,8 @@ def keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path |
     """Note what the source model comes from. Raises: InputError as `check_source_settings`."""
     if not job.workers.rank:
         _keep(*_of_source(job, imagenet, weights))
-        _keep_list(job, "source", job.source())
-        _keep_list(job, "val", job.validation())
+        _keep_list(job, "source", job.source)
+        _keep_list(job, "val", job.validation)
 
 
 def check_method_settings(job: Job) -> None:
@@ -41,7 +41,7 @@ def keep_method_settings(job: Job) -> None:
     """Note what the method's rounds come from. Raises: InputError as `check_method_settings`."""
     if not job.workers.rank:
         _keep(*_of_method(job))
-        _keep_list(job, "target", job.target())
+        _keep_list(job, "target", job.target)
 
 
 def _of_source(job: Job, imagenet: Path | None, weights: Path | None) -> tuple[Path, dict[str, Any], bool]:
@@ -50,7 +50,7 @@ def _of_source(job: Job, imagenet: Path | None, weights: Path | None) -> tuple[P
     del values["network"]["head_relu"]  # of the weak-label head, which a source model does not have
     start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
-    lists = {"source": job.source().fingerprint, "val": job.validation().fingerprint}
+    lists = {"source": job.source.fingerprint, "val": job.validation.fingerprint}
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
     results = [folder / "weights.params", folder / ".checkpoint"]
     return folder / "config.yaml", settings, any(path.exists() for path in results)
@@ -62,7 +62,7 @@ def _of_method(job: Job) -> tuple[Path, dict[str, Any], bool]:
     del values["self_training"]["rounds"]  # more rounds may follow
     values["selection"] = selection_settings(job.config.selection)
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
-    lists = {"source": job.source().fingerprint, "target": job.target().fingerprint}
+    lists = {"source": job.source.fingerprint, "target": job.target.fingerprint}
     return folder / "config.yaml", {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*"))
 
 

@@ -47,7 +47,7 @@ def begin(
     check_source_settings(job, imagenet, weights)
     if rounds:
         check_method_settings(job)
-        lists.append(_disk_line(job, job.target()))
+        lists.append(_disk_line(job, job.target))
     on = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
     return "\n".join([what, *given, *lists])

@@ -19,9 +19,9 @@ def datasets(job: Job) -> dict[str, SceneDataset]:
     """Source, target and validation images, by a title with the list's name."""
     config = job.config
     return {
-        f"source ({config.source.images})": job.source(),
-        f"target ({config.target.train})": job.target(),
-        f"validation ({config.target.val or 'none'})": job.validation(),
+        f"source ({config.source.images})": job.source,
+        f"target ({config.target.train})": job.target,
+        f"validation ({config.target.val or 'none'})": job.validation,
     }
 
 
@@ -49,7 +49,7 @@ def prior(job: Job) -> SpatialPrior | None:
     """The run's spatial prior, made once a run; None where the method has none."""
     if not job.config.selection.spatial_prior:
         return None
-    source, prior_file = job.source(), job.config.selection.prior_file
+    source, prior_file = job.source, job.config.selection.prior_file
     path = job.workers.first_then_all(lambda: keep_prior(job.run, source, prior_file))
     return SpatialPrior.load(path, job.config.num_classes)
 

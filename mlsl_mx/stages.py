@@ -59,7 +59,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     if imagenet:
         check_trunk(imagenet, job.config.network.width)
     job.check_batch("source_training")
-    source, weights = job.source(), job.source_folder / "weights.params"
+    source, weights = job.source, job.source_folder / "weights.params"
     if not job.workers.agreed(weights.exists()):
         check_files(source, "source")
     mx.random.seed(job.seed)
@@ -97,7 +97,7 @@ def import_weights(job: Job, weights: Path) -> str:
 
 def spatial_prior(job: Job) -> str:
     """Compute or import the run's spatial prior and plot it, whether or not the method uses it."""
-    path = keep_prior(job.run, job.source(), job.config.selection.prior_file)
+    path = keep_prior(job.run, job.source, job.config.selection.prior_file)
     return f"spatial prior: {path}, plotted in {path.with_suffix('.png')}"
 
 
@@ -105,7 +105,7 @@ def pseudo_label(job: Job, round_index: int) -> Outcome:
     """Label the target's training images with the weights before the round."""
     folder = _round(job, round_index) / "pseudo_labels"
     net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-    target, record = job.target(), folder.parent / "pseudo_labels.inputs.json"
+    target, record = job.target, folder.parent / "pseudo_labels.inputs.json"
     inputs = {
         "weights": weights_hash,
         "precision": job.config.network.precision,
@@ -157,7 +157,7 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> Outcome:
     before = job.round_folder(round_index - 1) / "pseudo_labels" if round_index else None
     selection = read_json(labels / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class")
     net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-    now, validation = with_pseudo_labels(job.target(), labels), job.validation()
+    now, validation = with_pseudo_labels(job.target, labels), job.validation
     sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
     inputs = {
         "weights": weights_hash,
@@ -193,7 +193,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
     job.check_batch("self_training")
     labels, start = folder / "pseudo_labels" / "selection.json", job.weights_before(round_index)
     selection = read_json(labels, "mined_first", "mined")
-    source, target = job.source(), with_pseudo_labels(job.target(), labels.parent)
+    source, target = job.source, with_pseudo_labels(job.target, labels.parent)
     inputs = {"weights": file_hash(start), "labels": file_hash(labels)}
     record, outputs = folder / "self_train.inputs.json", [folder / "weights.params", folder / ".checkpoint"]
     if not job.workers.agreed(is_done(record, inputs, outputs[0])):
@@ -225,7 +225,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> Outcome:
     """IoU on the validation images of the weights after a round, or (None) of the source model."""
     folder = job.source_folder if round_index is None else _round(job, round_index)
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
-    validation, flip = job.validation(), job.config.evaluation.flip
+    validation, flip = job.validation, job.config.evaluation.flip
     if not job.workers.agreed((folder / "evaluation.json").exists()):
         check_files(validation, "validation")
     if round_index is not None:
@@ -242,7 +242,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> Outcome:
 
 def evaluate_saved(job: Job, predictions: Path) -> Outcome:
     """IoU of predictions that somebody saved as PNG files; nothing is written."""
-    result = evaluate_predictions(predictions, job.validation())
+    result = evaluate_predictions(predictions, job.validation)
     classes = [f"  {name}: {_percent(iou, 1)}" for name, iou in result["per_class"].items()]
     return Outcome("\n".join([_means(str(predictions), result), *classes]), result)
 
@@ -255,7 +255,7 @@ def _means(title: str, result: dict[str, Any]) -> str:
 def report(job: Job) -> Outcome:
     """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
     remove_leftovers(job.run)
-    text = write_report(job.run, job.config, job.validation(), job.run / "report")
+    text = write_report(job.run, job.config, job.validation, job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
     write_model_cards(job.run, found)
     return Outcome(text, read_json(job.run / "report" / "report.json"))
@@ -283,7 +283,7 @@ def _show_in_tensorboard(job: Job, round_index: int | None) -> None:
     """What is known by now of a round, or (None) of the source model; the first worker writes it."""
     if job.workers.rank == 0:
         folder = job.source_folder if round_index is None else job.round_folder(round_index)
-        events, validation = job.tensorboard_folder(round_index), job.validation()
+        events, validation = job.tensorboard_folder(round_index), job.validation
         write_round_events(events, folder, round_index or 0, validation, job.config.evaluation.panels)
 
 

@@ -41,11 +41,11 @@ def finished(world):
 def test_labels_are_what_was_written(world):
     _, experiment, truth = world
     job = open_job(experiment, None, (), Path("run"), {}, 0, "cpu")
-    for dataset, expected in ((job.source(), truth["source"]), (job.validation(), truth["val"])):
+    for dataset, expected in ((job.source, truth["source"]), (job.validation, truth["val"])):
         for index, train_ids in enumerate(expected):
             np.testing.assert_array_equal(dataset.label(index), train_ids)
             assert dataset.image(index).shape == (*train_ids.shape, 3)
-    assert job.target().names == ("t0", "t1", "t2") and not job.target().has_labels
+    assert job.target.names == ("t0", "t1", "t2") and not job.target.has_labels
 
 
 def test_check_data(world, capsys):
@@ -125,7 +125,7 @@ def test_classes_of_cityscapes_adapt_to_unlabelled_cameras(world, tmp_path, caps
         "pseudo_labels: {patch: 16}\n",
     )
     job = open_job(experiment, None, (), tmp_path / "run", {}, 0, "cpu")
-    assert len(job.target()) == 3 and job.target().classes.num_classes == 19 and len(job.validation()) == 0
+    assert len(job.target) == 3 and job.target.classes.num_classes == 19 and len(job.validation) == 0
 
 
 @pytest.mark.parametrize(

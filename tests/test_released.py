@@ -284,7 +284,7 @@ def test_weak_labels_of_crops(epochs, key, source, target):
 def test_weak_labels_are_the_originals_with_its_sizes_and_eta_alone(tmp_path, keys):
     this_job = job(miniature("sisc-pwl", *keys), tmp_path)
     weak = this_job.config.weak_labels
-    h_s = class_sizes(this_job, this_job.source())
+    h_s = class_sizes(this_job, this_job.source)
     rule = partial(weak_labels, h_s=h_s, eta=weak.eta, comparison=weak.comparison)
     with np.load(LABELS / "weak.npz") as stored:
         np.testing.assert_allclose(0.0225 * 63**2 * np.array(RELEASED_SIZES), stored["threshold"])
