@@ -254,17 +254,16 @@ def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[Fil
     if found.val_labels is None:
         lines.append('  val: ""  # with val_labels and encoding: labelled images to measure IoU on; none were given')
         return [*lines, "  size: null"]
-    hint = "" if compared else "# Once the classes above have target ids or colours, take off the # of these lines.\n"
-    mark = "  " if compared else "  # "
     labelled = [
         f"val: {_path(out, places.val)}  # {len(found.val.entries)} images; never trained on",
         f"val_labels: {_path(out, places.val_labels)}",
         f"encoding: {found.val_labels.encoding}{_looked(found.val_labels)}",
         f"ignore: {_values(ignored)}{_ignore_note(ignored, found.val_labels)}",
     ]
-    lines += [] if compared else [f"  {hint.strip()}"]
-    lines += [f"{mark}{line}" for line in labelled]
-    return [*lines, *([] if compared else ['  val: ""']), "  size: null"]
+    if compared:
+        return [*lines, *(f"  {line}" for line in labelled), "  size: null"]
+    lines.append("  # Once the classes above have target ids or colours, take off the # of these lines.")
+    return [*lines, *(f"  # {line}" for line in labelled), '  val: ""', "  size: null"]
 
 
 def _recipe_lines(found: Found, base: Config) -> list[str]:

@@ -13,7 +13,7 @@ from PIL import Image
 from mlsl_mx.data.label_images import encoded, palette_png
 from mlsl_mx.evaluation.results import MethodResults
 from mlsl_mx.labels import ClassSet
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
 from mlsl_mx.runs import prior_path
 
 PANEL_WIDTH = 420  # pixels, of the longer side
@@ -39,7 +39,7 @@ def panels_html(methods: Sequence[MethodResults], classes: ClassSet, dataset, co
 
 def contact_sheet_html(folder: Path) -> str:
     """The pseudo-labels' contact sheet of one round, or nothing where there is none."""
-    return _sheet_html(folder / "pseudo_labels" / "contact_sheet.png", "pseudo-labels")
+    return _sheet_html(sheet_path(folder / "pseudo_labels"), "pseudo-labels")
 
 
 def prior_html(run: Path, methods: Sequence[MethodResults]) -> str:

@@ -13,7 +13,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.panels import DAMAGED, PANEL_WIDTH, read_sheet
 from mlsl_mx.evaluation.results import Round, read_round
 from mlsl_mx.event_file import EventFile, event_files, new_path
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
 from mlsl_mx.runs import file_hash, whole_file
 
 Scalars = Dict[str, Optional[float]]
@@ -83,7 +83,7 @@ def _by_class(what: str, values: Scalars) -> Scalars:
 
 def _sheet(folder: Path) -> dict[str, Image.Image]:
     """The contact sheet of the pseudo-labels."""
-    sheet = read_sheet(folder / "pseudo_labels" / "contact_sheet.png")
+    sheet = read_sheet(sheet_path(folder / "pseudo_labels"))
     return {} if sheet is None else {"pseudo_labels": sheet}
 
 

@@ -16,6 +16,11 @@ SHEET_IMAGES = 12
 SIDE = 320  # pixels of the longer side of a picture in the contact sheet
 
 
+def sheet_path(folder: Path) -> Path:
+    """The contact sheet of a folder of pseudo-labels."""
+    return folder / f"{SHEET}.png"
+
+
 def write_contact_sheet(out_dir: Path, dataset) -> None:
     """Write contact_sheet.png: up to 12 images, evenly spread, each beside its labels; two such pairs a row."""
     chosen = evenly_spread(len(dataset.names), SHEET_IMAGES)
@@ -24,7 +29,7 @@ def write_contact_sheet(out_dir: Path, dataset) -> None:
     sheet = Image.new("RGB", (4 * SIDE, -(-len(pairs) // 2) * height))
     for place, pair in enumerate(pairs):
         sheet.paste(pair, (place % 2 * 2 * SIDE, place // 2 * height))
-    with whole_file(out_dir / f"{SHEET}.png") as temporary:
+    with whole_file(sheet_path(out_dir)) as temporary:
         sheet.save(temporary, format="PNG")
 
 
