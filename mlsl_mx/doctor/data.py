@@ -30,10 +30,9 @@ def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Pat
     """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
     path = found(str(experiment))
     job = Job(load_config(path, None, tuple(settings)), Path(), roots, 0, (mx.cpu(),), folder=path.parent)
-    opened = {"source": job.source, "target": job.target, "validation": job.validation}
-    for part, open_part in opened.items():
+    for part in ("source", "target", "validation"):
         try:
-            dataset = open_part()
+            dataset = getattr(job, part)
             if len(dataset):  # own data may have no validation images
                 yield _counted(part, dataset)
         except InputError as problem:
