@@ -15,9 +15,33 @@ RUN    ?=
 SET    ?=
 CHECKPOINT ?= 300
 
+COMMA := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
+
+# --- what is given -----------------------------------------------------------------------------------------------------
+# Paths of data and weights, and settings, are quoted for the shell; the other values become names of Make's files, and words.
+QUOTED = '$(subst ','\'',$(1))'
+QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET SET
+OTHERS := METHOD EXPERIMENT SEED CTX ROUNDS RUN CHECKPOINT WORKERS TRAIN_CTX TRAIN_WORKERS GROUND_TRUTH SEEDS CHAINS RESULTS \
+          MINUTES FUZZ
+GIVEN := $(foreach v,$(QUOTABLE) $(OTHERS),$(if $(filter command environment%,$(origin $(v))),$(v)))
+define NEWLINE
+
+
+endef
+SIGNS := ' " ` \ ; & | < > * ? [ ] { } : % \# ( )
+# $(call NO,RUN,what): what is given for RUN is refused.
+NO = $(error $(1)=$(value $(1)): $(2) cannot be in it: rename it$(COMMA) or give another)
+$(foreach v,$(GIVEN),$(if $(findstring $(NEWLINE),$(value $(v))),$(call NO,$(v),a line's end)))
+$(foreach v,$(GIVEN),$(if $(findstring $$,$(value $(v))),$(call NO,$(v),the sign $$)))
+$(foreach v,$(GIVEN),$(if $(filter ~%,$(value $(v))),$(call NO,$(v),a ~ that no shell has expanded)))
+$(foreach v,$(filter-out SEEDS %CTX,$(filter $(OTHERS),$(GIVEN))),$(if $(filter-out 1,$(words x$(value $(v))x)),$(call NO,$(v),a blank)))
+$(foreach v,$(filter $(OTHERS),$(GIVEN)),$(foreach s,$(if $(filter %CTX,$(v)),$(filter-out ( ),$(SIGNS)),$(SIGNS)),\
+	$(if $(findstring $(s),$(value $(v))),$(call NO,$(v),the sign $(s)))))
+FROM_ENVIRONMENT := $(strip $(foreach v,$(GIVEN),$(if $(filter environment%,$(origin $(v))),$(v)=$(value $(v)))))
+$(if $(FROM_ENVIRONMENT),$(if $(filter 0,$(MAKELEVEL)),$(info taken from the environment: $(FROM_ENVIRONMENT))))
 
 # --- the environment -------------------------------------------------------------------------------------------------
 VENV := $(if $(filter gpu%,$(CTX)),.venv-gpu,.venv)
@@ -87,7 +111,6 @@ lock:
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
 # over TRAIN_WORKERS processes and the devices of TRAIN_CTX, or `mlsl begin` says at once that it cannot be.
-COMMA := ,
 DEVICES := $(subst $(COMMA), ,$(CTX))
 WORKERS ?= $(words $(DEVICES))
 TRAIN_CTX ?= $(CTX)
@@ -99,8 +122,9 @@ SHARED_BY = $(MLSL)$(if $(filter-out 1,$(1)), launch -n $(1) --)
 # Without data the embedded miniature is used, and every output says so.
 REAL := $(strip $(EXPERIMENT)$(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
 MINIATURE := runs/miniature/data
-WRONG := $(strip $(foreach v,EXPERIMENT DATA GTA5 SYNTHIA CITYSCAPES,$(if $(and $($(v)),$(if $(wildcard $($(v))),,missing)),$(v)=$($(v)))))
-$(if $(WRONG),$(error $(WRONG): no such file or folder. Correct the path; the miniature is never used in its place))
+MISSING = $(if $(1),$(if $(shell test -e $(call QUOTED,$(1)) && echo there),,missing))
+$(foreach v,EXPERIMENT DATA GTA5 SYNTHIA CITYSCAPES,$(if $(call MISSING,$($(v))),$(error \
+	$(v)=$($(v)): no such file or folder. Correct the path; the miniature is never used in its place)))
 ifeq ($(REAL),)
 KIND := miniature
 EXPERIMENTS := experiments/miniature
@@ -111,8 +135,8 @@ else
 # What was released differs in its data lists, too, so it has experiments and run directories of its own.
 KIND := $(if $(EXPERIMENT),own,$(if $(filter released-%,$(METHOD)),released,full))
 EXPERIMENTS := $(if $(filter released-%,$(METHOD)),experiments/released,experiments)
-ROOTS := $(if $(DATA),--data "$(DATA)") $(if $(GTA5),--gta5 "$(GTA5)") $(if $(SYNTHIA),--synthia "$(SYNTHIA)") \
-         $(if $(CITYSCAPES),--cityscapes "$(CITYSCAPES)")
+ROOTS := $(if $(DATA),--data $(call QUOTED,$(DATA))) $(if $(GTA5),--gta5 $(call QUOTED,$(GTA5))) \
+         $(if $(SYNTHIA),--synthia $(call QUOTED,$(SYNTHIA))) $(if $(CITYSCAPES),--cityscapes $(call QUOTED,$(CITYSCAPES)))
 DATA_READY :=
 endif
 
@@ -133,15 +157,32 @@ override IMAGENET := $(WEIGHTS)
 override WEIGHTS :=
 endif
 SOURCE = $(if $(WEIGHTS),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(START)
-START = $(if $(WEIGHTS),--weights "$(WEIGHTS)",$(if $(IMAGENET),--imagenet "$(IMAGENET)"))
+START = $(if $(WEIGHTS),--weights $(call QUOTED,$(WEIGHTS)),$(if $(IMAGENET),--imagenet $(call QUOTED,$(IMAGENET))))
 
-# ROUNDS, or the number that EXPERIMENT gives, the paper experiment's 6 or the miniature's 3 (a test keeps these equal to
-# the experiment files).
+# Only what is asked for: with RUN both would write to one directory.
+ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diagnosed-%,%,$(MAKECMDGOALS))))
+# `adapt` runs the file that EXPERIMENT names, and nothing else does.
+ADAPT := $(filter adapt evaluated-adapt diagnosed-adapt,$(MAKECMDGOALS))
+$(if $(and $(ADAPT),$(if $(EXPERIMENT),,none)),$(error make adapt needs EXPERIMENT=my.yaml: `mlsl init-experiment` writes one))
+$(if $(and $(EXPERIMENT),$(filter-out adapt evaluated-adapt diagnosed-adapt check-data doctor,$(MAKECMDGOALS))),$(error EXPERIMENT= is for make adapt, check-data and doctor))
+$(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
+
+# The rounds of our own experiments stand here, for a plan without .venv (a test keeps them equal to the files). Those of
+# EXPERIMENT and of SET are as `mlsl` reads them: unless it is make -n, .venv is built first, like a makefile that is included.
+SETTINGS = $(foreach s,$(SET), --set $(call QUOTED,$(s)))
 FULL_ROUNDS := 6
 MINIATURE_ROUNDS := 3
-ROUNDS_DONE = $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(OWN_ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
-OWN_ROUNDS := $(if $(EXPERIMENT),$(shell sed -nE 's/^ *(self_training: *\{.*)?rounds: *([0-9]+).*/\2/p' $(EXPERIMENT) | head -1))
-ROUNDS_LIST = $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
+$(if $(and $(ROUNDS),$(findstring self_training.rounds=,$(SET))),$(error ROUNDS=$(ROUNDS) and SET=$(SET): the rounds are given twice: leave out one))
+ROUNDS_DONE := $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
+ifneq ($(if $(filter source-only,$(METHOD))$(ROUNDS),,$(ADAPT)$(findstring rounds,$(SET))),)
+ONLY_PLANNED := $(findstring n,$(firstword -$(MAKEFLAGS)))
+READER := $(if $(INSTALLED),$(firstword $(wildcard $(MLSL) .venv/bin/mlsl .venv-gpu/bin/mlsl)),$(MLSL))
+READ := $(or $(EXPERIMENT),$(EXPERIMENTS)/$(or $(firstword $(ASKED)),gta2city).yaml)
+ROUNDS_DONE := $(if $(READER),$(shell $(READER) rounds --experiment $(READ) --method $(METHOD) $(SETTINGS)),$(if $(ONLY_PLANNED),,0))
+$(if $(ROUNDS_DONE),,$(error how many rounds $(READ) has is not known: $(if $(READER),see above,make setup comes first)))
+$(if $(ONLY_PLANNED),,$(eval include $(INSTALLED)))
+endif
+ROUNDS_LIST := $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 
 # $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
 # Three goals: gta2city, with a report after each round; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with
@@ -151,7 +192,7 @@ D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$$(if $$(EXPERIMENT),$$(basename $$(notdir
 M_$(1) := $$(D_$(1))/$$(METHOD)
 # $$$$(call STAGE_$(1),devices): what every stage is told; without devices the first alone.
 STAGE_$(1) = --experiment $$(or $$(EXPERIMENT),$$(EXPERIMENTS)/$(1).yaml) --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
-             --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS)$$(EXPERIMENT), --rounds $$(ROUNDS_DONE)))$$(foreach s,$$(SET), --set '$$(s)')
+             --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(SETTINGS)
 
 # Of the rounds before the last: after it comes the run's own, report/METHOD.txt.
 REPORTED_$(1) = $$(foreach r,$$(filter-out $$(lastword $$(ROUNDS_LIST)),$$(ROUNDS_LIST)),$$(M_$(1))/round-$$(r)/reported)
@@ -210,22 +251,14 @@ $$(M_$(1))/round-$(2)/reported: $$(M_$(1))/round-$(2)/evaluation.json $$(M_$(1))
 	@touch "$$@"
 endef
 
-# Only what is asked for: with RUN both would write to one directory.
-ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diagnosed-%,%,$(MAKECMDGOALS))))
-# `adapt` runs the file that EXPERIMENT names, and nothing else does.
-ADAPT := $(filter adapt evaluated-adapt diagnosed-adapt,$(MAKECMDGOALS))
-$(if $(and $(ADAPT),$(if $(EXPERIMENT),,none)),$(error make adapt needs EXPERIMENT=my.yaml: `mlsl init-experiment` writes one))
-$(if $(and $(EXPERIMENT),$(filter-out adapt evaluated-adapt diagnosed-adapt check-data doctor,$(MAKECMDGOALS))),$(error EXPERIMENT= is for make adapt, check-data and doctor))
-$(if $(word 2,$(EXPERIMENT)),$(error EXPERIMENT=$(EXPERIMENT): a path with blanks cannot be used here: rename it))
-$(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: make $(ASKED) one after the other))
 # The tables run every method, for each seed in a folder of its own in RUN.
 TABLES_ASKED := $(filter table% ablations,$(MAKECMDGOALS))
 $(if $(and $(TABLES_ASKED),$(filter command,$(origin METHOD))),$(error METHOD=$(METHOD): make $(TABLES_ASKED) runs all of its methods))
-$(foreach e,$(if $(EXPERIMENT),adapt,$(or $(ASKED),gta2city synthia2city)),$(eval $(call CHAIN,$(e))))
+$(foreach e,$(if $(EXPERIMENT),$(if $(ADAPT),adapt),$(or $(ASKED),gta2city synthia2city)),$(eval $(call CHAIN,$(e))))
 
 .PHONY: announce
 announce:
-	@echo "$(if $(EXPERIMENT),$(EXPERIMENT),$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets)))"
+	@echo $(call QUOTED,$(if $(EXPERIMENT),$(EXPERIMENT),$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))))
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
 .PHONY: help lock test browser lint format check-data miniature-pretraining benchmark soak fuzz clean

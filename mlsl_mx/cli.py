@@ -95,6 +95,7 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
         "make-worlds": _make_worlds,
         "init-experiment": _init_experiment,
         "check-data": _check_data,
+        "rounds": _rounds,
         "begin": _begin,
         "train-source": _train_source,
         "import-weights": _import_weights,
@@ -168,6 +169,13 @@ def _check_data(options):
     from mlsl_mx import preparation
 
     return preparation.check_data(options.experiment, options.set, _roots(options))
+
+
+def _rounds(options):
+    from mlsl_mx.config import load_config
+
+    rounds = load_config(options.experiment, options.method, tuple(options.set)).self_training.rounds
+    return Outcome(str(rounds), rounds)
 
 
 def _begin(options):

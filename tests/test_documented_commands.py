@@ -17,6 +17,7 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -90,6 +91,9 @@ def folder(tmp_path_factory):
     for name in (".venv/bin/mlsl", ".venv/installed", ".venv/developer", ".torch/installed"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
+    # Make asks it how many rounds an experiment has; nothing else of a plan is run.
+    (folder / ".venv/bin/mlsl").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m mlsl_mx "$@"\n')
+    (folder / ".venv/bin/mlsl").chmod(0o755)
     (folder / ".venv-gpu").symlink_to(".venv")
     for name in ("gta5", "synthia", "cityscapes"):
         (folder / "path" / name).mkdir(parents=True)

@@ -51,7 +51,7 @@ def add_stage(commands, name: str, text: str, example: str = "", required: bool 
     command = add_command(commands, name, text, " ".join(filter(None, ["mlsl", name, example, RUN])))
     add_experiment(command, required)
     add_roots(command)
-    command.add_argument("--method", help="e.g. sisc-pwl: a file of experiments/methods, released or ablations")
+    add_method(command)
     command.add_argument(
         "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
     )
@@ -91,6 +91,11 @@ def add_experiment(command: argparse.ArgumentParser, required: bool = True) -> N
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, e.g. pseudo_labels.patches=25"
     )
+
+
+def add_method(command: argparse.ArgumentParser) -> None:
+    """What is laid over the experiment."""
+    command.add_argument("--method", help="e.g. sisc-pwl: a file of experiments/methods, released or ablations")
 
 
 def add_roots(command: argparse.ArgumentParser) -> None:

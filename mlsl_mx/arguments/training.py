@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlsl_mx.arguments.common import add_checkpoint, add_imagenet, add_round, add_stage
+from mlsl_mx.arguments.common import (
+    add_checkpoint,
+    add_command,
+    add_experiment,
+    add_imagenet,
+    add_method,
+    add_round,
+    add_stage,
+)
 
 PRETRAINED = "--imagenet experiments/miniature/pretrained.params"
 
 
 def add_training_commands(commands) -> None:
-    """begin, train-source, import-weights, spatial-prior, pseudo-label, diagnose and self-train."""
+    """rounds, begin, train-source, import-weights, spatial-prior, pseudo-label, diagnose and self-train."""
     _add_source_commands(commands)
     _add_round_commands(commands)
 
 
 def _add_source_commands(commands) -> None:
+    text, example = (
+        "print how many rounds an experiment has: Make asks",
+        "mlsl rounds --experiment experiments/gta2city.yaml",
+    )
+    command = add_command(commands, "rounds", text, example)
+    add_experiment(command)
+    add_method(command)
+
     text = "see that a run directory fits the settings, and print what will be done"
     command = add_stage(commands, "begin", text, PRETRAINED)
     add_imagenet(command)
