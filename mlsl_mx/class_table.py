@@ -144,8 +144,8 @@ def _file_value(value: Any, name: str) -> FileValue:
         if all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value):
             return tuple(value)
     raise InputError(
-        f"{name}: {str(value)[:100]!r} is no id (0..{LARGEST_ID}) and no colour ([red, green, blue], or "
-        '"#rrggbb" in quotes)'
+        f"{name}: {str(value)[:100]!r} is no id (0..{LARGEST_ID}) without leading zeros, and no colour ([red, green, "
+        'blue], or "#rrggbb" in quotes)'
     )
 
 

@@ -44,8 +44,11 @@ _READ: dict[str, Callable[[Any, str], Any]] = {
 
 def shown(value) -> str:
     """A value in an error's line, which it must not fill."""
-    text = repr(value)
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+_WRITTEN = {int: "write digits", float: "write a number", bool: "write true or false", str: "write it in quotes"}
 
 
 def _typed(value, kind, name: str, origin: str):
@@ -56,14 +59,9 @@ def _typed(value, kind, name: str, origin: str):
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
             raise InputError(f"{origin}: {name} is {shown(value)}, but must be a list of {len(kinds)} values")
         return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds))
-    if kind is float and isinstance(value, str):
-        try:
-            value = float(value)  # YAML reads 1e-4 as text
-        except ValueError:
-            pass
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{origin}: {name} is {shown(value)}, but must be of type {kind.__name__}")
+        raise InputError(f"{origin}: {name} is {shown(value)}, but must be of type {kind.__name__}: {_WRITTEN[kind]}")
     if kind is str and not value.isprintable():
         raise InputError(f"{origin}: {name} is {shown(value)}: leave out what cannot be printed")
     if kind is float and not abs(value) <= sys.float_info.max:

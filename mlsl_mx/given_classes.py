@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mlsl_mx.text_files import MOST_YAML_BYTES, read_text
 
 COLUMNS = ("name", "colour", "source", "target")
 IGNORE_ROW = "ignore"
+WHOLE = re.compile("0|[1-9][0-9]*")  # without leading zeros: not all programs read them as decimal
 
 
 @dataclass(frozen=True)
@@ -59,4 +61,4 @@ def read_class_file(path: Path) -> GivenClasses:
 
 
 def _values(cell: str, where: str) -> tuple[FileValue, ...]:
-    return read_values([int(word) if word.isdecimal() else word for word in cell.split()], where)
+    return read_values([int(word) if WHOLE.fullmatch(word) else word for word in cell.split()], where)

@@ -30,12 +30,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-import yaml
-
 import mlsl_mx
 from mlsl_mx.errors import InputError
 from mlsl_mx.processor import CPUINFO, cpu_model
-from mlsl_mx.text_files import parse_yaml, read_text
+from mlsl_mx.text_files import dump_yaml, parse_yaml, read_text
 
 LOGGER = logging.getLogger(__name__)
 MOST_SHOWN = 10  # settings that differ, in one line
@@ -197,7 +195,7 @@ def keep_settings(path: Path, settings: dict[str, Any], results: bool, remedy: s
     """
     check_settings(path, settings, results, remedy)
     if not results:
-        write_bytes(path, yaml.safe_dump(settings, sort_keys=False).encode())
+        write_bytes(path, dump_yaml(settings).encode())
 
 
 def read_settings(path: Path) -> dict[str, Any]:

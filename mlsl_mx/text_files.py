@@ -1,9 +1,14 @@
-"""Text and YAML that a person wrote or a crash damaged: read up to a limit, without what makes much of little."""
+"""Text and YAML that a person wrote or a crash damaged: read up to a limit, without what makes much of little.
+
+Numbers, true, false and null are those of YAML 1.2: to the YAML 1.1 of PyYAML 010 is 8, 1:30 is 90, `no` is false, 1e5
+is text and 2026-01-01 a date.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -33,7 +38,8 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
 
 
 def parse_yaml(text: str) -> Any:
-    """Plain values of a YAML text: no tags of Python, no anchors, which let a few lines stand for gigabytes.
+    """Plain values of a YAML text: no tags, no anchors, which let a few lines stand for gigabytes, no number that
+    readers take for different ones.
 
     Raises: ValueError with the reason in one line.
     """
@@ -45,21 +51,46 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(problem).split()) or type(problem).__name__) from None
 
 
+def dump_yaml(values: Any) -> str:
+    """YAML that `parse_yaml` reads as these values."""
+    return yaml.dump(values, Dumper=_PlainDumper, sort_keys=False)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """SafeDumper that quotes what `_PlainLoader` would not read as text, too."""
+
+
 class _PlainLoader(yaml.SafeLoader):
     """SafeLoader without aliases, keys that are given twice, and groups too deep for Python's stack."""
 
-    depth = 0
+    yaml_implicit_resolvers: dict = {}  # as below
+
+    def __init__(self, text: str):
+        super().__init__(text)
+        self.place: list[Any] = []  # keys and indices down to where it reads
 
     def compose_node(self, parent, index):
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise yaml.YAMLError(f"anchors and aliases (line {event.start_mark.line + 1}) are not read: write them out")
-        if self.depth == DEEPEST:
+        if getattr(event, "tag", None) is not None:
+            raise yaml.YAMLError(f"the tag {event.tag} (line {event.start_mark.line + 1}) is not read: leave it out")
+        if len(self.place) == DEEPEST:
             raise yaml.YAMLError(f"line {event.start_mark.line + 1}: groups more than {DEEPEST} deep")
-        self.depth += 1
+        self.place.append(index)
         node = super().compose_node(parent, index)
-        self.depth -= 1
+        if node.tag == UNCLEAR:
+            raise yaml.YAMLError(
+                f"line {node.start_mark.line + 1}: {self._key()}is {node.value}, which is one number to some and "
+                "another to others: leave out leading zeros and colons, or put text in quotes"
+            )
+        self.place.pop()
         return node
+
+    def _key(self) -> str:
+        """The key of what is read, e.g. "classes[0].source "; empty if it has none."""
+        parts = [f"[{part}]" if isinstance(part, int) else f".{part.value}" for part in self.place if part is not None]
+        return f"{''.join(parts)} ".lstrip(". ")
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -67,3 +98,21 @@ class _PlainLoader(yaml.SafeLoader):
         if twice:
             raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {twice[0]!r} is given twice: keep one")
         return super().construct_mapping(node, deep)
+
+
+UNCLEAR = "!unclear"  # with leading zeros or colons
+# Tag, what is of it if no quotes are around it, and how that can begin.
+SCALARS = (
+    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("tag:yaml.org,2002:int", r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+)", list("-+0123456789")),
+    (
+        "tag:yaml.org,2002:float",
+        r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    (UNCLEAR, r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?)", list("-+0123456789")),
+)
+for _tag, _form, _first in SCALARS:
+    for _reader in (_PlainLoader, _PlainDumper):
+        _reader.add_implicit_resolver(_tag, re.compile(f"^(?:{_form})$"), _first)

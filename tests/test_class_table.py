@@ -124,6 +124,10 @@ def test_class_file(tmp_path):
     assert found.classes[0].colour == (128, 64, 128) and found.ignored == {"source": (0,), "target": (255,)}
 
 
+# Cells, and what of them is no id to all who read tables.
+NO_IDS = [(cell, cell) for cell in ("007", "00", "1.0", "0x1F", "1_000", "1,2", "-1", "1e2", "٣")] + [("1 000", "000")]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -132,6 +136,7 @@ def test_class_file(tmp_path):
         ("name,source\na,1,2\n", "c.csv:2: 3 cells, but the first line has 2"),
         ("name,source\na,x\nb,2\n", "c.csv:2: 'x' is no id"),
         ("name,source\na,1\n", "holds 1: it must be between 2"),
+        *((f'name,source\na,3\nb,"{cell}"\n', f"c.csv:3: '{number}' is no id") for cell, number in NO_IDS),
     ],
 )
 def test_class_files_that_cannot_be_used(tmp_path, text, said):

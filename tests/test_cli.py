@@ -64,6 +64,14 @@ def test_seconds_between_checkpoints(seconds, capsys):
     assert ended.value.code == 2 and "--checkpoint-seconds" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", ["010", "1_000", "1.0", "+1", "0x1", "", "٣"])
+def test_numbers_are_digits_as_they_are_written(number, capsys):
+    for option in ("--seed", "--rounds"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["report", "--experiment", "x", "--run", "r", option, number])
+        assert ended.value.code == 2 and f"argument {option}: {number!r} is no whole number" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["--help"], ["pseudo-label", "--help"]])
 def test_help_teaches(words, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlsl_mx.config import Config, load_config, to_dict
 from mlsl_mx.errors import InputError
-from mlsl_mx.text_files import parse_yaml, read_text
+from mlsl_mx.text_files import dump_yaml, parse_yaml, read_text
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -44,7 +45,40 @@ def test_a_bomb_in_a_setting_is_one_short_line():
     assert "larger than 524288 bytes" in str(problem.value) and len(str(problem.value)) < 400
 
 
-def test_what_we_write_can_be_read():
-    import yaml
+# By hand from the core schema of YAML 1.2.2 (10.3.2), but for what is refused.
+SCALARS = {
+    "12": 12,
+    "-3": -3,
+    "0x1F": 31,
+    "1e-4": 1e-4,
+    "6.25E2": 625.0,
+    ".5": 0.5,
+    "-.inf": float("-inf"),
+    "true": True,
+    "~": None,
+    "": None,
+    **{
+        text: text
+        for text in ("no", "On", "y", "2026-11-28", "1_000", "0b11", "0o10", "1.2.3", "12a", "~/x", "=", "12:a")
+    },
+}
 
-    assert parse_yaml(yaml.safe_dump(to_dict(Config()), sort_keys=False)) == to_dict(Config())
+
+@pytest.mark.parametrize("text", SCALARS)
+def test_a_scalar_is_what_yaml_1_2_reads(text):
+    value = parse_yaml(f"key: {text}")["key"]
+    assert value == SCALARS[text] and type(value) is type(SCALARS[text])
+
+
+@pytest.mark.parametrize("text", ["010", "00", "-07", "08", "0_7", "1:30", "12:30:45", "1:30.5"])
+def test_numbers_that_are_not_the_same_to_all_are_refused_unless_they_are_text(text):
+    with pytest.raises(ValueError, match=rf"line 3: a\.b\[1\] is {text}, which is one number to some and another"):
+        parse_yaml(f"x: 1\na:\n  b: [1, {text}]")
+    assert parse_yaml(f'"{text}": "{text}"') == {text: text}
+
+
+def test_what_we_write_can_be_read():
+    assert parse_yaml(dump_yaml(to_dict(Config()))) == to_dict(Config())
+    texts = [*SCALARS, "010", "08", "1:30", "1e5", "null", "yes"]
+    assert parse_yaml(dump_yaml({"texts": texts})) == {"texts": texts}
+    assert yaml.safe_load(dump_yaml({"texts": texts})) == {"texts": texts}  # and by other programs

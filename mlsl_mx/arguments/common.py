@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from mlsl_mx.shipped import found
@@ -55,15 +56,15 @@ def add_stage(commands, name: str, text: str, example: str = "", required: bool 
     command.add_argument(
         "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
     )
-    command.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+    command.add_argument("--seed", type=whole, default=0, help="of everything random; default 0")
     command.add_argument("--ctx", default="cpu", help="cpu, gpu(0), or to train on several gpu(0),gpu(1); default cpu")
-    command.add_argument("--rounds", type=int, help="number of rounds, instead of the experiment's")
+    command.add_argument("--rounds", type=whole, help="number of rounds, instead of the experiment's")
     return command
 
 
 def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The number of the round."""
-    command.add_argument("--round", type=int, required=True, metavar="R", help="0, 1, ...")
+    command.add_argument("--round", type=whole, required=True, metavar="R", help="0, 1, ...")
     return command
 
 
@@ -107,6 +108,13 @@ def add_roots(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{dataset}", type=Path, metavar="FOLDER", help=f"the folder of {dataset} where it is elsewhere"
         )
+
+
+def whole(text: str) -> int:
+    """Raises: ArgumentTypeError for all but the digits of a whole number, as Python's int takes 1_000 and 007, too."""
+    if not re.fullmatch("-?(0|[1-9][0-9]*)", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number: write its digits, without leading zeros")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlsl_mx.arguments.common import add_command, add_experiment, add_roots
+from mlsl_mx.arguments.common import add_command, add_experiment, add_roots, whole
 from mlsl_mx.shipped import found
 
 
@@ -25,7 +25,7 @@ def add_data_commands(commands) -> None:
         metavar="FOLDER",
         help="folder of lists of the images to render; default data_lists/miniature",
     )
-    command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
+    command.add_argument("--seed", type=whole, default=0, help="of the scenes; default 0")
     command.add_argument("--preview", type=Path, metavar="FILE", help="also draw three scenes with their labels")
 
     command = add_command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlsl_mx.arguments.common import add_command
+from mlsl_mx.arguments.common import add_command, whole
 
 INIT_DETAILS = """\
 A PLACE is a folder, a pattern FOLDER/PREFIX{name}SUFFIX, or a text file with one path a line, relative to its folder.
@@ -27,9 +27,9 @@ def add_own_data_commands(commands) -> None:
     command.add_argument(
         "--root", type=Path, required=True, metavar="FOLDER", help="folder for simulator/, cameras/ and classes.csv"
     )
-    command.add_argument("--seed", type=int, default=0, help="of the scenes; default 0")
+    command.add_argument("--seed", type=whole, default=0, help="of the scenes; default 0")
     counts = "images of the simulator, of the cameras for training and for validation; default 96 48 16"
-    command.add_argument("--counts", type=int, nargs=3, default=(96, 48, 16), metavar="N", help=counts)
+    command.add_argument("--counts", type=whole, nargs=3, default=(96, 48, 16), metavar="N", help=counts)
 
     text = "write an experiment file for your own data from what its folders hold"
     command = add_command(commands, "init-experiment", text, INIT_EXAMPLE, INIT_DETAILS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mlsl_mx.arguments.common import add_command
+from mlsl_mx.arguments.common import add_command, whole
 from mlsl_mx.config_limits import CHOICES
 from mlsl_mx.shipped import found
 
@@ -64,15 +64,15 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
         default="single",
         help="single: the whole image, as in evaluation (default); sisc: patches, as in labelling",
     )
-    command.add_argument("--patches", type=int, metavar="K", help="of SISC; default 50")
-    command.add_argument("--patch", type=int, metavar="PIXELS", help="side of SISC's patches; default 512")
+    command.add_argument("--patches", type=whole, metavar="K", help="of SISC; default 50")
+    command.add_argument("--patch", type=whole, metavar="PIXELS", help="side of SISC's patches; default 512")
     command.add_argument(
         "--placement",
         choices=CHOICES["pseudo_labels.placement"],
         default="sliding",
         help="of SISC's patches; sliding (default) leaves no pixel out, random (the paper's) does",
     )
-    command.add_argument("--seed", type=int, default=0, help="of random patches; default 0")
+    command.add_argument("--seed", type=whole, default=0, help="of random patches; default 0")
     flip = command.add_mutually_exclusive_group()
     flip.add_argument("--flip", action="store_true", default=None, help="average with the mirrored image (default)")
     flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlsl_mx.arguments.common import add_command, add_stage
+from mlsl_mx.arguments.common import add_command, add_stage, whole
 from mlsl_mx.evaluation.compare import PAPER_TABLES
 
 EXPORT_DETAILS = """\
@@ -27,7 +27,7 @@ def _add_evaluate(commands) -> None:
     text = "IoU of a round, the source model or saved predictions on the validation images"
     command = add_stage(commands, "evaluate", text, "--round 0")
     which = command.add_mutually_exclusive_group(required=True)
-    which.add_argument("--round", type=int, metavar="R", help="the weights after round R")
+    which.add_argument("--round", type=whole, metavar="R", help="the weights after round R")
     which.add_argument("--source", action="store_true", help="the source model")
     which.add_argument("--predictions", type=Path, metavar="FOLDER", help="saved PNGs of train ids or label ids")
 

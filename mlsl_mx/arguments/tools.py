@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mlsl_mx.arguments.common import RUN, add_command, add_roots
+from mlsl_mx.arguments.common import RUN, add_command, add_roots, whole
 from mlsl_mx.completion import SHELLS
 from mlsl_mx.workers import SHARED
 
@@ -63,8 +63,8 @@ def _add_launch(commands) -> None:
         LAUNCH_DETAILS,
     )
     command.usage = "mlsl launch -n N [--threads T] -- STAGE ..."
-    command.add_argument("-n", type=int, required=True, metavar="N", help="number of workers")
-    command.add_argument("--threads", type=int, metavar="T", help="CPU threads of each; default: cores / N")
+    command.add_argument("-n", type=whole, required=True, metavar="N", help="number of workers")
+    command.add_argument("--threads", type=whole, metavar="T", help="CPU threads of each; default: cores / N")
     command.add_argument("stage", nargs=argparse.REMAINDER, metavar="STAGE ...", help=f"one of {', '.join(SHARED)}")
 
 
@@ -74,7 +74,7 @@ def _add_make(commands) -> None:
     command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
     command.add_argument("-n", "--dry-run", action="store_true", help="print the plan alone")
     command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
-    command.add_argument("-j", type=int, metavar="N", help="stages at a time that do not need each other; default 1")
+    command.add_argument("-j", type=whole, metavar="N", help="stages at a time that do not need each other; default 1")
     # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
     metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
     command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)

@@ -12,6 +12,7 @@ from mlsl_mx.arguments.common import (
     add_method,
     add_round,
     add_stage,
+    whole,
 )
 
 PRETRAINED = "--imagenet experiments/miniature/pretrained.params"
@@ -38,9 +39,11 @@ def _add_source_commands(commands) -> None:
     command.add_argument(
         "--weights", type=Path, metavar="FILE", help="the source model, if it is not trained but imported"
     )
-    command.add_argument("--workers", type=int, metavar="N", help="that will label and evaluate; default one a device")
+    command.add_argument(
+        "--workers", type=whole, metavar="N", help="that will label and evaluate; default one a device"
+    )
     command.add_argument("--train-ctx", metavar="CTX", help="devices that training will use; default those of --ctx")
-    command.add_argument("--train-workers", type=int, default=1, metavar="N", help="that will train; default 1")
+    command.add_argument("--train-workers", type=whole, default=1, metavar="N", help="that will train; default 1")
 
     command = add_stage(commands, "train-source", "train the source model (Eq. 1)", PRETRAINED)
     add_imagenet(command)
