@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from mlsl_mx.event_file import EventFile, cut_off, event_files, new_path
 from mlsl_mx.run_log import TIME_FORMAT, RunLog, read_log
@@ -20,9 +20,8 @@ class LossPoint(NamedTuple):
     epoch: int
     step: int  # how many were done, counted over all epochs
     steps: int  # of all epochs
-    loss: float  # L of Eq. 6: the sum of the next two
-    segmentation_loss: float
-    weak_label_loss: float | None  # times lambda; None without the weak-label head
+    loss: float  # L of Eq. 6: the sum of its terms
+    losses: dict[str, float]  # the terms by name, weighted, as the training's loss gives them
     learning_rate: float  # of the last step
 
 
@@ -70,25 +69,25 @@ class LossCurve:
         _show(file, [point for point in points if shown < point.step <= done])
         return file
 
-    def after_step(self, epoch: int, losses: Sequence[Sequence[float]]) -> None:
+    def after_step(self, epoch: int, losses: Sequence[Mapping[str, float]]) -> None:
         """Write a point if one is due.
 
         Args:
-            losses: of the steps done in the epoch, each in its parts: segmentation, and lambda times weak labels.
+            losses: of the steps done in the epoch, each by its terms; one that a step does not have is 0 there.
         """
         in_epoch, step = len(losses), epoch * self.steps + len(losses)
         if in_epoch % self.every and in_epoch < self.steps:
             return
         since = losses[(in_epoch - 1) // self.every * self.every :]
-        parts = [sum(part) / len(since) for part in zip(*since)]
+        names = dict.fromkeys(name for terms in since for name in terms)
+        means = {name: sum(terms.get(name, 0.0) for terms in since) / len(since) for name in names}
         point = LossPoint(
             time=time.strftime(TIME_FORMAT),
             epoch=epoch,
             step=step,
             steps=self.epochs * self.steps,
-            loss=sum(parts),
-            segmentation_loss=parts[0],
-            weak_label_loss=parts[1] if len(parts) > 1 else None,
+            loss=sum(means.values()),
+            losses=means,
             learning_rate=self.learning_rate(step - 1),
         )
         self.log.write("loss", **point._asdict())
@@ -130,9 +129,9 @@ def _point(event: dict[str, Any]) -> LossPoint | None:
     try:
         point = LossPoint(**{name: event[name] for name in LossPoint._fields})
         time.strptime(point.time, TIME_FORMAT)
-        numbers = [point.epoch, point.step, point.steps, point.loss, point.segmentation_loss, point.learning_rate]
+        numbers = [point.epoch, point.step, point.steps, point.loss, *point.losses.values(), point.learning_rate]
         return point if all(isinstance(number, (int, float)) for number in numbers) else None
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -141,8 +140,7 @@ def _show(file: EventFile, points: Iterable[LossPoint]) -> None:
     for point in points:
         values = {
             "loss/total": point.loss,
-            "loss/segmentation": point.segmentation_loss,
-            "loss/weak_labels": point.weak_label_loss,
+            **{f"loss/{name}": value for name, value in point.losses.items()},
             "learning_rate": point.learning_rate,
         }
         file.scalars(values, point.step, time.mktime(time.strptime(point.time, TIME_FORMAT)))

@@ -6,6 +6,7 @@ run = write_run(tmp_path / "run", {"source-only": [35.0], "sisc": [40.0, 42.0]})
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Mapping
 
 import numpy as np
 import yaml
@@ -19,6 +20,7 @@ from mlsl_mx.runs import write_bytes, write_json
 
 PAPER = Config()
 SOURCE_LIST = "fedcba9876543210"  # fingerprint of the source images
+WHOLE = {"segmentation": 1.0}  # term of a loss -> its share
 ABSENT = "train"  # in neither truth nor prediction of a made-up evaluation
 
 
@@ -97,15 +99,16 @@ def diagnosis(classes: ClassSet, index: int) -> dict:
     }
 
 
-def write_loss(run: Path, method: str, index: int, steps: int = 120) -> None:
-    """A loss that falls from 3 to 1, a point each step, in the run's log."""
+def write_loss(run: Path, method: str, index: int, steps: int = 120, shares: Mapping[str, float] = WHOLE) -> None:
+    """A loss that falls from 3 to 1, a point each step, in the run's log; its terms have these shares of it."""
     log_round = None if method == "source-only" else index
     log = RunLog(
         run / "log.jsonl", "train-source" if log_round is None else "self-train", method=method, round=log_round
     )
     for step in range(1, steps + 1):
         loss = 1 + 2 * (1 - step / steps) ** 2
-        point = LossPoint("2026-01-02T03:04:05", 4 * step // (steps + 1), step, steps, loss, loss, None, 0.01)
+        terms = {name: share * loss for name, share in shares.items()}
+        point = LossPoint("2026-01-02T03:04:05", 4 * step // (steps + 1), step, steps, loss, terms, 0.01)
         log.write("loss", **point._asdict())
 
 

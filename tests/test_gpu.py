@@ -83,7 +83,8 @@ def trained(weights, *devices: mx.Context) -> tuple[list[float], dict[str, np.nd
         return composite_loss(*values, weight=0.025, hard_examples=True)
 
     train_one_epoch(net, loss, [batch] * 3, trainer, devices, lambda step: 1e-3, losses=losses)
-    return losses, {name[len(net.prefix) :]: p.list_data()[-1].asnumpy() for name, p in net.collect_params().items()}
+    sums = [sum(terms.values()) for terms in losses]
+    return sums, {name[len(net.prefix) :]: p.list_data()[-1].asnumpy() for name, p in net.collect_params().items()}
 
 
 def assert_same_training(found, expected) -> None:

@@ -206,6 +206,23 @@ def test_the_loss_of_each_training(tmp_path):
     assert all(below[1] >= above[1] for line in lines for above, below in zip(line, line[1:]))  # it falls
 
 
+def test_each_term_of_a_loss_has_a_chart(tmp_path):
+    run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40.0], "mine": [41.0]})
+    write_loss(run, "source-only", 0)
+    write_loss(run, "sisc", 0, steps=24)
+    write_loss(run, "mine", 0, steps=24, shares={"segmentation": 0.5, "weak_labels": 0.375, "<entropy>": 0.125})
+    *_, page, content = report(run)
+    (one,) = content["methods"][-1]["rounds"]
+    for name, share in (("segmentation", 0.5), ("weak_labels", 0.375), ("<entropy>", 0.125)):
+        assert one["losses"][name] == [[step, pytest.approx(share * loss)] for step, loss in one["loss"]]
+    title = "Loss of self-training by round"
+    drawn = {name: chart(page, f"{title}{name}").count("<polyline") for name in ("", ": segmentation", ": weak_labels")}
+    assert drawn == {"": 2, ": segmentation": 2, ": weak_labels": 1}
+    assert chart(page, f"{title}: &lt;entropy&gt;").count("<polyline") == 1
+    # That of the source model is its one term.
+    assert page.count("<figcaption>Loss of source training") == 1 and page.count(f"<figcaption>{title}") == 4
+
+
 def test_a_report_says_how_far_the_run_is(tmp_path):
     run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40.0, 41.0]})
     (run / "sisc/round-1/evaluation.json").unlink()

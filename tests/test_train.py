@@ -63,8 +63,12 @@ def test_composite_loss_is_eq_6():
     logits, weak_logits = mx.nd.array(rng.normal(size=(2, CLASSES, 4, 4))), mx.nd.array(rng.normal(size=(2, CLASSES)))
     train_ids, weak = mx.nd.array(rng.integers(0, CLASSES, (2, 4, 4))), mx.nd.array(rng.integers(0, 2, (2, CLASSES)))
     seg, cls = segmentation_loss(logits, train_ids).asscalar(), weak_label_loss(weak_logits, weak).asscalar()
-    assert composite_loss((logits, weak_logits), train_ids, weak, 0.025).asnumpy() == pytest.approx([seg, 0.025 * cls])
-    assert composite_loss(logits, train_ids, weak, 0.025).asscalar() == pytest.approx(seg)
+    both, alone = (composite_loss(out, train_ids, weak, 0.025) for out in ((logits, weak_logits), logits))
+    assert [(name, term.asscalar()) for name, term in both.items()] == [
+        ("segmentation", pytest.approx(seg)),
+        ("weak_labels", pytest.approx(0.025 * cls)),
+    ]
+    assert [(name, term.asscalar()) for name, term in alone.items()] == [("segmentation", pytest.approx(seg))]
 
 
 def test_a_broken_loss_names_step_and_files():
@@ -73,7 +77,8 @@ def test_a_broken_loss_names_step_and_files():
     broken.weak_labels[0, 0] = np.nan
     trainer = make_trainer(net, Optimizer())
     loss = epochs(1).loss
-    with pytest.raises(InputError, match=r"step 1, batch image-1-a, image-1-b"):
+    said = r"not finite \(segmentation \d\.\d+, weak_labels nan\) at step 1, batch image-1-a, image-1-b"
+    with pytest.raises(InputError, match=said):
         train_one_epoch(net, loss, [make_batch(0), broken], trainer, CPU, lambda step: 0.01)
 
 
@@ -187,20 +192,42 @@ def test_the_loss_that_is_logged_is_that_of_all_steps_of_the_epoch(whole, tmp_pa
     assert losses[0] == losses[1] and len(losses[0]) == 3
 
 
-def gradients(net, loss) -> list:
-    with mx.autograd.record():
-        mx.random.seed(5)
-        value = loss(net(mx.nd.array(make_batch(0).images)), *map(mx.nd.array, make_batch(0)[1:3]))
-    value.backward()
+def with_a_third_term(*values) -> dict:
+    """Eq. 6 and a term of somebody's own."""
+    return {**composite_loss(*values, weight=0.5), "sharpness": 0.25 * (values[0][0] ** 2).mean()}
+
+
+def as_one_term(*values) -> dict:
+    return {"whole": sum(with_a_third_term(*values).values())}
+
+
+def gradients(loss) -> list:
+    net = make_net()
+    train_one_epoch(net, loss, [make_batch(0)], make_trainer(net, Optimizer()), CPU, lambda step: 0.0)
     return [p.grad().asnumpy() for p in net.collect_params().values() if p.grad_req != "null"]
 
 
-def test_a_loss_in_parts_has_the_gradient_of_their_sum():
-    net = make_net()
-    net(mx.nd.array(make_batch(0).images))
-    parts = gradients(net, lambda *values: composite_loss(*values, weight=0.5))
-    whole = gradients(net, lambda *values: composite_loss(*values, weight=0.5).sum())
-    assert all(np.array_equal(one, other) for one, other in zip(parts, whole)) and any(one.any() for one in parts)
+def test_terms_have_the_gradient_of_their_sum():
+    terms, whole, two = map(gradients, (with_a_third_term, as_one_term, epochs(1).loss))
+    for one, other in zip(terms, whole):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    assert max(np.abs(one - other).max() for one, other in zip(terms, two)) > 1e-3
+
+
+def test_a_third_term_shows_up_wherever_the_loss_does(tmp_path):
+    log = RunLog(tmp_path / "log", "self-train", method="mine", round=0)
+    mine = dataclasses.replace(epochs(2), loss=with_a_third_term)
+    train(make_net(), mine, CPU, tmp_path, log, "mine", tensorboard=tmp_path / "events")
+    found = loss_curves(read_log(log.path))["mine", 0]
+    assert all(list(p.losses) == ["segmentation", "weak_labels", "sharpness"] for p in found) and len(found) == 4
+    assert [p.loss for p in found] == pytest.approx([sum(p.losses.values()) for p in found])
+    shown = scalar_points(read_events(tmp_path / "events"))
+    assert shown["loss/sharpness"] == [(p.step, pytest.approx(p.losses["sharpness"])) for p in found]
+    mean = [event["loss"] for event in read_log(log.path) if event["event"] == "epoch"][0]
+    assert mean == pytest.approx((found[0].loss + found[1].loss) / 2)
+    broken = dataclasses.replace(mine, loss=lambda *v: {**with_a_third_term(*v), "gap": v[0][1].sum() * np.inf})
+    with pytest.raises(InputError, match=r"sharpness \d\.\d+, gap -?(inf|nan)\) at step 0"):
+        train(make_net(), broken, CPU, tmp_path / "broken", log, "broken")
 
 
 @pytest.mark.parametrize("seconds", [0, 1000])
@@ -218,7 +245,7 @@ def test_a_training_that_is_killed_leaves_each_point_of_the_loss_once(tmp_path, 
     assert found == whole and [point.step for point in found] == [1, 2, 3, 4, 5, 6]
     shown = scalar_points(read_events(tmp_path / "events"))
     assert shown["loss/total"] == [(p.step, pytest.approx(p.loss)) for p in whole]
-    assert shown["loss/weak_labels"] == [(p.step, pytest.approx(p.weak_label_loss)) for p in whole]
+    assert shown["loss/weak_labels"] == [(p.step, pytest.approx(p.losses["weak_labels"])) for p in whole]
 
 
 def test_dropout_differs_from_step_to_step_and_from_worker_to_worker():
@@ -314,3 +341,14 @@ def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, caplog, f
     else:
         assert "resumed" not in events and events.count("damaged_checkpoint") == 1
         assert "training starts from its beginning" in caplog.text
+
+
+def test_a_checkpoint_of_an_earlier_version_is_left_out(whole, tmp_path, caplog):
+    log = RunLog(tmp_path / "log", "t")
+    with pytest.raises(KeyboardInterrupt):
+        train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
+    path = tmp_path / ".checkpoint" / "position.json"
+    path.write_text(path.read_text().replace("step_terms", "step_losses"))  # as when losses had no names
+    train(make_net(), epochs(3), CPU, tmp_path, log, "again")
+    assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
+    assert "is no checkpoint of this version" in caplog.text

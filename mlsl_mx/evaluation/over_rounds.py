@@ -15,35 +15,47 @@ Round = Dict[str, Any]
 MOST_MEANS = 24  # points of a training in a chart: the loss of a few crops jumps too much to be of use
 
 
-def loss_means(points: Sequence[LossPoint]) -> list[list[float]]:
-    """[step, loss] of at most 24 parts of a training: the last step of each, and the mean."""
+def loss_means(points: Sequence[LossPoint], term: str | None = None) -> list[list[float]]:
+    """[step, loss] of at most 24 parts of a training: the last step of each, and the mean of the loss or of a term."""
     size = -(-len(points) // MOST_MEANS) or 1
     parts = [points[i : i + size] for i in range(0, len(points), size)]
-    return [[part[-1].step, fmean(point.loss for point in part)] for part in parts]
+    value = (lambda point: point.loss) if term is None else (lambda point: point.losses.get(term, 0.0))
+    return [[part[-1].step, fmean(map(value, part))] for part in parts]
+
+
+def loss_terms(points: Sequence[LossPoint]) -> list[str]:
+    """The names of all terms, in their order."""
+    return list(dict.fromkeys(name for point in points for name in point.losses))
 
 
 def loss_charts(content: Content) -> list[str]:
     """The source model's training by step, and the rounds of each method one after the other."""
-    charts = []
-    source = next((m for m in content["methods"] if m["method"] == "source-only" and m["rounds"][0]["loss"]), None)
-    if source:
-        one = source["rounds"][0]
-        ticks = [(step, str(step)) for step in (0, one["steps"] // 2, one["steps"])]
-        curve = Curve(method_colour(source["method"]), source["title"], [one["loss"]])
-        charts.append(curve_chart("Loss of source training by step", ticks, [curve]))
-    curves = [_curve(method) for method in _trained(content)]
-    curves = [curve for curve in curves if curve.parts]
-    if curves:
-        last = 1 + max(r["round"] for m in _trained(content) for r in m["rounds"] if r["loss"])
+    source, trained = [m for m in content["methods"] if m["method"] == "source-only"], _trained(content)
+    charts, steps = [], next((m["rounds"][0]["steps"] for m in source), None)
+    if steps:
+        ticks = [(step / steps, str(step)) for step in (0, steps // 2, steps)]
+        charts += _charts_of_terms("Loss of source training by step", ticks, source)
+    last = max((1 + r["round"] for m in trained for r in m["rounds"] if r["loss"]), default=0)
+    if last:
         ticks = [(r, str(r)) for r in range(last)] + [(last, "end")]
-        charts.append(curve_chart("Loss of self-training by round", ticks, curves))
+        charts += _charts_of_terms("Loss of self-training by round", ticks, trained)
     return charts
 
 
-def _curve(method: dict[str, Any]) -> Curve:
+def _charts_of_terms(title: str, ticks: Sequence[tuple[float, str]], methods: Sequence[dict[str, Any]]) -> list[str]:
+    """The loss and, if it has several terms in one of the trainings, each of them."""
+    terms = [one["losses"] for method in methods for one in method["rounds"] if len(one["losses"]) > 1]
+    charts = []
+    for term in (None, *dict.fromkeys(name for names in terms for name in names)):
+        curves = [curve for curve in (_curve(method, term) for method in methods) if curve.parts]
+        charts.append(curve_chart(title if term is None else f"{title}: {term}", ticks, curves))
+    return charts
+
+
+def _curve(method: dict[str, Any], term: str | None) -> Curve:
     """A round is as wide as another, however many steps it has."""
-    trained = [one for one in method["rounds"] if one["loss"]]
-    parts = [[(one["round"] + step / one["steps"], loss) for step, loss in one["loss"]] for one in trained]
+    means = [(one, one["loss"] if term is None else one["losses"].get(term)) for one in method["rounds"]]
+    parts = [[(one["round"] + step / one["steps"], value) for step, value in found] for one, found in means if found]
     return Curve(method_colour(method["method"]), method["title"], parts)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Sequence
 
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.over_rounds import loss_means
+from mlsl_mx.evaluation.over_rounds import loss_means, loss_terms
 from mlsl_mx.evaluation.page import html_page
 from mlsl_mx.evaluation.published import disagreement_notes, paper_source, published_row, published_table
 from mlsl_mx.evaluation.report_tables import (
@@ -152,6 +152,7 @@ def _round_content(one: Round) -> dict[str, Any]:
         "mious": evaluation.get("mious"),
         "per_class": evaluation.get("per_class"),
         "loss": loss_means(one.loss),
+        "losses": {name: loss_means(one.loss, name) for name in loss_terms(one.loss)},
         "step": one.loss[-1].step if one.loss else None,
         "steps": one.loss[-1].steps if one.loss else None,
         "portion": selection.get("portion"),

@@ -21,10 +21,10 @@ from mlsl_mx.runs import file_hash, read_json, write_json
 
 @dataclass
 class Position:
-    """How far training is: the epoch it is in, and the loss of each step done in it, in its parts."""
+    """How far training is: the epoch it is in, and the terms of the loss, by name, of each step done in it."""
 
     epoch: int = 0
-    step_losses: list[list[float]] = field(default_factory=list)
+    step_terms: list[dict[str, float]] = field(default_factory=list)
 
 
 class Checkpoint:
@@ -51,7 +51,7 @@ class Checkpoint:
     def save(self, net, trainer: gluon.Trainer, position: Position) -> None:
         """Write the state; `position.json` comes last and names the files that belong to it, with their hashes."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{position.epoch}-{len(position.step_losses)}"
+        name = f"{position.epoch}-{len(position.step_terms)}"
         weights, momentum = (self.folder / f"{kind}-{name}.params" for kind in ("weights", "momentum"))
         save_original(net, weights)
         states = trainer._updaters[0].states.items()  # those of the other devices are the same
@@ -73,12 +73,12 @@ class Checkpoint:
             return None
         try:
             kept = read_json(self.position)
-            if kept["check"] != _check(Position(kept["epoch"], kept["step_losses"]), kept["files"]):
+            if kept["check"] != _check(Position(kept["epoch"], kept["step_terms"]), kept["files"]):
                 return f"{self.position} is not as it was written"
             changed = [name for name, known in kept["files"].items() if file_hash(self.folder / name) != known]
             return f"{self.folder / changed[0]} is not as it was written" if changed else None
         except (KeyError, TypeError):
-            return f"{self.position} is no checkpoint's"
+            return f"{self.position} is no checkpoint of this version"
         except InputError as problem:
             return str(problem)
 
@@ -92,7 +92,7 @@ class Checkpoint:
         for updater, device in zip(trainer._updaters, devices):
             updater.states.update({int(i): mx.nd.array(m, ctx=device) for i, m in saved.items()})
             updater.states_synced.update({int(i): True for i in saved})
-        return Position(kept["epoch"], kept["step_losses"])
+        return Position(kept["epoch"], kept["step_terms"])
 
     def remove(self) -> None:
         """Delete the folder; the finished weights stand elsewhere."""

@@ -12,7 +12,9 @@ from mlsl_mx.data.sampling import Batch
 from mlsl_mx.workers import Workers
 
 
-def batch_loss(net, loss: Callable, batch: Batch, devices: Sequence[mx.Context], workers: Workers) -> nd.NDArray:
+def batch_loss(
+    net, loss: Callable, batch: Batch, devices: Sequence[mx.Context], workers: Workers
+) -> dict[str, nd.NDArray]:
     """Loss of the whole batch, recorded, so that `backward` gives this worker's part of the gradient.
 
     The network's outputs at stride 8 are small, so they are brought together, not the losses: normalisers (Eq. 1, 2 and
@@ -20,10 +22,10 @@ def batch_loss(net, loss: Callable, batch: Batch, devices: Sequence[mx.Context],
 
     Args:
         net: with its parameters on all devices.
-        loss: (outputs, train_ids, weak_labels) -> NDArray, as `composite_loss`.
+        loss: (outputs, train_ids, weak_labels) -> terms by name, as `composite_loss`.
         batch: the worker's crops, a multiple of the number of devices.
 
-    Returns: (1,) float32 on the first device.
+    Returns: the terms by name, (1,) float32 each on the first device.
     """
     images = np.split(batch.images, len(devices))  # each (B / devices, 3, s, s)
     images = [nd.array(part, ctx=device, dtype="float32") for part, device in zip(images, devices)]

@@ -31,21 +31,23 @@ from mlsl_mx.workers import ALONE, Workers
 LOGGER = logging.getLogger(__name__)
 
 
-def composite_loss(outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False):
+def composite_loss(
+    outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False
+) -> dict[str, mx.nd.NDArray]:
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
 
     Args:
         outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
         weight: lambda.
 
-    Returns: (1,) or (2,) NDArray: L_seg and lambda * L_Fcl, apart for the log. The loss is their sum, whose gradient
-        `backward` computes.
+    Returns: the terms by their names, (1,) float32 each: "segmentation" and, times lambda, "weak_labels". The loss is
+        the sum of all terms, whatever they are; log, charts and messages show each under its name.
     """
     logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
-    loss = segmentation_loss(logits, train_ids, hard_examples)
-    if weak_logits is None:
-        return loss
-    return mx.nd.concat(loss, weight * weak_label_loss(weak_logits, weak_labels), dim=0)
+    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples)}
+    if weak_logits is not None:
+        terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
+    return terms
 
 
 def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.Trainer:
@@ -77,7 +79,7 @@ def train_one_epoch(
     devices: Sequence[mx.Context],
     learning_rate: Callable[[int], float],
     workers: Workers = ALONE,
-    losses: list[list[float]] | None = None,
+    losses: list[dict[str, float]] | None = None,
 ) -> float:
     """One pass over `batches`; the rate of step k is `learning_rate(k)`.
 
@@ -85,7 +87,7 @@ def train_one_epoch(
         batches: this worker's part of each.
         trainer: of the same workers.
         devices: of this worker, which share its part evenly.
-        losses: of the steps that were done before `batches`, each in its parts; those of the others are added.
+        losses: of the steps that were done before `batches`, each by its terms; those of the others are added.
 
     Returns: mean loss of all steps.
     Raises: InputError at the first loss that is not finite, naming the step and the batch's files; all workers do.
@@ -94,18 +96,18 @@ def train_one_epoch(
     for batch in batches:
         step = len(losses)
         trainer.set_learning_rate(learning_rate(step))
-        value = batch_loss(net, loss, batch, devices, workers)
-        value.backward()
-        parts = value.asnumpy()
-        found = float(parts.sum())
-        if not math.isfinite(found):
+        terms = batch_loss(net, loss, batch, devices, workers)
+        mx.autograd.backward(list(terms.values()))  # of their sum
+        found = {name: float(term.asscalar()) for name, term in terms.items()}
+        if not math.isfinite(sum(found.values())):
             raise InputError(
-                f"training: the loss is {found} at step {step}, batch {', '.join(batch.names)}: "
-                "lower the learning rate or look at these files; the last checkpoint is kept"
+                f"training: the loss is not finite ({', '.join(f'{name} {value}' for name, value in found.items())}) "
+                f"at step {step}, batch {', '.join(batch.names)}: lower the learning rate or look at these files; "
+                "the last checkpoint is kept"
             )
         trainer.step(1)  # the loss is a mean already
-        losses.append(parts.tolist())
-    return float(np.sum(losses) / len(losses)) if losses else 0.0
+        losses.append(found)
+    return sum(sum(terms.values()) for terms in losses) / len(losses) if losses else 0.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Epochs:
     count: int
     steps: int  # in one epoch
     batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from one of its steps on
-    loss: Callable  # (outputs, train_ids, weak_labels) -> NDArray of parts, as `composite_loss`
+    loss: Callable  # (outputs, train_ids, weak_labels) -> terms by name, as `composite_loss`
     learning_rate: Callable[[int], float]  # of a step, counted over all epochs
     optimizer: Optimizer
     seed: int
@@ -150,9 +152,9 @@ def train(
         _leave_out_if_damaged(checkpoint, log)
     if workers.agreed(checkpoint.exists()):
         position = checkpoint.restore(net, trainer, devices)
-        log.write("resumed", epoch=position.epoch, step=len(position.step_losses))
+        log.write("resumed", epoch=position.epoch, step=len(position.step_terms))
     network, total = TrainingTime(), epochs.count * epochs.steps
-    done = position.epoch * epochs.steps + len(position.step_losses)
+    done = position.epoch * epochs.steps + len(position.step_terms)
     stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
     curve = LossCurve(log, epochs.count, epochs.steps, epochs.learning_rate, done, tensorboard)
     with stopping as stop_here, progress(None, title, "step", total, done, network) as steps, curve:
@@ -160,12 +162,10 @@ def train(
         after_step = partial(_after_step, steps, curve, position, stop_here, checkpoint, save, workers)
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
-            batches = _seeded(epochs.batches(epoch, len(position.step_losses)), epochs.seed, position, workers.rank)
+            batches = _seeded(epochs.batches(epoch, len(position.step_terms)), epochs.seed, position, workers.rank)
             batches = _watched(network.of_steps(batches), after_step)
             rate = lambda step, epoch=epoch: epochs.learning_rate(epoch * epochs.steps + step)  # noqa: E731
-            mean_loss = train_one_epoch(
-                net, epochs.loss, batches, trainer, devices, rate, workers, position.step_losses
-            )
+            mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, devices, rate, workers, position.step_terms)
             _check_finite(net, epoch)
             steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write(
@@ -176,7 +176,7 @@ def train(
                 seconds=round(time.monotonic() - started, 3),
                 network_seconds=round(network.seconds - network_before, 3),
             )
-            position.epoch, position.step_losses = epoch + 1, []
+            position.epoch, position.step_terms = epoch + 1, []
         if workers.rank == 0:
             save_original(net, out / "weights.params")
             checkpoint.remove()
@@ -203,7 +203,7 @@ def _after_step(
 ) -> None:
     """Show the step and its loss, and save where training stands if it must stop here, or if that is due."""
     steps.update()
-    curve.after_step(position.epoch, position.step_losses)
+    curve.after_step(position.epoch, position.step_terms)
     try:
         stop_here()
     except Stopped:
@@ -228,7 +228,7 @@ def _any_asked(workers: Workers, asked: bool) -> bool:
 def _seeded(batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
     """`batches`, with what is random in each step set before it."""
     for batch in batches:
-        mx.random.seed(_dropout_seed(seed, position.epoch, len(position.step_losses), rank))
+        mx.random.seed(_dropout_seed(seed, position.epoch, len(position.step_terms), rank))
         yield batch
 
 
