@@ -162,6 +162,8 @@ class SelfTraining:
     source_portion_max: float = 0.06
     mining_probability: float = 0.8  # that a crop is centred on a pixel of a mined class
     hard_examples: bool = False  # OHEM as in the release's SISC script
+    # What the sum over a batch's pixels is divided by (Eq. 1, 2): labelled: those with a label (released) | pixels: all
+    normaliser: str = "labelled"
 
 
 @dataclass(frozen=True)

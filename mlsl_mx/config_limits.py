@@ -30,6 +30,7 @@ CHOICES = {
     "weak_labels.sizes": ("source", "released"),
     "weak_labels.comparison": ("greater", "at_least"),
     "weak_labels.source_rule": ("present", "threshold"),
+    "self_training.normaliser": ("labelled", "pixels"),
 }
 
 # Smallest and largest value that makes sense: far above what anybody uses, but below what no machine can hold.

@@ -50,12 +50,39 @@ def test_mean_over_valid_pixels_by_hand():
     np.testing.assert_allclose(gradient[0, 1], [[1 / 6, 1 / 4], [1 / 12, 0]], atol=1e-7)
 
 
+def test_sum_over_all_pixels_by_hand():
+    logits = np.log(np.array([[1, 1, 3, 9], [1, 3, 1, 1]], np.float32)).reshape(1, 2, 2, 2)
+    train_ids = nd.array([[[0, 0], [0, 255]]])  # as above, but divided by 4 pixels
+    value, gradient = loss_and_gradient(segmentation_loss, logits, train_ids, False, "pixels")
+    assert value == pytest.approx(np.log(2 * 4 * 4 / 3) / 4, rel=1e-6)
+    np.testing.assert_allclose(gradient[0, 0], [[-1 / 8, -3 / 16], [-1 / 16, 0]], atol=1e-7)
+    np.testing.assert_allclose(gradient[0, 1], [[1 / 8, 3 / 16], [1 / 16, 0]], atol=1e-7)
+
+
+@pytest.mark.parametrize("normaliser, of_each_label", [("labelled", (1 / 5, 1 / 256)), ("pixels", (1 / 256, 1 / 256))])
+def test_what_a_label_weighs_in_a_crop_of_few_and_of_all(normaliser, of_each_label):
+    for labelled, weight in zip((5, 256), of_each_label):
+        train_ids = np.full(256, 255)
+        train_ids[:labelled] = 1
+        arguments = nd.array(train_ids.reshape(1, 16, 16)), False, normaliser
+        value, gradient = loss_and_gradient(segmentation_loss, np.zeros((1, 2, 16, 16)), *arguments)
+        assert value == pytest.approx(np.log(2) * labelled * weight, rel=1e-6)
+        want = np.where(train_ids == 1, -weight / 2, 0)  # p - 1 is -1/2
+        np.testing.assert_allclose(gradient[0, 1].ravel(), want, atol=1e-8)
+
+
+def test_another_normaliser_is_refused():
+    with pytest.raises(ValueError, match="'mean' is not one of labelled, pixels"):
+        segmentation_loss(nd.zeros((1, 2, 1, 1)), nd.zeros((1, 1, 1)), normaliser="mean")
+
+
+@pytest.mark.parametrize("normaliser", ["labelled", "pixels"])
 @pytest.mark.parametrize("hard_examples", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "int32", "uint8"])
-def test_nobody_valid_is_zero(hard_examples, dtype):
+def test_nobody_valid_is_zero(hard_examples, dtype, normaliser):
     logits = np.random.RandomState(0).normal(size=(2, 4, 3, 3))
     train_ids = nd.full((2, 3, 3), 255, dtype=dtype)
-    value, gradient = loss_and_gradient(segmentation_loss, logits, train_ids, hard_examples)
+    value, gradient = loss_and_gradient(segmentation_loss, logits, train_ids, hard_examples, normaliser)
     assert value == 0 and not gradient.any()
 
 
@@ -79,6 +106,10 @@ def test_hard_examples_against_a_naive_implementation(easiness, valid, kept):
         value, gradient = loss_and_gradient(segmentation_loss, logits, nd.array(train_ids), hard_examples)
         assert value == pytest.approx(want, rel=1e-5)
         np.testing.assert_allclose(gradient, want_gradient, atol=1e-7)
+        share = number / train_ids.size  # with the other normaliser those that are left out are 0 in the mean
+        value, gradient = loss_and_gradient(segmentation_loss, logits, nd.array(train_ids), hard_examples, "pixels")
+        assert value == pytest.approx(share * want, rel=1e-5)
+        np.testing.assert_allclose(gradient, share * want_gradient, atol=1e-7)
     assert {"by 0.6": 256 < number < count, "256": number == 256 < count, "all": number == count < 256}[kept]
 
 

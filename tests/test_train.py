@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import time
+from functools import partial
 
 import mxnet as mx
 import numpy as np
@@ -63,7 +64,7 @@ def test_composite_loss_is_eq_6():
     logits, weak_logits = mx.nd.array(rng.normal(size=(2, CLASSES, 4, 4))), mx.nd.array(rng.normal(size=(2, CLASSES)))
     train_ids, weak = mx.nd.array(rng.integers(0, CLASSES, (2, 4, 4))), mx.nd.array(rng.integers(0, 2, (2, CLASSES)))
     seg, cls = segmentation_loss(logits, train_ids).asscalar(), weak_label_loss(weak_logits, weak).asscalar()
-    both, alone = (composite_loss(out, train_ids, weak, 0.025) for out in ((logits, weak_logits), logits))
+    both, alone = (composite_loss(out, train_ids, weak, weight=0.025) for out in ((logits, weak_logits), logits))
     assert [(name, term.asscalar()) for name, term in both.items()] == [
         ("segmentation", pytest.approx(seg)),
         ("weak_labels", pytest.approx(0.025 * cls)),
@@ -275,6 +276,16 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
         assert np.array_equal(two[0], two[1])
 
 
+def loss_of(loss, devices, batch: Batch) -> float:
+    """Of the same network each time."""
+    net = net_on(devices)
+    return train_one_epoch(net, loss, [batch], make_trainer(net, Optimizer()), devices, lambda step: 0.0)
+
+
+def crops_of(batch: Batch) -> list[Batch]:
+    return [Batch(*(array[i : i + 1] for array in batch[:3]), (name,)) for i, name in enumerate(batch.names)]
+
+
 def test_hard_examples_are_those_of_the_whole_batch():
     """Of 2 crops of 20x20 labels, more than 256: the choice differs from one within each crop."""
     rng = np.random.default_rng(0)
@@ -282,16 +293,22 @@ def test_hard_examples_are_those_of_the_whole_batch():
     batch = Batch(crops, rng.integers(0, CLASSES, (2, 20, 20)).astype(np.uint8), np.zeros((2, CLASSES)), ("a", "b"))
 
     def loss(outputs, train_ids, weak):
-        return composite_loss((outputs[0] * 20, outputs[1]), train_ids, weak, 0.0, hard_examples=True)
+        return composite_loss((outputs[0] * 20, outputs[1]), train_ids, weak, weight=0.0, hard_examples=True)
 
-    def value(devices, batch):
-        net = net_on(devices)
-        return train_one_epoch(net, loss, [batch], make_trainer(net, Optimizer()), devices, lambda step: 0.0)
-
-    whole = value(CPU, batch)
-    parts = [value(CPU, Batch(*(array[i : i + 1] for array in batch[:3]), (name,))) for i, name in enumerate("ab")]
-    assert value(TWO, batch) == pytest.approx(whole, rel=1e-5)
+    whole, parts = loss_of(loss, CPU, batch), [loss_of(loss, CPU, crop) for crop in crops_of(batch)]
+    assert loss_of(loss, TWO, batch) == pytest.approx(whole, rel=1e-5)
     assert abs(np.mean(parts) - whole) > 1e-3 * whole
+
+
+@pytest.mark.parametrize("normaliser, shares", [("labelled", (4 / 20, 16 / 20)), ("pixels", (1 / 2, 1 / 2))])
+def test_the_normaliser_is_that_of_the_whole_batch(normaliser, shares):
+    """Of two crops of 16 cells, with 4 labels and with 16."""
+    batch = make_batch(0)
+    batch.train_ids[0, 1:] = 255
+    loss = partial(composite_loss, weight=0.0, normaliser=normaliser)
+    whole, parts = loss_of(loss, CPU, batch), [loss_of(loss, CPU, crop) for crop in crops_of(batch)]
+    assert whole == pytest.approx(np.dot(shares, parts), rel=1e-5)
+    assert loss_of(loss, TWO, batch) == pytest.approx(whole, rel=1e-5)
 
 
 def test_each_device_drops_other_units():

@@ -1,6 +1,7 @@
 """One of the workers of test_workers.py: `python worker_process.py FOLDER` leaves what it found in rank-N.npz."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
@@ -35,18 +36,15 @@ def batch(step: int, workers: Workers) -> Batch:
 
 
 def trained(workers: Workers, devices=CPU) -> tuple:
-    """Losses of two steps, with and without the choice of hard examples, and all weights after them, (n,) float32."""
+    """Losses of steps, with and without the choice of hard examples, and all weights after them, (n,) float32."""
     mx.random.seed(1)
     net = MLSLNet(CLASSES, 0.03, dropout=(0, 0))
     net.initialize(ctx=list(devices))
     net.hybridize(static_alloc=True, static_shape=True)
     trainer = make_trainer(net, Optimizer(), workers)
     losses = []
-    for step, hard in enumerate((False, True)):
-
-        def loss(*values, hard=hard):
-            return composite_loss(*values, weight=0.5, hard_examples=hard)
-
+    for step, (hard, normaliser) in enumerate(((False, "labelled"), (True, "labelled"), (False, "pixels"))):
+        loss = partial(composite_loss, weight=0.5, hard_examples=hard, normaliser=normaliser)
         losses.append(train_one_epoch(net, loss, [batch(step, workers)], trainer, devices, lambda k: 0.01, workers))
     # Those of the last device: all must have made the same steps.
     return losses, np.concatenate([p.list_data()[-1].asnumpy().ravel() for p in net.collect_params().values()])

@@ -90,7 +90,12 @@ def self_training_epochs(
         count=settings.epochs,
         steps=num_batches(crops(0), settings.batch),
         batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
-        loss=partial(composite_loss, weight=weak.weight, hard_examples=settings.hard_examples),
+        loss=partial(
+            composite_loss,
+            weight=weak.weight,
+            hard_examples=settings.hard_examples,
+            normaliser=settings.normaliser,
+        ),
         learning_rate=lambda step: round_learning_rate(settings, round_index),
         optimizer=settings.optimizer,
         seed=ROUNDS_AT_MOST * seed + round_index + 1,

@@ -10,10 +10,12 @@ HARD_PROBABILITY = 0.6
 HARD_PIXELS = 256
 
 
-def segmentation_loss(logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: bool = False) -> nd.NDArray:
+def segmentation_loss(
+    logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: bool = False, normaliser: str = "labelled"
+) -> nd.NDArray:
     """Cross-entropy of the pixels, Eq. 1 on true labels and Eq. 2 on pseudo-labels.
 
-    Normaliser: the number of pixels that count, over the whole batch (a crop with few labels weighs little). A pixel
+    Both are sums; here the sum over the pixels that count is divided by a number, that of the whole batch. A pixel
     counts if its label is not 255 (65535 of more than 255 classes). Where nobody counts, loss and gradient are 0.
 
     Args:
@@ -21,15 +23,22 @@ def segmentation_loss(logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: 
         train_ids: (B, h, w) float32 or integer, 0..C-1, or `ignore_id(C)` for no label.
         hard_examples: of those pixels, count only the hard ones (the release's SISC script): probability of the
             label <= max(0.6, the 256th smallest one in the batch); all of them if there are fewer than 256.
+        normaliser: "labelled" divides by the number of pixels that count, of hard examples by that of the hard ones
+            (the release): a batch with 5 labels weighs as much as one with 256. "pixels" divides by B * h * w, whoever
+            counts: then each label weighs the same (Eq. 2), and a batch as much as it has labels.
 
     Returns: (1,) float32.
+    Raises: ValueError for another normaliser.
     """
+    if normaliser not in ("labelled", "pixels"):
+        raise ValueError(f"normaliser {normaliser!r} is not one of labelled, pixels")
     train_ids = train_ids.astype("float32")
     counts = train_ids != ignore_id(logits.shape[1])  # (B, h, w) of 0 and 1
     log_probability = nd.pick(nd.log_softmax(logits, axis=1), train_ids * counts, axis=1)  # (B, h, w)
     if hard_examples:
         counts = counts * _is_hard(log_probability, counts)
-    return (-log_probability * counts).sum() / nd.maximum(counts.sum(), 1)
+    divisor = train_ids.size if normaliser == "pixels" else nd.maximum(counts.sum(), 1)
+    return (-log_probability * counts).sum() / divisor
 
 
 def _is_hard(log_probability: nd.NDArray, counts: nd.NDArray) -> nd.NDArray:

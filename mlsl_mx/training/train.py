@@ -32,19 +32,20 @@ LOGGER = logging.getLogger(__name__)
 
 
 def composite_loss(
-    outputs, train_ids, weak_labels, weight: float, hard_examples: bool = False
+    outputs, train_ids, weak_labels, *, weight: float, hard_examples: bool = False, normaliser: str = "labelled"
 ) -> dict[str, mx.nd.NDArray]:
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
 
     Args:
         outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
         weight: lambda.
+        hard_examples, normaliser: as of `segmentation_loss`.
 
     Returns: the terms by their names, (1,) float32 each: "segmentation" and, times lambda, "weak_labels". The loss is
         the sum of all terms, whatever they are; log, charts and messages show each under its name.
     """
     logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
-    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples)}
+    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
     if weak_logits is not None:
         terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
     return terms
@@ -105,7 +106,7 @@ def train_one_epoch(
                 f"at step {step}, batch {', '.join(batch.names)}: lower the learning rate or look at these files; "
                 "the last checkpoint is kept"
             )
-        trainer.step(1)  # the loss is a mean already
+        trainer.step(1)  # the loss has its normaliser already
         losses.append(found)
     return sum(sum(terms.values()) for terms in losses) / len(losses) if losses else 0.0
 
