@@ -299,8 +299,8 @@ def gradients(loss, *arrays, train_ids, present=None):
     for array in arrays:
         array.attach_grad()
     with mx.autograd.record():
-        value = loss(arrays if len(arrays) > 1 else arrays[0], mx.nd.array(train_ids), present)
-    value.backward()
+        terms = loss(arrays if len(arrays) > 1 else arrays[0], mx.nd.array(train_ids), present)
+    mx.autograd.backward(list(terms.values()))
     return [array.grad.asnumpy() for array in arrays]
 
 
@@ -339,3 +339,12 @@ def test_the_weight_gives_the_originals_gradient(epochs, losses):
     np.testing.assert_allclose(found[1][1], losses["weak_gradient"] * (0.025 / 0.04), atol=1e-8)
     for gradient, _ in found:  # and none of the segmentation's, which has no hard examples in this script
         np.testing.assert_allclose(gradient, losses["few_gradient"], atol=1e-7)
+
+
+def test_the_other_normaliser_gives_the_originals_gradient_by_pixels(epochs, losses):
+    settings = ("self_training.normaliser=pixels", "self_training.hard_examples=false")
+    config = load_config(EXPERIMENTS / "miniature" / "gta2city.yaml", "released-sisc", settings)
+    train_ids = losses["few_train_ids"]
+    (gradient,) = gradients(epochs(config).loss, losses["few_logits"], train_ids=train_ids)
+    share = (train_ids != 255).mean()
+    np.testing.assert_allclose(gradient, share * losses["few_gradient"], atol=1e-8)
