@@ -39,6 +39,8 @@ class SourceData:
     labels: str = ""  # of own data, where: as images
     encoding: str = "ids"  # of own labels: a key of `label_files.ENCODINGS`
     ignore: Ignored = ()  # ids or colours of own labels without a class, or "rest": all that no class has
+    # What labels belong to where EXIF turns an image: upright, as viewers show it | stored | unknown: that is an error
+    label_orientation: str = "unknown"
     # height, width: files of another size are resized to it with their labels; null: each its own
     size: Optional[Tuple[int, int]] = (1052, 1914)
 
@@ -53,6 +55,7 @@ class TargetData:
     val_labels: str = ""  # of own data: as the source's labels
     encoding: str = "ids"
     ignore: Ignored = ()
+    label_orientation: str = "unknown"  # of validation images; those to adapt to have no labels and are upright
     size: Optional[Tuple[int, int]] = (1024, 2048)  # height, width; null: each file its own
 
 

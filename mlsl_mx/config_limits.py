@@ -16,6 +16,8 @@ CHOICES = {
     "target.dataset": ("cityscapes", OWN),
     "source.encoding": tuple(ENCODINGS),
     "target.encoding": tuple(ENCODINGS),
+    "source.label_orientation": ("unknown", "upright", "stored"),
+    "target.label_orientation": ("unknown", "upright", "stored"),
     "network.head_relu": ("every_layer", "released"),
     "network.precision": ("float32", "bfloat16", "float16"),
     "source_training.start": ("trunk", "scratch"),

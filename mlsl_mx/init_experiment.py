@@ -10,7 +10,7 @@ from typing import Sequence
 
 from mlsl_mx.class_table import OWN, default_colour
 from mlsl_mx.config import Config, load_config
-from mlsl_mx.data.image_files import header, size_text
+from mlsl_mx.data.image_files import Header, header, size_text
 from mlsl_mx.data.label_survey import Survey, survey
 from mlsl_mx.data.lists import ImageList
 from mlsl_mx.data.own_files import own_images, own_labels
@@ -42,11 +42,12 @@ class Found:
     """What is there."""
 
     source: ImageList
-    source_sizes: list[tuple[int, int]]
+    source_headers: list[Header]
     source_labels: Survey
     target: ImageList
-    target_sizes: list[tuple[int, int]]
+    target_headers: list[Header]
     val: ImageList | None
+    val_headers: list[Header]
     val_labels: Survey | None
 
 
@@ -96,25 +97,26 @@ def look(places: Places) -> Found:
     here = Path()
     source = own_images(here, places.source_images, "--source-images")
     labels = own_labels(here, places.source_labels, source, "--source-labels")
-    target, val, val_labels = own_images(here, places.target, "--target"), None, None
+    target, val, val_headers, val_labels = own_images(here, places.target, "--target"), None, [], None
     if places.val:
         val = own_images(here, places.val, "--val")
         paths = own_labels(here, places.val_labels, val, "--val-labels")
-        val_labels = survey(paths, "validation labels")
+        val_headers, val_labels = _headers(val, "validation images"), survey(paths, "validation labels")
     return Found(
         source,
-        _sizes(source, "source images"),
+        _headers(source, "source images"),
         survey(labels, "source labels"),
         target,
-        _sizes(target, "target images"),
+        _headers(target, "target images"),
         val,
+        val_headers,
         val_labels,
     )
 
 
-def _sizes(images: ImageList, title: str) -> list[tuple[int, int]]:
+def _headers(images: ImageList, title: str) -> list[Header]:
     paths = [images.root / entry for entry in images.entries]
-    return [header(path, upright=True)[0] for path in progress(paths, title, "image")]
+    return [header(path) for path in progress(paths, title, "image")]
 
 
 def class_table(
@@ -167,9 +169,9 @@ def _counterpart(value: FileValue, source: Survey, target: Survey) -> tuple[File
 def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dict[str, tuple]) -> str:
     """What the command prints."""
     lines = [
-        f"source: {len(found.source.entries)} images, {_size_range(found.source_sizes)}; labels: "
+        f"source: {len(found.source.entries)} images, {_size_range(found.source_headers)}; labels: "
         f"{found.source_labels.encoding}, {len(found.source_labels.shares)} values",
-        f"target: {len(found.target.entries)} images, {_size_range(found.target_sizes)}",
+        f"target: {len(found.target.entries)} images, {_size_range(found.target_headers)}",
     ]
     if found.val_labels:
         lines.append(
@@ -178,6 +180,9 @@ def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dic
         )
     else:
         lines.append("validation: none, so no IoU will be measured")
+    for side, headers in (("source", found.source_headers), ("target", found.val_headers)):
+        if _turned(headers):
+            lines.append(f"{side}.label_orientation: {_turned(headers)} labelled images are turned by EXIF: say it")
     lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
     lines += [f"{out}: {len(classes)} classes; read it, correct it, then", f"  mlsl check-data --experiment {out}"]
     return "\n".join([*lines, f"  make adapt EXPERIMENT={out}"])
@@ -232,7 +237,7 @@ def _share(values: Sequence[FileValue], labels: Survey) -> str:
 
 
 def _source_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue]) -> list[str]:
-    count, sizes = len(found.source.entries), _size_range(found.source_sizes)
+    count, sizes = len(found.source.entries), _size_range(found.source_headers)
     return [
         "source:",
         f"  dataset: {OWN}",
@@ -240,12 +245,13 @@ def _source_lines(out: Path, places: Places, found: Found, ignored: Sequence[Fil
         f"  labels: {_path(out, places.source_labels)}",
         f"  encoding: {found.source_labels.encoding}{_looked(found.source_labels)}",
         f"  ignore: {_values(ignored)}{_ignore_note(ignored, found.source_labels)}",
+        *(f"  {line}" for line in _orientation_lines(found.source_headers)),
         "  size: null  # each file its own; [height, width] resizes all of them",
     ]
 
 
 def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue], compared: bool) -> list[str]:
-    count, sizes = len(found.target.entries), _size_range(found.target_sizes)
+    count, sizes = len(found.target.entries), _size_range(found.target_headers)
     lines = [
         "target:",
         f"  dataset: {OWN}",
@@ -259,6 +265,7 @@ def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[Fil
         f"val_labels: {_path(out, places.val_labels)}",
         f"encoding: {found.val_labels.encoding}{_looked(found.val_labels)}",
         f"ignore: {_values(ignored)}{_ignore_note(ignored, found.val_labels)}",
+        *_orientation_lines(found.val_headers),
     ]
     if compared:
         return [*lines, *(f"  {line}" for line in labelled), "  size: null"]
@@ -266,14 +273,24 @@ def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[Fil
     return [*lines, *(f"  # {line}" for line in labelled), '  val: ""', "  size: null"]
 
 
+def _turned(headers: Sequence[Header]) -> int:
+    return sum(one.orientation != 1 for one in headers)
+
+
+def _orientation_lines(headers: Sequence[Header]) -> list[str]:
+    """Nothing where no image needs it."""
+    note = f"  # {_turned(headers)} images have an EXIF orientation; labels fit them `upright`, or `stored`: look"
+    return [f"label_orientation: unknown{note}"] if _turned(headers) else []
+
+
 def _recipe_lines(found: Found, base: Config) -> list[str]:
-    smallest = min(min(size) for size in found.target_sizes)
+    smallest = min(min(one.upright_size) for one in found.target_headers)
     patch = max(8, min(base.pseudo_labels.patch, smallest // 2 // 8 * 8))
     lines = [
         "pseudo_labels:",
         f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",
     ]
-    shortest = sorted(min(size) for size in found.source_sizes)[len(found.source_sizes) // 2]
+    shortest = sorted(min(one.upright_size) for one in found.source_headers)[len(found.source_headers) // 2]
     crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
     if crop < base.source_training.crops.size:
         lines += [
@@ -295,8 +312,9 @@ def _looked(labels: Survey) -> str:
     return f"  # {len(labels.shares)} different{few}"
 
 
-def _size_range(sizes: Sequence[tuple[int, int]]) -> str:
+def _size_range(headers: Sequence[Header]) -> str:
     """Width x height, as people write it."""
+    sizes = [one.upright_size for one in headers]
     different = sorted(set(sizes), key=lambda size: (size[0] * size[1], size))
     portrait = sum(height > width for height, width in sizes)
     text = size_text(different[0])

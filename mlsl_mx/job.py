@@ -161,17 +161,17 @@ class Job:
 
     def _open(self, data: SourceData | TargetData, images: str, labels: str | None) -> SceneDataset:
         """What two settings name, e.g. "source.images" and "source.labels"; without the second, labels stay closed."""
-        kind, classes = data.dataset, self.config.class_set
+        kind, classes, orientation = data.dataset, self.config.class_set, data.label_orientation
         place = getattr(data, images.partition(".")[2])
         if kind == OWN:
             side, key = (labels or images).split(".")
             form = label_format(side, data, classes) if labels else None
             what = (images, labels or "")
-            return open_own(self.folder, place, getattr(data, key), what, classes, data.size, form)
+            return open_own(self.folder, place, getattr(data, key), what, classes, data.size, form, orientation)
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, found(place), classes, data.size, labels is not None)
+        return open_dataset(kind, root, found(place), classes, data.size, labels is not None, orientation)
 
 
 def open_job(

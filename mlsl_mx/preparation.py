@@ -55,7 +55,7 @@ def begin(
 
 def _disk_line(job: Job, target: SceneDataset) -> str:
     """What a round keeps on disk while it labels, and what is free."""
-    sizes = [target.size or header(target.image_path(index), upright=True)[0] for index in range(len(target))]
+    sizes = [target.size or header(target.image_path(index)).upright_size for index in range(len(target))]
     stored = sum(stored_bytes(job.config.pseudo_labels, job.config.num_classes, size) for size in sizes)
     there = next(place for place in (job.run, *job.run.absolute().parents) if place.exists())
     needed, free = stored / 1e9, shutil.disk_usage(there).free / 1e9

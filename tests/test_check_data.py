@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 from scene_files import write_cityscapes, write_gta5, write_palette_png, write_png, write_synthia
 
 from mlsl_mx.data.check import check_dataset
-from mlsl_mx.data.datasets import open_dataset
+from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 
@@ -79,9 +81,8 @@ def test_photographs_that_lie_on_their_side_are_measured_as_they_are_read(tmp_pa
     pixels = np.zeros((30, 48, 3), np.uint8)
     for index, kind in enumerate(("JPEG", "PNG", "WEBP")):
         Image.fromarray(pixels).save(dataset.image_path(index), kind, exif=exif)
-        shape = dataset.image(index).shape[:2]
-        assert shape == ((30, 48) if kind == "WEBP" else (48, 30))
-        write_palette_png(dataset.label_path(index), np.full(shape, 7, np.uint8))
+        assert dataset.image(index).shape[:2] == (48, 30)
+        write_palette_png(dataset.label_path(index), np.full((48, 30), 7, np.uint8))
     Image.fromarray(pixels).save(dataset.image_path(3), "JPEG", exif=b"Exif\0\0damaged")
     write_palette_png(dataset.label_path(3), np.full((30, 48), 7, np.uint8))
     assert check_dataset(dataset, "source", quick).findings == ()
@@ -146,3 +147,56 @@ def test_something_else_under_an_image_name(tmp_path):
     dataset.image_path(2).mkdir()
     for quick in (False, True):
         assert check_dataset(dataset, "source", quick).count("unreadable image") == 3
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("quick", [False, True])
+def test_labels_of_images_that_a_camera_notes_as_turned(tmp_path, orientation, quick):
+    """Square, so that no size tells what the label belongs to."""
+    dataset, exif = gta5(tmp_path, count=2, size=None), Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(dataset.image_path(1), exif=exif)
+    write_palette_png(dataset.label_path(1), np.full((32, 32), 7, np.uint8))
+    report = check_dataset(dataset, "source", quick)
+    assert report.faults == ("unknown orientation",) and [one.name for one in report.findings] == ["00002"]
+    assert f"EXIF orientation is {orientation}" in report.fault() and "set label_orientation of" in report.fault()
+    for said in ("upright", "stored"):
+        known = open_dataset("gta5", tmp_path, tmp_path / "list.txt", class_set(19), None, True, said)
+        assert check_dataset(known, "source", quick).findings == ()
+        assert np.array_equal(known.image(1), pixels) == (said == "stored")
+    target = open_dataset("gta5", tmp_path, tmp_path / "list.txt", class_set(19), None, labels=False)
+    assert check_dataset(target, "target", quick).findings == ()  # upright, as are its pseudo-labels
+    assert with_pseudo_labels(target, tmp_path).upright and with_pseudo_labels(target, tmp_path).label_orientation
+
+
+def test_a_label_that_is_noted_as_turned_itself(tmp_path):
+    dataset, exif = gta5(tmp_path, count=1, size=None), Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(np.full((32, 48), 7, np.uint8)).save(dataset.label_path(0), exif=exif)
+    assert check_dataset(dataset, "source").faults == ("unknown orientation",)
+
+
+def test_damage_inside_is_noticed(tmp_path):
+    """Of a JPEG libjpeg says it on stderr alone; of a TIFF Pillow notices it, OpenCV does not."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8)
+    dataset = gta5(tmp_path, count=4)
+    for index, (kind, options) in enumerate(
+        [("JPEG", {"quality": 95}), ("JPEG", {"progressive": True}), ("TIFF", {"compression": "tiff_lzw"})]
+    ):
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, kind, **options)
+        damaged = bytearray(content.getvalue())
+        dataset.image_path(index).write_bytes(damaged)
+        middle = slice(len(damaged) // 2, len(damaged) // 2 + 60)
+        damaged[middle] = bytes(60) if kind == "TIFF" else bytes(one ^ 0x55 for one in damaged[middle])
+        if index:
+            dataset.image_path(index).write_bytes(damaged)
+    report = check_dataset(dataset, "source")
+    assert [(one.kind, one.name) for one in report.findings] == [
+        ("damaged image", "00002"),
+        ("unreadable image", "00003"),
+    ]
+    assert "00002.png: libjpeg says: Corrupt JPEG data" in report.findings[0].detail
+    assert report.faults == ("unreadable image", "damaged image")
+    assert check_dataset(dataset, "source", quick=True).findings == ()  # headers show nothing of it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from own_data import write_own
+from PIL import Image
 from scene_files import write_palette_png, write_png
 
 from mlsl_mx.cli import main
@@ -156,3 +157,21 @@ def test_every_kind_of_thing_has_a_colour_of_its_own(tmp_path):
     colours = [value for one in found.classes for value in one.source] + list(found.ignored["source"])
     assert len(colours) == len(set(colours)) == 19 and all(isinstance(one, tuple) for one in colours)
     assert [one.target for one in found.classes] == [(index,) for index in range(1, 7)]
+
+
+def test_images_that_exif_turns_are_told(here, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for folder, name in (("frames", "f1.png"), ("labels", "f1_seg.png")):
+        path = here / "sim" / folder / name
+        with Image.open(path) as image:
+            image.load()
+        image.save(path, exif=exif if folder == "frames" else None)
+    assert init("--small") == 0
+    assert "source.label_orientation: 1 labelled images are turned by EXIF" in capsys.readouterr().out
+    text = (here / "exp/my.yaml").read_text()
+    assert text.count("label_orientation: unknown  # 1 images have an EXIF orientation") == 1
+    assert main(["check-data", "--experiment", "exp/my.yaml"]) == 2
+    assert "unknown orientation: 1 of 3" in capsys.readouterr().err
+    (here / "exp/my.yaml").write_text(text.replace("label_orientation: unknown", "label_orientation: stored"))
+    assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0

@@ -22,7 +22,7 @@ def train_ids(path, dataset, count=19):
 
 
 def label_ids(path, dataset):
-    return read_file_values(path, published_format(dataset, class_set(19)))
+    return read_file_values(path, published_format(dataset, class_set(19)))[0]
 
 
 ALL = np.arange(23, dtype=np.uint8).reshape(1, 23)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import unicodedata
+
 import pytest
 
 from mlsl_mx.data.own_files import own_images, own_labels
@@ -97,3 +100,61 @@ def test_places_that_cannot_be_used(tmp_path, place, said):
     (tmp_path / "double.txt").write_text("im/1.png\nim/1.png\n")
     with pytest.raises(InputError, match=said):
         own_images(tmp_path, place, "source.images")
+
+
+ACCENTS = ["Straße-é", "한국", "Å 1", "plain"]
+
+
+def forms(form, pattern):
+    return [unicodedata.normalize(form, pattern.format(name)) for name in ACCENTS]
+
+
+@pytest.mark.parametrize("image_form, label_form", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_in_two_forms_of_unicode_are_one(tmp_path, image_form, label_form):
+    """As when images come from a Mac and labels from elsewhere; folders, patterns and lists."""
+    touch(tmp_path, *forms(image_form, "é/{}.jpg"), *forms(label_form, "lab/{}_é.png"))
+    (tmp_path / "list.txt").write_text("\n".join(forms(label_form, "é/{}.jpg")), encoding="utf-8")
+    for form in (image_form, label_form):
+        found = own_images(tmp_path, unicodedata.normalize(form, "é"), "images")
+        assert set(found.names) == {unicodedata.normalize("NFC", name) for name in ACCENTS}
+        paths = own_labels(tmp_path, unicodedata.normalize(form, "lab/{name}_é.png"), found, "labels")
+        assert all(path.is_file() and (found.root / entry).is_file() for path, entry in zip(paths, found.entries))
+        in_order = [unicodedata.normalize("NFC", name)[:2] for name in found.entries]
+        assert [unicodedata.normalize("NFC", path.name)[:2] for path in paths] == in_order == sorted(in_order)
+    listed = own_images(tmp_path, "list.txt", "images")
+    assert all((tmp_path / entry).is_file() for entry in listed.entries)
+    assert own_labels(tmp_path, "list.txt", listed, "labels") == tuple(tmp_path / entry for entry in listed.entries)
+
+
+def test_two_files_with_one_name_in_two_forms(tmp_path):
+    touch(tmp_path, *(f"im/{unicodedata.normalize(form, 'é')}.png" for form in ("NFC", "NFD")))
+    with pytest.raises(InputError, match="have one name"):
+        own_images(tmp_path, "im", "images")
+
+
+@pytest.mark.parametrize("name", ["a b", " a", "-a", "50%", "%s", "it's", 'say "a"', "#1", "a?", ";b", "$HOME", "a\\b"])
+def test_names_that_mean_something_elsewhere(tmp_path, name):
+    touch(tmp_path, f"im/{name}.png", f"lab/{name}_seg.png")
+    assert own_images(tmp_path, "im", "images").names == (name,)
+    assert labels(tmp_path, "lab/{name}_seg.png", "im") == [f"lab/{name}_seg.png"]
+
+
+@pytest.mark.parametrize("ending", ["JPG", "jpe", "jfif", "pbm", "pnm", "DIB", "tiff", "webp", "mpo"])
+def test_endings_of_images(tmp_path, ending):
+    touch(tmp_path, f"im/a.{ending}")
+    assert own_images(tmp_path, "im", "images").entries == (f"a.{ending}",)
+
+
+def test_images_that_their_endings_leave_out_are_told(tmp_path, caplog):
+    touch(tmp_path, "im/a.png", "im/a.txt", "im/b.txt")
+    (tmp_path / "im/a.raw").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "im/b.raw").write_bytes(b"")
+    (tmp_path / "im/clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    with caplog.at_level(logging.WARNING):
+        own_images(tmp_path, "im", "images")
+    told = sorted(record.getMessage() for record in caplog.records)
+    assert len(told) == 2 and "files ending in '.raw' are left out (2), but a.raw holds PNG" in told[1]
+    assert "files ending in '.mp4' are left out (1), but clip.mp4 holds a video" in told[0]
+    caplog.clear()
+    own_images(tmp_path, "im/{name}.png", "images")  # a pattern is to leave out others
+    assert not caplog.records

@@ -18,6 +18,7 @@ from mlsl_mx.arguments.predict import KINDS
 from mlsl_mx.cli import main
 from mlsl_mx.labels import class_set
 from mlsl_mx.predict import Predictor, read_image, videos
+from mlsl_mx.predict.inputs import find_inputs
 from mlsl_mx.predict.pictures import ENDINGS
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
@@ -350,3 +351,20 @@ def test_a_video_that_a_full_disk_cut_is_no_result(clip, tmp_path, monkeypatch):
             for frame in videos.video_frames(clip):
                 write(frame)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.avi"]
+
+
+@pytest.mark.parametrize("ending", [".m4v", ".MTS", ".m2ts", ".ts", ".vob"])
+def test_endings_of_videos(clip, tmp_path, ending):
+    content = {".MTS": b"\0\0\0\0G", ".ts": b"G"}.get(ending, b"")  # by which a stream is known
+    (tmp_path / "shots").mkdir()
+    (tmp_path / f"shots/a{ending}").write_bytes(content)
+    (tmp_path / "shots/program.ts").write_text("export const a = 1;")
+    (tmp_path / "shots/program.mts").write_text("export const a = 1;")
+    found, others = find_inputs([tmp_path / "shots"], tmp_path / "out")
+    assert [(one.name, one.is_video) for one in found] == [("a", True)] and others == 2
+
+
+def test_images_that_their_endings_leave_out_are_told(weights, photos, tmp_path, capsys):
+    (photos / "wide.png").rename(photos / "wide.thm")
+    assert main(["predict", "--weights", str(weights), "--out", str(tmp_path / "out"), str(photos)]) == 0
+    assert "files ending in '.thm' are left out (1), but wide.thm holds PNG" in capsys.readouterr().err

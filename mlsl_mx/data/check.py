@@ -9,9 +9,13 @@ from typing import Any, Iterator
 
 import numpy as np
 
+from mlsl_mx.class_table import OWN
 from mlsl_mx.data.datasets import SceneDataset, remedy
-from mlsl_mx.data.image_files import MissingFile, UnreadableFile, header, size_text
+from mlsl_mx.data.image_files import Header, MissingFile, UnreadableFile, header, size_text
+from mlsl_mx.data.image_structure import TURNS
+from mlsl_mx.data.jpeg_damage import DamageFinder
 from mlsl_mx.data.label_files import WrongLabels
+from mlsl_mx.data.palettes import other_palettes
 from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 
@@ -24,7 +28,10 @@ KINDS = {
     "missing label": "not on disk",
     "unreadable image": "truncated, damaged or not an image",
     "unreadable label": "truncated, damaged or not an image",
+    "damaged image": "decoded in part, the rest is guessed",
     "wrong label": "not a label file of this data set",
+    "unknown orientation": "the image is turned by its EXIF note, and perhaps its label is not",
+    "other palette": "an index has another colour than in most labels",
     "smaller than a patch": "too small for pseudo_labels.patch",
     "label does not fit its image": "of another size, and no size is set to which both are resized",
     "nearly all void": f"at least {VOID_SHARE:.0%} of the pixels have no class",
@@ -112,43 +119,104 @@ def check_dataset(
         threads: that read files.
         patch: pixels that an image must have both ways.
     """
-    with ThreadPool(threads) as pool:
+    with ThreadPool(threads) as pool, DamageFinder() as damage:
         results = pool.imap(
-            lambda index: list(_examine(dataset, index, quick, patch)), range(len(dataset)), chunksize=4
+            lambda index: list(_examine(dataset, index, None if quick else damage, patch)),
+            range(len(dataset)),
+            chunksize=4,
         )
         shown = progress(results, title, "image", total=len(dataset))
-        findings = tuple(finding for found in shown for finding in found)
-    return CheckReport(title, dataset.kind, len(dataset), dataset.has_labels, findings)
+        found = [finding for one in shown for finding in one]
+    if not quick:
+        found += _other_palettes(dataset, found)
+        places = {name: place for place, name in enumerate(dataset.names)}
+        found.sort(key=lambda finding: places[finding.name])
+    return CheckReport(title, dataset.kind, len(dataset), dataset.has_labels, tuple(found))
 
 
-def _examine(dataset: SceneDataset, index: int, quick: bool, patch: int) -> Iterator[Finding]:
+def _examine(dataset: SceneDataset, index: int, damage: DamageFinder | None, patch: int) -> Iterator[Finding]:
+    """Findings of one image and its label.
+
+    Args:
+        damage: None: only headers are read.
+    """
+    image = yield from _image_findings(dataset, index, damage, patch)
+    if dataset.has_labels:
+        label = yield from _label_findings(dataset, index, quick=damage is None)
+        if image and label:
+            yield from _pair_findings(dataset, index, image, label)
+
+
+def _image_findings(dataset: SceneDataset, index: int, damage: DamageFinder | None, patch: int):
+    """Yields findings. Returns: the image's header, None if it cannot be read."""
     name, path = dataset.names[index], dataset.image_path(index)
-    image_size = label_size = None
     try:
-        image_size = header(path, upright=True)[0] if quick else dataset.stored_image(index).shape[:2]
-        if dataset.size is not None and image_size != tuple(dataset.size):
-            yield Finding("other size", name, f"{path}: {size_text(image_size)} instead of {size_text(dataset.size)}")
-        if min(dataset.size or image_size) < patch:
-            detail = f"{path}: {size_text(image_size)}, smaller than pseudo_labels.patch={patch}: lower that"
-            yield Finding("smaller than a patch", name, detail)
+        image = header(path)
+        if damage is not None:
+            dataset.stored_image(index)
+            if complaint := damage.complaint(path):
+                detail = f"{path}: libjpeg says: {complaint}: look at it, and write it again"
+                yield Finding("damaged image", name, detail)
     except InputError as problem:
         yield Finding(f"{_FAILURES[type(problem)]} image", name, str(problem))
-    if not dataset.has_labels:
-        return
-    path = dataset.label_path(index)
+        return None
+    size = _size(dataset, image)
+    if dataset.size is not None and size != tuple(dataset.size):
+        yield Finding("other size", name, f"{path}: {size_text(size)} instead of {size_text(dataset.size)}")
+    if min(dataset.size or size) < patch:
+        detail = f"{path}: {size_text(size)}, smaller than pseudo_labels.patch={patch}: lower that"
+        yield Finding("smaller than a patch", name, detail)
+    return image
+
+
+def _label_findings(dataset: SceneDataset, index: int, quick: bool):
+    """Yields findings. Returns: the label's header, None if it cannot be read or is no label."""
+    name, path = dataset.names[index], dataset.label_path(index)
     try:
-        if quick:
-            label_size = dataset.stored_label_size(index)
-        else:
-            train_ids = dataset.stored_label(index)
-            label_size = train_ids.shape
-            yield from _void(train_ids == dataset.classes.ignore, name, path)
+        label = dataset.label_header(index) if quick else header(path)
+        if not quick:
+            yield from _void(dataset.stored_label(index) == dataset.classes.ignore, name, path)
+        return label
     except InputError as problem:
         yield Finding(f"{_FAILURES[type(problem)]} label", name, str(problem))
-    if image_size and label_size and image_size != label_size:
-        detail = f"{path}: {size_text(label_size)}, its image {size_text(image_size)}"
+
+
+def _pair_findings(dataset: SceneDataset, index: int, image: Header, label: Header) -> Iterator[Finding]:
+    """Whether an image and its label fit each other."""
+    name, size = dataset.names[index], _size(dataset, image)
+    if dataset.label_orientation == "unknown" and not (image.orientation == label.orientation == 1):
+        if not label.size == image.upright_size != image.size:  # which would tell what the label fits
+            yield Finding("unknown orientation", name, f"{dataset.image_path(index)}: {_turned(image, label)}")
+    if size != label.size:
+        detail = f"{dataset.label_path(index)}: {size_text(label.size)}, its image {size_text(size)}"
         kind = "label does not fit its image" if dataset.size is None else "label of another size than its image"
         yield Finding(kind, name, detail)
+
+
+def _turned(image: Header, label: Header) -> str:
+    return (
+        f"its EXIF orientation is {image.orientation} (upright when {TURNS[image.orientation]}), its label's "
+        f"{label.orientation}: set label_orientation of `source` or `target` to what its label was drawn on, `upright` "
+        "or `stored`, or turn the images for good"
+    )
+
+
+def _size(dataset: SceneDataset, image: Header) -> tuple[int, int]:
+    """As the data set reads it."""
+    return image.upright_size if dataset.upright else image.size
+
+
+def _other_palettes(dataset: SceneDataset, before: list[Finding]) -> list[Finding]:
+    """Own labels whose palettes say that their ids are exchanged. Of published data sets the ids are known."""
+    if not dataset.has_labels or dataset.kind != OWN:
+        return []
+    without = {one.name for one in before if one.kind in ("missing label", "unreadable label")}
+    names = {dataset.label_path(index): name for index, name in enumerate(dataset.names) if name not in without}
+    remedy = (
+        "if colours are right, set encoding to `colours`, else write all labels with one palette, or as grey values"
+    )
+    found = other_palettes(list(names))
+    return [Finding("other palette", names[path], f"{path}: {what}: {remedy}") for path, what in found.items()]
 
 
 def _void(void: np.ndarray, name: str, path: Path) -> Iterator[Finding]:

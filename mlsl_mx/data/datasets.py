@@ -13,7 +13,7 @@ import numpy as np
 from gluoncv.data.segbase import SegmentationDataset
 
 from mlsl_mx.class_table import OWN
-from mlsl_mx.data.image_files import header, read_image, size_text
+from mlsl_mx.data.image_files import Header, header, read_image, size_text
 from mlsl_mx.data.label_files import (
     LabelFormat,
     WrongLabels,
@@ -68,6 +68,7 @@ class LabelSource:
     paths: tuple[Path, ...]
     form: LabelFormat
     resize: bool  # files of another size are resized with their image; pseudo-labels must fit
+    orientation: str  # what they belong to: `upright` images, `stored` ones, or `unknown` where EXIF would turn them
 
 
 class SceneDataset(SegmentationDataset):
@@ -123,6 +124,16 @@ class SceneDataset(SegmentationDataset):
         return self._labels is not None
 
     @property
+    def label_orientation(self) -> str | None:
+        """As of `LabelSource`; None without labels."""
+        return None if self._labels is None else self._labels.orientation
+
+    @property
+    def upright(self) -> bool:
+        """Whether images are turned as viewers show them."""
+        return self.label_orientation != "stored"
+
+    @property
     def fingerprint(self) -> str:
         """That of its list, classes, size and, of a user's own classes, labels: the key of cached statistics."""
         form = None if self._labels is None else self._labels.form
@@ -174,19 +185,19 @@ class SceneDataset(SegmentationDataset):
 
     def stored_image(self, index: int) -> np.ndarray:
         """The image at its file's own size. Raises: InputError as `image`."""
-        return read_image(self.image_path(index))
+        return read_image(self.image_path(index), self.upright)
 
     def stored_label(self, index: int) -> np.ndarray:
         """The train ids at their file's own size. Raises: as `label`."""
         labels = self._open_labels()
         return read_train_ids(labels.paths[index], labels.form)
 
-    def stored_label_size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the label file from its header. Raises: InputError as `label`, but for unknown ids."""
+    def label_header(self, index: int) -> Header:
+        """That of the label file. Raises: InputError as `label`, but for unknown ids."""
         labels = self._open_labels()
-        size, mode = header(labels.paths[index])
-        check_mode(labels.paths[index], mode, labels.form)
-        return size
+        found = header(labels.paths[index])
+        check_mode(labels.paths[index], found.mode, labels.form)
+        return found
 
     def subset(self, indices: Sequence[int]) -> SceneDataset:
         """Some of the images, in the order given."""
@@ -221,7 +232,13 @@ def fingerprint(
 
 
 def open_dataset(
-    kind: str, root: Path, images: Path, classes: ClassSet, size: tuple[int, int] | None, labels: bool
+    kind: str,
+    root: Path,
+    images: Path,
+    classes: ClassSet,
+    size: tuple[int, int] | None,
+    labels: bool,
+    orientation: str = "unknown",
 ) -> SceneDataset:
     """The images that a list names, below `root`.
 
@@ -232,6 +249,7 @@ def open_dataset(
         classes: whose train ids labels are given in.
         size: (height, width) to which files of another size are resized; None leaves each file its own.
         labels: whether labels may be read. If not, no label file is opened or even looked for.
+        orientation: of `LabelSource`.
 
     Raises: InputError for a missing folder or a list that is missing, empty, not UTF-8, names an image twice or leads
         out of `root`, or (with labels) does not follow the data set's layout.
@@ -243,7 +261,7 @@ def open_dataset(
     source = None
     if labels:
         paths = tuple(root / label for label in _label_entries(kind, root, entries, images))
-        source = LabelSource(paths, published_format(kind, classes), resize=True)
+        source = LabelSource(paths, published_format(kind, classes), True, orientation)
     listed = ImageList(kind, root, entries, tuple(map(image_name, entries)))
     return SceneDataset(listed, classes, size, source)
 
@@ -256,6 +274,7 @@ def open_own(
     classes: ClassSet,
     size: tuple[int, int] | None,
     form: LabelFormat | None,
+    orientation: str = "unknown",
 ) -> SceneDataset:
     """A user's own images, at a place as `own_files.place` takes it.
 
@@ -264,27 +283,27 @@ def open_own(
         labels: the place of the labels.
         what: the keys of both in the experiment file.
         form: of the labels; None: no label file is opened or even looked for.
+        orientation: of `LabelSource`.
 
     Raises: InputError as `own_images` and `own_labels`.
     """
     found = own_images(root, images, what[0])
     source = None
     if form is not None:
-        source = LabelSource(own_labels(root, labels, found, what[1]), form, resize=True)
+        source = LabelSource(own_labels(root, labels, found, what[1]), form, True, orientation)
     return SceneDataset(found, classes, size, source)
 
 
 def no_images(classes: ClassSet) -> SceneDataset:
     """What stands for validation images where there are none."""
-    return SceneDataset(
-        ImageList(OWN, Path(), (), ()), classes, None, LabelSource((), pseudo_label_format(classes), False)
-    )
+    labels = LabelSource((), pseudo_label_format(classes), False, "upright")
+    return SceneDataset(ImageList(OWN, Path(), (), ()), classes, None, labels)
 
 
 def with_pseudo_labels(dataset: SceneDataset, folder: Path) -> SceneDataset:
     """The same images with the labels `folder`/NAME.png, palette PNGs of train ids that must be of the images' size."""
     paths = tuple(Path(folder) / f"{name}.png" for name in dataset.names)
-    source = LabelSource(paths, pseudo_label_format(dataset.classes), resize=False)
+    source = LabelSource(paths, pseudo_label_format(dataset.classes), False, "upright")
     return SceneDataset(dataset.images, dataset.classes, dataset.size, source)
 
 

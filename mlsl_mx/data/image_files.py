@@ -7,23 +7,20 @@ import os
 import stat
 import warnings
 from pathlib import Path
-from typing import BinaryIO, Sequence
+from typing import BinaryIO, NamedTuple, Sequence
 
 import cv2
 import numpy as np
 from PIL import Image, ImageFile
 
+from mlsl_mx.data.file_kinds import KINDS, other_kind
+from mlsl_mx.data.image_structure import USUAL_ENDS, grey_bits, has_end, orientation, tiff_kind, turned
+from mlsl_mx.data.netpbm import read_netpbm
 from mlsl_mx.errors import InputError
 
-# What data sets come in. Pillow knows many more kinds, some of which start other programs.
-KINDS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
-# By which files in folders are known.
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 1 << 26  # 8192x8192; a small file can claim many more, which would be allocated
 MOST_BYTES = 1 << 29
-ORIENTATION = 0x0112  # EXIF's tag
-ENDINGS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}  # without which cv2 fills up what is missing
-ENDING_BYTES = 1024  # in which they stand; some cameras write more after them
+DARK = 1 << 12  # of 16 bits: an image below is 12 bits of a camera, and nearly black in 8 bits
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow's limit is above ours
 
 
@@ -35,22 +32,136 @@ class UnreadableFile(InputError):
     """A file is there but is truncated, damaged or not an image."""
 
 
-def read_image(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8, RGB.
+class Header(NamedTuple):
+    """What the header of an image file says."""
 
-    Raises: MissingFile, UnreadableFile.
-    """
-    return cv2.cvtColor(decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    size: tuple[int, int]  # (height, width) as stored, as labels are read
+    mode: str  # as Pillow names it
+    orientation: int  # EXIF's, 1: as stored
+    palette: bytes | None  # in whatever form the file has it; of two files of a kind the same is the same
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(height, width) as `read_image` turns it."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
 
 
-def decode(path: Path, flags: int) -> np.ndarray:
-    """What cv2.imread gives, with its channels in cv2's order (blue first).
+def read_image(path: Path, upright: bool = True) -> np.ndarray:
+    """(H, W, 3) uint8, RGB: the first image of the file, upright as viewers show it, transparency left out.
+
+    Args:
+        upright: whether EXIF's orientation is heeded.
 
     Raises: MissingFile, UnreadableFile.
     """
     content = _read_bytes(path)
     with _opened(path, io.BytesIO(content)) as image:
-        _check_ending(path, image.format, content[-ENDING_BYTES:])
+        _check_end(path, image.format, content)
+        pixels = _eight_bits(path, *_image_pixels(path, image, content))
+        return turned(pixels, orientation(image) if upright else 1)
+
+
+def decode_channels(path: Path) -> np.ndarray:
+    """(H, W) or (H, W, channels), uint8 or uint16: the numbers of an image file, channels in cv2's order (blue first).
+
+    A palette gives its colours, with a fourth channel where it has transparency.
+
+    Raises: MissingFile, UnreadableFile.
+    """
+    content = _read_bytes(path)
+    with _opened(path, io.BytesIO(content)) as image:
+        _check_end(path, image.format, content)
+        if image.format == "PPM":
+            pixels = _netpbm(path, content)[0]
+            return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])
+        if image.format == "TIFF":
+            _pillow_pixels(path, image)  # notices damage, which cv2 passes over
+        return _cv2_pixels(path, content, cv2.IMREAD_UNCHANGED)
+
+
+def decode_with_mode(path: Path) -> tuple[np.ndarray, str]:
+    """(H, W) uint8 indices of a palette, or grey values, as the numbers stand in the file; of others what PIL gives.
+
+    cv2 and mx.image give a palette PNG's colours, so this goes through PIL.
+
+    Returns: and PIL's mode of the file: "P" for a palette, "L" for grey of up to 8 bits.
+    Raises: MissingFile, UnreadableFile.
+    """
+    content = _read_bytes(path)
+    with _opened(path, io.BytesIO(content)) as image:
+        if image.format == "PPM":
+            return _netpbm(path, content)[0], "L" if image.mode == "1" else image.mode
+        pixels = _pillow_pixels(path, image)
+        if image.mode not in ("1", "L"):
+            return pixels, image.mode
+        bits, zero_is_white = grey_bits(image, content)
+        most = (1 << bits) - 1
+        values = pixels.astype(np.uint8) if image.mode == "1" else pixels // (255 // most)
+        return most - values if zero_is_white else values, "L"
+
+
+def decode_palette(path: Path) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """(H, W) uint8 indices of a palette file, and the colours of its palette, (red, green, blue).
+
+    Raises: MissingFile, UnreadableFile.
+    """
+    with _opened(path, io.BytesIO(_read_bytes(path))) as image:
+        indices, flat = _pillow_pixels(path, image), image.getpalette()
+        return indices, list(zip(flat[::3], flat[1::3], flat[2::3]))
+
+
+def header(path: Path) -> Header:
+    """What the header of a file says; of a PNG or JPEG the end is looked for too, so that truncation is noticed.
+
+    Raises: MissingFile, UnreadableFile.
+    """
+    try:
+        _check_file(path)
+        with open(path, "rb") as content:
+            with _opened(path, content) as image:
+                kind, palette = image.format, bytes(image.palette.palette) if image.mode == "P" else None
+                found = Header(image.size[::-1], image.mode, orientation(image), palette)
+            usual = USUAL_ENDS.get(kind, b"")
+            content.seek(-min(len(usual), content.seek(0, io.SEEK_END)), io.SEEK_END)
+            if content.read() != usual:
+                content.seek(0)
+                _check_end(path, kind, content.read())
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as problem:
+        raise _unreadable(path, problem.strerror) from None
+    return found
+
+
+def _image_pixels(path: Path, image: Image.Image, content: bytes) -> tuple[np.ndarray, int]:
+    """(H, W) or (H, W, 3) RGB, uint8 or uint16, and the number that is white."""
+    if image.format == "PPM":
+        pixels, most = _netpbm(path, content)
+        return (1 - pixels if image.mode == "1" else pixels), most
+    if image.format == "TIFF":
+        pixels = _pillow_pixels(path, image)  # notices damage, which cv2 passes over
+        if pixels.dtype == np.uint16:
+            return pixels, (1 << grey_bits(image, content)[0]) - 1
+        if grey_bits(image, content)[0] < 16:  # Pillow leaves 8 of 16 bits of three channels
+            return np.asarray(image.convert("RGB")), 255
+    pixels = _cv2_pixels(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), 255 if pixels.dtype == np.uint8 else 65535
+
+
+def _eight_bits(path: Path, pixels: np.ndarray, white: int) -> np.ndarray:
+    """(H, W, 3) uint8. Raises: UnreadableFile for a 16-bit image that would be nearly black."""
+    if white == 65535:
+        if 0 < pixels.max() < DARK:
+            reason = f"16 bits, but no value is above {pixels.max()}, so all would be nearly black: scale to 0..65535"
+            raise _unreadable(path, reason)
+        pixels = (pixels >> 8).astype(np.uint8)
+    elif white != 255:
+        pixels = ((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels
+
+
+def _cv2_pixels(path: Path, content: bytes, flags: int) -> np.ndarray:
+    """What cv2.imread gives."""
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
@@ -60,82 +171,48 @@ def decode(path: Path, flags: int) -> np.ndarray:
     return pixels
 
 
-def decode_indices(path: Path) -> np.ndarray:
-    """(H, W) uint8: the indices of a palette PNG, or the values of a grey one; any other image as PIL gives it.
-
-    cv2 and mx.image give a palette PNG's colours, so this goes through PIL.
-
-    Raises: MissingFile, UnreadableFile.
-    """
-    return decode_with_mode(path)[0]
-
-
-def decode_with_mode(path: Path) -> tuple[np.ndarray, str]:
-    """`decode_indices`, and PIL's mode of the file: "P" for a palette, "L" for 8-bit grey.
-
-    Raises: MissingFile, UnreadableFile.
-    """
-    content = _read_bytes(path)
+def _pillow_pixels(path: Path, image: Image.Image) -> np.ndarray:
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv's import sets it, and the missing part would be read as id 0
-    with _opened(path, io.BytesIO(content)) as image:
-        try:
-            return np.array(image), image.mode
-        except Exception as problem:  # Pillow raises many kinds for a damaged file
-            raise _unreadable(path, f"{len(content)} bytes, {problem}") from None
-
-
-def header(path: Path, upright: bool = False) -> tuple[tuple[int, int], str]:
-    """(height, width) and PIL's mode from the file's header; of a PNG or JPEG the end is looked at too, so that
-    truncation is noticed.
-
-    Args:
-        upright: the size as `read_image` gives it, which turns what a camera notes as lying on its side; labels are
-            read as they are stored.
-
-    Raises: MissingFile, UnreadableFile.
-    """
     try:
-        _check_file(path)
-        with open(path, "rb") as content:
-            with _opened(path, content) as image:
-                (width, height), kind, mode = image.size, image.format, image.mode
-                if upright and _lies_on_its_side(image):
-                    width, height = height, width
-            content.seek(-min(ENDING_BYTES, content.seek(0, io.SEEK_END)), io.SEEK_END)
-            _check_ending(path, kind, content.read())
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except OSError as problem:
-        raise _unreadable(path, problem.strerror) from None
-    return (height, width), mode
+        return np.array(image)
+    except Exception as problem:  # Pillow raises many kinds for a damaged file
+        raise _unreadable(path, f"not a whole image, {problem}") from None
 
 
-def _lies_on_its_side(image: Image.Image) -> bool:
-    """Whether cv2 turns it by a quarter: it heeds the EXIF orientation of JPEG and PNG, and none of WebP."""
-    if image.format not in ("JPEG", "MPO", "PNG"):
-        return False
-    exif = Image.Exif()
+def _netpbm(path: Path, content: bytes) -> tuple[np.ndarray, int]:
     try:
-        exif.load(image.info.get("exif"))
-    except Exception:  # Pillow raises many kinds for a damaged block, which cv2 passes over
-        return False
-    return exif.get(ORIENTATION) in (5, 6, 7, 8)
+        return read_netpbm(content)
+    except ValueError as problem:
+        raise _unreadable(path, f"{len(content)} bytes that are not a whole image: {problem}") from None
 
 
-def _check_ending(path: Path, kind: str, ending: bytes) -> None:
-    if ENDINGS.get(kind, b"") not in ending:
+def _check_end(path: Path, kind: str, content: bytes) -> None:
+    if not has_end(kind, content):
         raise _unreadable(path, "its end is missing")
 
 
 def _opened(path: Path, content: BinaryIO) -> Image.Image:
-    """The image in `content`, not yet decoded. Raises: UnreadableFile, also for one of too many pixels."""
+    """The image in `content`, not yet decoded. Raises: UnreadableFile, also for one of too many pixels, or of numbers
+    of which nobody knows what is white."""
     try:
         image = Image.open(content, formats=KINDS)
     except Exception as problem:  # Pillow raises many kinds for a damaged file
-        raise _unreadable(path, f"not {', '.join(KINDS)}" if "identify" in str(problem) else str(problem)) from None
+        reason = _unknown_kind(content) if "identify" in str(problem) else str(problem)
+        raise _unreadable(path, reason) from None
+    if image.format == "TIFF" and image.mode in ("F", "I"):
+        raise _unreadable(path, _unknown_kind(content))
     if image.width * image.height > MOST_PIXELS:
         raise _unreadable(path, f"it claims {image.width}x{image.height} pixels, at most {MOST_PIXELS} are read")
     return image
+
+
+def _unknown_kind(content: BinaryIO) -> str:
+    tiff = tiff_kind(content)
+    if tiff:
+        return f"{tiff}, which is not read: save it with 8 or 16 bits, e.g. as PNG"
+    content.seek(0)
+    kind = other_kind(content.read(64))
+    return f"{f'{kind}, ' if kind else ''}not {', '.join(KINDS)}"
 
 
 def size_text(size: Sequence[int]) -> str:

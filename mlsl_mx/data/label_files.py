@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mlsl_mx.class_table import OWN, REST
-from mlsl_mx.data.image_files import decode, decode_indices
+from mlsl_mx.data.image_files import decode_channels, decode_with_mode
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet, FileValue
 
@@ -59,7 +59,9 @@ def _packed(pixels: np.ndarray) -> np.ndarray:
 
 
 ENCODINGS = {
-    "ids": Encoding("ids of 8 bits x 1 channel (grey or palette)", ("P", "L"), 8, _is(np.uint8, 1), lambda p: p),
+    "ids": Encoding(
+        "ids of 8 bits x 1 channel (grey or palette)", ("P", "L", "1", "LA"), 8, _is(np.uint8, 1), lambda pixels: pixels
+    ),
     "ids16": Encoding("ids of 16 bits x 1 channel", ("I;16", "I;16B", "I"), 16, _is(np.uint16, 1), lambda p: p),
     "colours": Encoding("colours of 8 bits x 3 channels", ("RGB", "RGBA", "P"), 24, _is(np.uint8, 3, 4), _packed),
     **{
@@ -133,12 +135,14 @@ def read_train_ids(path: Path, form: LabelFormat) -> np.ndarray:
 
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
-    values = read_file_values(path, form)
-    if values.dtype == form.id_type == np.uint8:  # nearly all labels; 4 ms faster for 1024x2048 pixels
+    values, transparent = read_file_values(path, form)
+    if values.dtype == form.id_type == np.uint8 and transparent is None:  # nearly all; 4 ms faster for 1024x2048 pixels
         train_ids = cv2.LUT(values, form.lookup[:256].astype(np.uint8))
         if not (train_ids == UNKNOWN & 255).any():
             return train_ids
     codes = cv2.LUT(values, form.lookup[:256]) if values.dtype == np.uint8 else form.lookup[values]
+    if transparent is not None:
+        codes[transparent] = VOID
     unknown = codes == UNKNOWN
     if unknown.any():
         raise _unknown(path, values[unknown], form)
@@ -150,18 +154,34 @@ def read_pseudo_label(path: Path, classes: ClassSet) -> np.ndarray:
     return read_train_ids(path, pseudo_label_format(classes))
 
 
-def read_file_values(path: Path, form: LabelFormat) -> np.ndarray:
-    """(H, W) what stands in the file: uint8 or uint16 ids, or int32 colours as 0xRRGGBB.
+def read_file_values(path: Path, form: LabelFormat) -> tuple[np.ndarray, np.ndarray | None]:
+    """What stands in the file.
 
+    Returns: (H, W) uint8 or uint16 ids, or int32 colours as 0xRRGGBB; `transparent_part`, but of ids in a palette the
+        indices count, and no transparency.
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
     # PIL for palette indices, of which cv2 gives the colours; cv2 for the rest, of which PIL spoils 16 bits.
-    pixels = decode_indices(path) if form.encodings == ("ids",) else decode(path, cv2.IMREAD_UNCHANGED)
+    if form.encodings == ("ids",):
+        pixels, mode = decode_with_mode(path)
+        alpha = pixels[..., 1] if mode == "LA" else None
+        pixels = pixels[..., 0] if mode == "LA" else pixels
+    else:
+        pixels = decode_channels(path)
+        alpha = pixels[..., 3] if pixels.ndim == 3 and pixels.shape[2] == 4 else None
     for encoding in form.encodings:
         if ENCODINGS[encoding].fits(pixels):
-            return ENCODINGS[encoding].values(pixels)
+            return ENCODINGS[encoding].values(pixels), transparent_part(alpha)
     usual = ENCODINGS[form.encodings[0]].meaning
     raise WrongLabels(f"{path}: is {_kind(pixels)}, but labels of {form.title} are {usual}: {form.remedy}")
+
+
+def transparent_part(alpha: np.ndarray | None) -> np.ndarray | None:
+    """Bool of `alpha`'s shape: where a label file says nothing, whatever colours an editor left there.
+
+    None for nowhere, also of a file that is transparent all over, as some renderers write: it says what it holds.
+    """
+    return None if alpha is None or not alpha.any() or alpha.all() else alpha == 0
 
 
 def check_mode(path: Path, mode: str, form: LabelFormat) -> None:

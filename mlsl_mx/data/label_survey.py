@@ -8,13 +8,12 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Sequence
 
-import cv2
 import numpy as np
-from PIL import Image
 
 from mlsl_mx.class_table import MOST_CLASSES, REST
-from mlsl_mx.data.image_files import decode, decode_with_mode, header
-from mlsl_mx.data.label_files import LabelFormat, read_file_values
+from mlsl_mx.data.image_files import decode_channels, header
+from mlsl_mx.data.label_files import LabelFormat, read_file_values, transparent_part
+from mlsl_mx.data.palettes import colours_of_ids, other_palettes
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import FileValue
 from mlsl_mx.progress import progress
@@ -46,7 +45,7 @@ def survey(paths: Sequence[Path], title: str, threads: int = 2) -> Survey:
     form = LabelFormat(title, (encoding,), (), REST, np.uint8, "give label files of one kind")
     pixels, files = Counter(), Counter()
     with ThreadPool(threads) as pool:
-        counted = pool.imap(lambda path: np.unique(read_file_values(path, form), return_counts=True), chosen)
+        counted = pool.imap(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen)
         for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen))):
             pixels.update(dict(zip(values.tolist(), counts.tolist())))
             files.update(values.tolist())
@@ -56,23 +55,36 @@ def survey(paths: Sequence[Path], title: str, threads: int = 2) -> Survey:
         encoding,
         {value_of(value): pixels[value] / total for value in sorted(pixels)},
         {value_of(value): files[value] for value in sorted(pixels)},
-        _palette(chosen[0]) if encoding == "ids" else {},
+        colours_of_ids(chosen[0]) if encoding == "ids" else {},
         len(chosen),
         len(paths),
     )
 
 
+def _opaque_values(path: Path, form: LabelFormat) -> np.ndarray:
+    """(N,) what stands in the file where it is not transparent."""
+    values, transparent = read_file_values(path, form)
+    return values.ravel() if transparent is None else values[~transparent]
+
+
+def _opaque_pixels(path: Path) -> np.ndarray:
+    """(..., 3 or 4) of a file of three channels or four, without its transparent pixels."""
+    pixels = decode_channels(path)
+    transparent = transparent_part(pixels[..., 3]) if pixels.shape[2:] == (4,) else None
+    return pixels if transparent is None else pixels[~transparent]
+
+
 def _encoding(paths: Sequence[Path]) -> str:
-    mode = header(paths[0])[1]
-    if mode == "P":  # where each file has a palette of its own, colours mean something and indices do not
-        return "ids" if all(_agree(_palette(paths[0]), _palette(path)) for path in _some(paths)) else "colours"
-    if mode == "L":
+    mode = header(paths[0]).mode
+    if mode == "P":  # where files have palettes of their own, colours mean something and indices do not
+        return "colours" if other_palettes(paths) else "ids"
+    if mode in ("L", "1", "LA"):
         return "ids"
     if mode.startswith("I"):
         return "ids16"
     if mode not in ("RGB", "RGBA"):
         raise InputError(f"{paths[0]}: is of mode {mode}, which is no kind of label file: write ids or colours as PNG")
-    return _of_channels([decode(path, cv2.IMREAD_UNCHANGED) for path in _some(paths)])
+    return _of_channels([_opaque_pixels(path) for path in _some(paths)])
 
 
 def _some(paths: Sequence[Path]) -> list[Path]:
@@ -92,21 +104,6 @@ def _of_channels(files: Sequence[np.ndarray]) -> str:
         return f"{fewest}16"
     grey = all((pixels[..., :3] == pixels[..., :1]).all() for pixels in files)
     return fewest if len(varying) <= 1 or grey else "colours"
-
-
-def _palette(path: Path) -> dict[int, tuple[int, int, int]]:
-    """Colours of the ids that a palette file holds. Raises: InputError for a missing or damaged file."""
-    indices, mode = decode_with_mode(path)
-    if mode != "P":
-        return {}
-    with Image.open(path) as image:
-        flat = image.getpalette()
-    present = [index for index in np.unique(indices).tolist() if 3 * index + 3 <= len(flat)]
-    return {index: tuple(flat[3 * index : 3 * index + 3]) for index in present}
-
-
-def _agree(first: dict, second: dict) -> bool:
-    return all(first[index] == second[index] for index in first.keys() & second.keys())
 
 
 def _check_count(path: Path, encoding: str, values: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Sequence
 
+from mlsl_mx.data.names import composed
 from mlsl_mx.errors import InputError
 from mlsl_mx.text_files import read_text
 
@@ -64,6 +65,6 @@ def check_names(path: Path, lines: dict[int, str], names: Sequence[str]) -> None
 
 
 def image_name(entry: str) -> str:
-    """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`."""
-    stem, ending = PurePosixPath(entry).stem, "_leftImg8bit"
+    """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`, in NFC."""
+    stem, ending = composed(PurePosixPath(entry).stem), "_leftImg8bit"
     return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem

@@ -2,7 +2,7 @@
 
 A place is a folder (all images below it), a pattern of file names below a folder (`FOLDER/PREFIX{name}SUFFIX`), or a
 text file with one path a line, relative to that file's folder. An image and its label have one key: the path below
-their folder without ending, prefix and suffix.
+their folder without ending, prefix and suffix, in one form of Unicode.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Iterable, Sequence
 
 from mlsl_mx.class_table import OWN
+from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, has_ending, warn_of_images
 from mlsl_mx.data.folders import files_below
-from mlsl_mx.data.image_files import IMAGE_ENDINGS
 from mlsl_mx.data.lists import ImageList, check_names, read_lines
+from mlsl_mx.data.names import composed, on_disk
 from mlsl_mx.errors import InputError
 
 NAME = "{name}"
@@ -33,13 +34,14 @@ class Place:
 
     def key(self, entry: str) -> str | None:
         """That of a file by its path below `folder`; None for a file that does not belong."""
-        path = PurePosixPath(entry)
+        path = PurePosixPath(composed(entry))
         if self.suffix is None:
-            return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_ENDINGS else None
-        inner = len(path.name) - len(self.prefix) - len(self.suffix)
-        if inner <= 0 or not (path.name.startswith(self.prefix) and path.name.endswith(self.suffix)):
+            return str(path.with_suffix("")) if has_ending(path, IMAGE_ENDINGS) else None
+        prefix, suffix = composed(self.prefix), composed(self.suffix)
+        inner = len(path.name) - len(prefix) - len(suffix)
+        if inner <= 0 or not (path.name.startswith(prefix) and path.name.endswith(suffix)):
             return None
-        return str(path.with_name(path.name[len(self.prefix) :][:inner]))
+        return str(path.with_name(path.name[len(prefix) :][:inner]))
 
 
 def place(root: Path, text: str, what: str) -> Place:
@@ -53,8 +55,8 @@ def place(root: Path, text: str, what: str) -> Place:
     path = root / text
     if NAME in path.name:
         prefix, _, suffix = path.name.partition(NAME)
-        found = Place(path.parent, prefix, suffix)
-    elif os.path.isfile(path):
+        found = Place(on_disk(path.parent), prefix, suffix)
+    elif os.path.isfile(path := on_disk(path)):
         return Place(path.parent, listed=path)
     else:
         found = Place(path)
@@ -71,7 +73,8 @@ def own_images(root: Path, text: str, what: str) -> ImageList:
     where = place(root, text, what)
     if where.listed:
         lines = read_lines(where.listed)
-        keys, entries = [str(PurePosixPath(line).with_suffix("")) for line in lines.values()], list(lines.values())
+        keys = [composed(str(PurePosixPath(line).with_suffix(""))) for line in lines.values()]
+        entries = [_entry(where.folder, line) for line in lines.values()]
     else:
         files = _files(where)
         keys, entries = list(files), list(files.values())
@@ -100,7 +103,7 @@ def own_labels(root: Path, text: str, images: ImageList, what: str) -> tuple[Pat
                 f"{where.listed}: {len(lines)} labels, but there are {len(images.entries)} images: list the label of "
                 "each image, in the same order"
             )
-        return tuple(where.folder / line for line in lines)
+        return tuple(on_disk(where.folder / line) for line in lines)
     files = _files(where)
     alone = _alone(images.keys).keys()
     by_name = {name: key for name, key in _alone(files).items() if name in alone}
@@ -108,6 +111,12 @@ def own_labels(root: Path, text: str, images: ImageList, what: str) -> tuple[Pat
     if None in keys:
         raise InputError(_mismatch(where, images, keys, files, what))
     return tuple(where.folder / files[key] for key in keys)
+
+
+def _entry(folder: Path, line: str) -> str:
+    """A line of a list, as the disk names the file."""
+    file = on_disk(folder / line)
+    return line if file == folder / line else os.path.relpath(file, folder)
 
 
 def _alone(keys: Iterable[str]) -> dict[str, str]:
@@ -129,10 +138,12 @@ def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files
 def _files(where: Place) -> dict[str, str]:
     """Key -> path below the folder, in the order of the paths; hidden files and folders do not count."""
     found: dict[str, str] = {}
+    others = []
     for file in files_below(where.folder):
         entry = file.relative_to(where.folder).as_posix()
         key = None if file.name.startswith(".") else where.key(entry)
         if key is None:
+            others.append(file)
             continue
         if not entry.isprintable():
             raise InputError(f"{where.folder}: {entry!r} holds a character that cannot be printed: rename the file")
@@ -142,7 +153,9 @@ def _files(where: Place) -> dict[str, str]:
                 f"images/{NAME}.png"
             )
         found[key] = entry
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+    if where.suffix is None:  # a pattern leaves out what it is to leave out
+        warn_of_images(others, where.folder)
+    return dict(sorted(found.items(), key=lambda item: composed(item[1])))
 
 
 def _names(keys: Sequence[str]) -> tuple[str, ...]:

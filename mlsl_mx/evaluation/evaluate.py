@@ -17,6 +17,7 @@ from mlsl_mx.beside import Beside
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
+from mlsl_mx.data.names import composed
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.labels import ClassSet
@@ -152,7 +153,7 @@ def _by_name(files: Sequence[Path], names: Sequence[str]) -> dict[str, list[Path
     """The files that belong to each of the images of these names."""
     found: dict[str, list[Path]] = {name: [] for name in names}
     for path in files:
-        name = path.stem
+        name = composed(path.stem)
         while name and name not in found:
             name = name.rpartition("_")[0]
         if name:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS, has_ending, is_video, warn_of_images
 from mlsl_mx.data.folders import files_below
-from mlsl_mx.data.image_files import IMAGE_ENDINGS, header, size_text
+from mlsl_mx.data.image_files import header, size_text
 from mlsl_mx.errors import InputError
 from mlsl_mx.predict.videos import video_facts
 from mlsl_mx.progress import progress
-
-# In folders, as images by IMAGE_ENDINGS. A file that is named itself may have any ending.
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Input:
     @property
     def is_video(self) -> bool:
         """By the file's ending."""
-        return self.path.suffix.lower() in VIDEOS
+        return has_ending(self.path, VIDEO_ENDINGS)
 
 
 def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
@@ -45,15 +43,16 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     for path in given:
         if path.is_dir():
             files = files_below(path, apart=out)
-            wanted = [file for file in files if _is_wanted(file)]
-            found += [(file, file.relative_to(path)) for file in wanted]
-            skipped += len(files) - len(wanted)
+            found += [(file, file.relative_to(path)) for file in files if _is_wanted(file)]
+            others = [file for file in files if not _is_wanted(file)]
+            skipped += len(others)
+            warn_of_images(others, path)
         elif path.exists():
             found.append((path, Path(path.name)))
         else:
             raise InputError(f"{path}: no such file or folder: give images, videos or folders of them")
     if not found:
-        endings = f"{', '.join(IMAGE_ENDINGS)}; {', '.join(VIDEOS)}"
+        endings = f"{', '.join(IMAGE_ENDINGS)}; {', '.join(VIDEO_ENDINGS)}"
         raise InputError(f"{given[0]}: no image or video among {skipped} files: their names end in {endings}")
     return _named(found), skipped
 
@@ -64,7 +63,7 @@ def check_inputs(inputs: Sequence[Input], patch: int | None) -> None:
     Raises: InputError for the first that is not so.
     """
     for one in progress(inputs, "check", "file"):
-        size = video_facts(one.path).size if one.is_video else header(one.path, upright=True)[0]
+        size = video_facts(one.path).size if one.is_video else header(one.path).upright_size
         if patch is not None and min(size) < patch:
             raise InputError(
                 f"{one.path}: is {size_text(size)}, smaller than a patch of SISC, {patch} pixels: lower --patch, or "
@@ -73,7 +72,7 @@ def check_inputs(inputs: Sequence[Input], patch: int | None) -> None:
 
 
 def _is_wanted(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_ENDINGS + VIDEOS and not file.name.startswith(".")
+    return not file.name.startswith(".") and (has_ending(file, IMAGE_ENDINGS) or is_video(file))
 
 
 def _named(found: Sequence[tuple[Path, Path]]) -> list[Input]:
