@@ -10,6 +10,7 @@ With `dataset: own` a side's paths are relative to the experiment file; see docs
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from mlsl_mx.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
 # The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
 METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
+
+TAKEN = ("source", "report", "tensorboard", "data_lists")  # names in a run directory, beside those of methods: runs.py
 
 Ignored = Union[str, Tuple[FileValue, ...]]  # "rest", or ids or colours
 
@@ -212,21 +215,20 @@ def load_config(path: Path, method: Optional[str] = None, settings: Tuple[str, .
 
     Args:
         path: the experiment file.
-        method: stem of one of METHOD_FILES, e.g. "cbst"; None keeps the experiment's own.
+        method: stem of one of METHOD_FILES, e.g. "cbst"; None takes the experiment's own `method`, if any.
         settings: `pseudo_labels.patches=25` and the like; values are YAML.
 
     Raises:
         InputError: a file that is missing or not YAML, an unknown key, a wrong type, a value outside its limits.
     """
     values = _read_inherited(Path(path), seen=())
-    if method is not None:
-        known = _method_files(Path(path))
-        if method not in known:
-            raise InputError(f"METHOD {method!r} is not known: use one of {', '.join(known)}")
-        values = _merged(values, _read_inherited(known[method], seen=()))
-        values["method"] = method
-    for setting in settings:
-        values = _merged(values, _parse_setting(setting))
+    named = values.pop("method", None) if method is None else method
+    if named is not None:
+        values = {**_merged(values, _read_inherited(_method_file(Path(path), named), seen=())), "method": named}
+    for setting in map(_parse_setting, settings):
+        if "method" in setting:
+            raise InputError("setting method: a method is more than its name: give --method (make METHOD=)")
+        values = _merged(values, setting)
     config = build(Config(), values, prefix="", origin=str(path))
     check_values(config)
     return config
@@ -253,17 +255,23 @@ def data_config(settings: Dict[str, Any]) -> Config:
     return build(Config(), values, prefix="", origin="config.yaml")
 
 
-def _method_files(path: Path) -> Dict[str, Path]:
-    """METHOD -> its file, for the experiment file `path`: in the nearest folder beside or above, or in ours."""
+def _method_file(path: Path, method: Any) -> Path:
+    """The file of a method, for the experiment file `path`: below its folder or the one above, or else ours.
+
+    Raises: InputError if there is none, with the nearest name; or for a name that a run directory has for other things.
+    """
     files: Dict[str, Path] = {}
-    for parent in path.resolve().parents:
+    for folder in (*path.resolve().parents[:2], shipped("experiments")):
         for pattern in METHOD_FILES:
-            for file in sorted(parent.glob(pattern)):
+            for file in sorted(folder.glob(pattern)):
                 files.setdefault(file.stem, file)
-        if any((parent / "methods").glob("*.yaml")):
-            return files
-    # A user's own experiment lies anywhere.
-    return {file.stem: file for pattern in METHOD_FILES for file in sorted(shipped("experiments").glob(pattern))}
+    if method not in tuple(files):
+        near = difflib.get_close_matches(str(method), files, n=1)
+        hint = f"did you mean {near[0]}? Known are" if near else "use one of"
+        raise InputError(f"METHOD {shown(method)} is not known: {hint} {', '.join(files)}")
+    if method in TAKEN or method.startswith("."):
+        raise InputError(f"METHOD {method}: a run directory has other things under such a name: rename {files[method]}")
+    return files[method]
 
 
 def _read_inherited(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:

@@ -134,8 +134,41 @@ def test_methods_come_from_three_folders(tmp_path):
         for experiment in ("miniature/a.yaml", "released/gta2city.yaml"):
             config = load_config(tmp_path / experiment, method)
             assert (config.name, config.method) == (f"{file}/{method}", method)
-    with pytest.raises(InputError, match="'gta2city' is not known: use one of sisc, released-sisc, eta-0.1$"):
+    with pytest.raises(InputError, match="'gta2city' is not known: use one of sisc, released-sisc, eta-0.1, cbst"):
         load_config(tmp_path / "released/gta2city.yaml", "gta2city")
+    assert load_config(tmp_path / "miniature/a.yaml", "cbst").pseudo_labels.inference == "single"  # ours are not hidden
+
+
+def test_a_method_that_a_file_names_is_that_method(tmp_path):
+    path = write(tmp_path, "a.yaml", "method: cbst\npseudo_labels: {patches: 7}\n")
+    config = load_config(path)
+    assert (config.method, config.pseudo_labels.inference, config.weak_labels.enabled) == ("cbst", "single", False)
+    assert config.pseudo_labels.patches == 7 and load_config(path, "sisc").pseudo_labels.inference == "sisc"
+    child = write(tmp_path, "b.yaml", "inherit: a.yaml\n")
+    assert load_config(child).method == "cbst" and load_config(child, "sisc-pwl").weak_labels.enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("method: ../evil", "METHOD '../evil' is not known: use one of"),
+        ("method: [cbst]", r"METHOD \['cbst'\] is not known: did you mean cbst\?"),
+        ("method: cbts", r"METHOD 'cbts' is not known: did you mean cbst\? Known are .*, cbst-pwl, "),
+        ("method: report", "METHOD report: a run directory has other things under such a name: rename .*/report.yaml"),
+        ("method: .hidden", "METHOD .hidden: a run directory has other things under such a name"),
+    ],
+)
+def test_a_file_cannot_name_what_is_no_method(tmp_path, text, said):
+    for name in ("report", ".hidden"):
+        (tmp_path / "methods").mkdir(exist_ok=True)
+        write(tmp_path, f"methods/{name}.yaml", "name: x\n")
+    with pytest.raises(InputError, match=said):
+        load_config(write(tmp_path, "a.yaml", text))
+
+
+def test_a_method_is_no_setting():
+    with pytest.raises(InputError, match="setting method: a method is more than its name"):
+        load_config(EXPERIMENTS / "gta2city.yaml", settings=("method=cbst",))
 
 
 def test_no_two_files_are_the_same_method():
