@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import unicodedata
+from pathlib import Path
 from typing import Callable
 
 from mlsl_mx.arguments import build_parser
@@ -80,9 +81,14 @@ def _print(text: str) -> None:
 
 
 def _check_words(options: argparse.Namespace) -> None:
-    """Raises: InputError for a path or name that could not be written into logs and reports."""
+    """Raises: InputError for a path or name that could not be written into logs and reports, or begins with ~."""
     for value in vars(options).values():
-        for word in map(str, value if isinstance(value, list) else [value]):
+        for given in value if isinstance(value, list) else [value]:
+            word = str(given)
+            if isinstance(given, Path) and word.startswith("~") and not os.path.exists(word):
+                raise InputError(
+                    f"{word}: the shell has not expanded the ~: write {os.path.expanduser('~')} in its place"
+                )
             if any(unicodedata.category(character) in ("Cc", "Cs") for character in word):
                 raise InputError(f"{word!r}: is not UTF-8, or holds a control character: rename it")
 
@@ -235,9 +241,13 @@ def _report(options):
     from mlsl_mx import stages
 
     if options.compare:
+        if options.experiment is not None or options.run is not None:
+            raise InputError("--compare is about the runs named after it: leave out --experiment and --run")
         if options.out is None:
             raise InputError("--compare needs --out FOLDER, for comparison.md, .html and .json")
         return stages.compare(options.compare, options.out, options.table)
+    if options.out is not None or options.table is not None:
+        raise InputError("--out and --table are of --compare RUN RUN ...: a run's report is RUN/report/report.html")
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return stages.report(_job(options))

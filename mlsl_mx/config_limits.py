@@ -77,12 +77,19 @@ def check_values(config) -> None:
     for name in ("source_training.crops.scale", "self_training.crops.scale"):
         if settings[name][0] > settings[name][1]:
             raise InputError(f"{name} is {settings[name]}: the first must not exceed the second")
+    for name, value in settings.items():
+        if isinstance(value, str) and value.startswith("~/"):
+            raise InputError(
+                f"{name} is {value}: only a shell knows ~: write the whole path of your folder in its place"
+            )
     prior_file = config.selection.prior_file
     if prior_file and not prior_file.endswith((".mat", ".npz")):
         raise InputError(f"selection.prior_file is {prior_file!r}: it must be a .mat or an .npz file")
-    patch, size = config.pseudo_labels.patch, config.target.size
-    if size is not None and patch > min(size):
-        raise InputError(f"pseudo_labels.patch is {patch}, larger than target.size {size[0]}x{size[1]}: lower it")
+    labels, size = config.pseudo_labels, config.target.size
+    if labels.inference == "sisc" and size is not None and labels.patch > min(size):
+        raise InputError(
+            f"pseudo_labels.patch is {labels.patch}, larger than target.size {size[0]}x{size[1]}: lower it"
+        )
     weak = config.weak_labels
     if weak.enabled and weak.sizes == "released" and config.classes != 19:
         raise InputError(

@@ -73,7 +73,9 @@ class EventFile:
         try:
             return write()
         except OSError as problem:
-            raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
+            raise InputError(
+                f"{self.path}: cannot be written ({problem.strerror}): free some space, or choose another folder"
+            ) from None
 
 
 def new_path(folder: Path, name: str) -> Path:

@@ -41,7 +41,7 @@ def read_class_file(path: Path) -> GivenClasses:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: --classes takes a CSV table of class names") from None
     except (OSError, ValueError, csv.Error) as problem:
-        raise InputError(f"{path}: not a readable CSV table ({problem})") from None
+        raise InputError(f"{path}: not a readable CSV table ({problem}): save it as CSV in UTF-8") from None
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if "name" not in header or not set(header) <= set(COLUMNS):
         raise InputError(f"{path}: its first line is {','.join(header)!r}: write name,colour,source,target")
@@ -50,7 +50,9 @@ def read_class_file(path: Path) -> GivenClasses:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            raise InputError(f"{path}:{number}: {len(row)} cells, but the first line has {len(header)}")
+            raise InputError(
+                f"{path}:{number}: {len(row)} cells, but the first line has {len(header)}: quote cells with commas"
+            )
         cells = {key: cell.strip() for key, cell in zip(header, row)}
         name, sides = cells["name"], {side: _values(cells.get(side, ""), f"{path}:{number}") for side in ignored}
         if name == IGNORE_ROW:

@@ -39,7 +39,9 @@ class RunLog:
             try:
                 self._append(json.dumps(line).encode() + b"\n")
             except OSError as problem:
-                raise InputError(f"{self.path}: cannot be written ({problem.strerror}): free some space") from None
+                raise InputError(
+                    f"{self.path}: cannot be written ({problem.strerror}): free some space, or choose another folder"
+                ) from None
         LOGGER.debug("%s", json.dumps(line))
         self.events += 1
 

@@ -273,11 +273,14 @@ def environment() -> dict[str, Any]:
 
 
 def revision() -> str:
-    """The code's revision by git, "-dirty" if files differ from it; "unknown" outside a checkout."""
-    folder = Path(mlsl_mx.__file__).parent
+    """The code's revision by git, "-dirty" if files differ from it; "unknown" outside a checkout of this project."""
+    folder = Path(mlsl_mx.__file__).parents[1]
+    if not (folder / ".git").exists():  # git would look further up, and find somebody else's repository
+        return "unknown"
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # as in a hook of another
     try:
         command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, env=own, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -274,7 +274,8 @@ def _round(job: Job, round_index: int) -> Path:
     rounds = job.config.self_training.rounds
     if not 0 <= round_index < rounds:
         raise InputError(
-            f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise ROUNDS"
+            f"round {round_index}: {job.config.name} with {job.config.method} has {rounds}, from 0: raise --rounds "
+            "(make ROUNDS=)"
         )
     return job.round_folder(round_index)
 

@@ -57,6 +57,29 @@ def test_names_that_no_report_could_hold_are_refused(name, capsys):
     assert "is not UTF-8, or holds a control character" in error and len(error.splitlines()) == 1
 
 
+def test_a_tilde_that_no_shell_has_expanded_is_no_folder(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (["--run", "~/runs"], ["--run=~/runs"], ["--run", "r", "--data=~someone/data"]):
+        assert cli.main(["report", "--experiment", "x.yaml", *words]) == 2
+        assert "the shell has not expanded the ~: write /" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--experiment", "x", "--run", "r", "--out", "o"], "--out and --table are of --compare RUN RUN ..."),
+        (["--experiment", "x", "--run", "r", "--table", "table1"], "--out and --table are of --compare RUN RUN ..."),
+        (["--compare", "a", "--out", "o", "--run", "r"], "leave out --experiment and --run"),
+        (["--compare", "a"], "--compare needs --out FOLDER"),
+        ([], "give --experiment FILE and --run FOLDER"),
+    ],
+)
+def test_no_option_of_report_is_without_effect(words, said, capsys):
+    assert cli.main(["report", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("seconds", ["-1", "nan", "soon"])
 def test_seconds_between_checkpoints(seconds, capsys):
     with pytest.raises(SystemExit) as ended:

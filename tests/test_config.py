@@ -105,6 +105,7 @@ def test_source_only_has_no_rounds():
         ("pseudo_labels: {patches: 1e2}", "patches is 100.0, but must be of type int"),
         ("pseudo_labels: {patches: .inf}", "patches is inf, but must be of type int"),
         ("pseudo_labels: {flip: yes}", "pseudo_labels.flip is 'yes', but must be of type bool: write true or false"),
+        ("target: {train: ~/cameras}", "target.train is ~/cameras: only a shell knows ~"),
         ("target: {val: ~}", "target.val is null, but must be of type str: write it in quotes"),
         ("weak_labels: {eta: '0.1'}", "eta is '0.1', but must be of type float: write a number"),
         ("a: \x00", "not a readable YAML"),
@@ -164,6 +165,13 @@ def test_a_file_cannot_name_what_is_no_method(tmp_path, text, said):
         write(tmp_path, f"methods/{name}.yaml", "name: x\n")
     with pytest.raises(InputError, match=said):
         load_config(write(tmp_path, "a.yaml", text))
+
+
+def test_a_patch_need_not_fit_where_none_is_cut(tmp_path):
+    path = write(tmp_path, "a.yaml", "inherit: gta2city.yaml\ntarget: {size: [256, 512]}\n")
+    assert load_config(path, "cbst").target.size == (256, 512)
+    with pytest.raises(InputError, match="pseudo_labels.patch is 512, larger than target.size 256x512: lower it"):
+        load_config(path, "sisc")
 
 
 def test_a_method_is_no_setting():

@@ -69,6 +69,10 @@ def test_nothing_seen_is_nan():
 def test_wrong_input():
     with pytest.raises(ValueError, match="holds \\[19\\]"):
         counted(np.array([19]), np.array([0]))
+    for unknown in (300, -1, 256 + 1, 254):
+        with pytest.raises(ValueError, match=rf"holds \[{unknown}\]: a train id is 0\.\.18, or 255 to ignore"):
+            counted(np.array([0, unknown, 255]), np.array([0, 0, 0]))
+    assert counted(np.array([1, 255]), np.array([300, -1])).missed[1] == 1  # of predictions they are a miss
     with pytest.raises(ValueError, match="shapes must agree"):
         counted(np.zeros((2, 3), int), np.zeros((3, 2), int))
 

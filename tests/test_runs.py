@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 
 import pytest
@@ -21,6 +22,7 @@ from mlsl_mx.runs import (
     locked,
     read_json,
     remove_leftovers,
+    revision,
     sha256,
     whole_file,
     write_json,
@@ -226,6 +228,23 @@ def test_environment_names_the_versions():
     found = environment()
     assert {"mxnet", "numpy", "python", "revision"} <= set(found)
     assert found["gluoncv"] == version("gluoncv")
+
+
+def test_the_revision_is_of_this_project_and_never_of_a_repository_around_it(tmp_path, monkeypatch):
+    """Installed in an environment below somebody's project, and as a hook of theirs would find it."""
+    run = partial(subprocess.run, check=True, cwd=tmp_path, capture_output=True)
+    run(["git", "init", "-q"])
+    run(["git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-m", "theirs"])
+    theirs = run(["git", "rev-parse", "--short", "HEAD"], text=True).stdout.strip()
+    before = revision()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    assert revision() == before and not before.startswith(theirs)
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.setattr("mlsl_mx.__file__", str(tmp_path / ".venv/lib/mlsl_mx/__init__.py"))
+    assert revision() == "unknown"
+    monkeypatch.setattr("mlsl_mx.__file__", str(tmp_path / "mlsl_mx/__init__.py"))
+    (tmp_path / "mlsl_mx").mkdir()
+    assert revision().removesuffix("-dirty") == theirs  # a checkout, with the file beside it
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -177,6 +177,12 @@ def test_image_and_label_of_two_sizes_without_a_common_one(tmp_path):
     write_palette_png(tmp_path / "labels/00001.png", np.zeros((30, 48), np.uint8))
     dataset = open_dataset("gta5", tmp_path, scenes.images, class_set(19), None, labels=True)
     crops = TrainingCrops([Domain(dataset, present)], np.array([(0, 0)]), CROPS, 0, 0)
+    domains = [Domain(dataset, present) for _ in (SOURCE, TARGET)]
+    target = TrainingCrops(domains, np.array([(TARGET, 0)]), CROPS, 0, 0)
+    with pytest.raises(
+        InputError, match="its image 48x32: it has changed since it was labelled, so choose another RUN"
+    ):
+        target[0]
     with pytest.raises(InputError, match="is 48x30, its image 48x32: set source.size"):
         crops[0]
 

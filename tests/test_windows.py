@@ -57,6 +57,13 @@ def test_sliding_covers_every_pixel_with_about_count_patches(height, width, patc
     assert abs(len(corners) - max(count, fewest)) <= 0.2 * max(count, fewest) + 1
 
 
+@pytest.mark.parametrize("count", [1, 5, 7, 8])
+def test_fewer_than_cover_the_image_are_not_slid(count):
+    """2x4 patches of 512 are the fewest that leave no pixel of 1024x2048 out."""
+    corners = patch_positions(1024, 2048, 512, count, 0, "a", "sliding")
+    assert corners.tolist() == [[top, left] for top in (0, 512) for left in (0, 512, 1024, 1536)]
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="512 does not fit into an image of 300x400"):
         patch_positions(300, 400, 512, 50, 0, "a")

@@ -103,9 +103,12 @@ class TrainingCrops(Dataset):
         rng = np.random.default_rng((self.seed, self.epoch, k))
         image, train_ids = domain.dataset.image(index), domain.dataset.label(index)
         if image.shape[:2] != train_ids.shape:
+            remedy = "it has changed since it was labelled, so choose another RUN"
+            if domain is self.domains[SOURCE]:
+                remedy = "set source.size, to which both are then resized"
             raise InputError(
                 f"{domain.dataset.label_path(index)}: is {size_text(train_ids.shape)}, "
-                f"its image {size_text(image.shape)}: set source.size, to which both are then resized"
+                f"its image {size_text(image.shape)}: {remedy}"
             )
         image, crop_ids = training_crop(image, train_ids, rng, self.crops, domain.mined, domain.mining_probability)
         cell_ids = labels_at_stride(crop_ids)
@@ -147,7 +150,7 @@ def load_batches(
     Raises: InputError naming the file that cannot be used, from readers too.
     """
     if not len(crops):
-        raise InputError("no image to train on: the list or the portion of source images is empty")
+        raise InputError("no image to train on: raise self_training.source_portion, or name images")
     share = batch // workers.count
     starts = range(start * batch, num_batches(crops, batch) * batch, batch)
     loader = DataLoader(

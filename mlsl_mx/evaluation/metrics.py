@@ -49,9 +49,9 @@ class ConfusionMatrix:
         label_ids, predicted_ids = np.asarray(label_ids), np.asarray(predicted_ids)
         if label_ids.shape != predicted_ids.shape:
             raise ValueError(f"truth is {label_ids.shape} but prediction is {predicted_ids.shape}: shapes must agree")
-        label_ids, predicted_ids = (_as_ids(ids, self.num_classes) for ids in (label_ids, predicted_ids))
-        pairs = joint_counts(label_ids, predicted_ids, self.num_classes)
-        if pairs[self.num_classes : -1].any():
+        truth, predicted = (_as_ids(ids, self.num_classes) for ids in (label_ids, predicted_ids))
+        pairs = joint_counts(truth, predicted, self.num_classes)
+        if pairs[self.num_classes : -1].any() or (truth is not label_ids and (truth != label_ids).any()):
             unknown = np.setdiff1d(label_ids, [*range(self.num_classes), self._ignore])
             raise ValueError(
                 f"truth holds {unknown.tolist()}: a train id is 0..{self.num_classes - 1}, or {self._ignore} to ignore"

@@ -80,8 +80,8 @@ class Segmenter:
         settings = self.settings
         if min(size) < settings.patch:
             raise InputError(
-                f"target image {name} is {size[1]}x{size[0]}, smaller than pseudo_labels.patch={settings.patch}: "
-                f"lower pseudo_labels.patch or remove the image from the list of target images"
+                f"image {name or 'without a name'} is {size[1]}x{size[0]}, smaller than pseudo_labels.patch="
+                f"{settings.patch}: lower that, or leave the image out"
             )
         return patch_positions(*size, settings.patch, settings.patches, self.seed, name, settings.placement)
 

@@ -11,7 +11,7 @@ import numpy as np
 def patch_positions(
     height: int, width: int, patch: int, count: int, seed: int, name: str, placement: str = "random"
 ) -> np.ndarray:
-    """Top-left corners of the `count` patches in which SISC segments one image (Sec. 3.2).
+    """Top-left corners of the patches in which SISC segments one image (Sec. 3.2).
 
     The corners depend on nothing but the arguments, so labels are the same whatever the order, the batch size or the
     number of devices.
@@ -26,13 +26,14 @@ def patch_positions(
     Args:
         height, width: of the image, in pixels.
         patch: side of the square patch, in pixels.
-        count: K of the paper; "sliding" takes the grid whose size is nearest to it and that covers every pixel.
+        count: K of the paper; of the grids that cover every pixel, "sliding" takes the one whose size is nearest.
         seed, name: what the random corners depend on, the name being the image's; "sliding" ignores both.
         placement: "random" (paper: every corner that keeps the patch inside, equally likely, drawn independently),
             "sliding", or "released" (random, but no patch reaches the last row or column, unless it is as large as
             the image: the release's range is one short).
 
-    Returns: (count, 2) int64, rows (top, left), 0 <= top <= height - patch, 0 <= left <= width - patch.
+    Returns: (n, 2) int64, rows (top, left), 0 <= top <= height - patch, 0 <= left <= width - patch; n is `count`, or of
+        "sliding" the grid's size.
     Raises: ValueError if the patch is larger than the image, or a count or placement that there is not.
     """
     if not 0 < patch <= min(height, width):
