@@ -101,7 +101,7 @@ def test_confusion_matrix_pixel_by_pixel():
     hits, union = np.diag(expected), expected.sum(axis=0) + expected.sum(axis=1) + missed - np.diag(expected)
     np.testing.assert_allclose(confusion.iou(), [h / u if u else np.nan for h, u in zip(hits, union)])
     again = ConfusionMatrix(C)  # what any integers give
-    again.update(np.where(truth == IGNORE, -1, truth.astype(np.int64)), predicted.astype(np.int32))
+    again.update(truth.astype(np.int64), np.where(predicted == IGNORE, -1, predicted.astype(np.int32)))
     np.testing.assert_array_equal(again.matrix, expected)
 
 
