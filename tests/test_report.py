@@ -8,6 +8,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from PIL import Image
 from run_directory import SOURCE_LIST, write_loss, write_run
@@ -17,6 +18,7 @@ from mlsl_mx.config import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.charts import Series, dot_chart, line_chart
+from mlsl_mx.evaluation.colours import PAIRS
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.evaluation.results import METHODS
 from mlsl_mx.labels import class_set
@@ -367,6 +369,34 @@ def test_every_method_has_a_colour_of_the_page(tmp_path, count):
     # A dot of IoU for each method, one of a threshold for all but the source model, and for these IoU at the start and
     # after the round.
     assert page.count("<title>road, ") == 2 * count - 1 + 2 * (count - 1)
+
+
+def test_each_method_of_ones_own_has_a_colour_of_its_own(tmp_path):
+    def shown(*methods):
+        page = report(write_run(tmp_path / str(len(methods)), {method: [30.0] for method in methods}))[2]
+        return dict(re.findall(r'style="fill:var\(--(\w+)\)" class=dot><title>road, ([\w, -]+): 50', page))
+
+    few = {title: colour for colour, title in shown("source-only", "sisc", "mine", "theirs").items()}
+    more = {title: colour for colour, title in shown("source-only", "sisc", "theirs", "votes", "mine").items()}
+    assert len(few) == 4 and len(more) == 5  # a dict by colour: none was overwritten
+    assert few == {title: colour for title, colour in more.items() if title in few}
+
+
+def lab(rgb: str) -> np.ndarray:
+    """L, a, b of #rrggbb under D65."""
+    parts = np.array([int(rgb[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]] @ linear
+    x, y, z = np.cbrt(xyz / [0.9505, 1, 1.089])  # none is so dark that the root does not hold
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_colours_differ_to_the_eye():
+    pairs = [pair.split("/") for pair in PAIRS.split()]
+    for theme in zip(*pairs):
+        places = np.array([lab(rgb) for rgb in theme])
+        far = np.linalg.norm(places[:, None] - places, axis=2) + 1000 * np.eye(len(places))
+        assert far.min() > 17  # a difference of 2.3 can just be seen
 
 
 def test_without_a_data_set_the_predictions_are_shown(tmp_path):

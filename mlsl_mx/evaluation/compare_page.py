@@ -6,7 +6,8 @@ from html import escape
 from typing import Any, Sequence
 
 from mlsl_mx.evaluation.charts import Series, dot_chart
-from mlsl_mx.evaluation.document import colour, document
+from mlsl_mx.evaluation.colours import colour
+from mlsl_mx.evaluation.document import document
 from mlsl_mx.evaluation.tables import MINIATURE, Table, to_html
 
 

@@ -1,21 +1,17 @@
-"""What the HTML pages share: a self-contained document in a light and a dark theme, and a colour for each method."""
+"""What the HTML pages share: a self-contained document in a light and a dark theme."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import Sequence
 
-from mlsl_mx.evaluation.results import METHODS
-
-COLOURS = 10  # the CSS variables --c0 to --c9; a table of the paper has fewer methods
+from mlsl_mx.evaluation.colours import colour_style
 
 STYLE = """
 :root{color-scheme:light dark;--page:#fbfbfa;--ink:#1c1d1f;--soft:#5c6066;--rule:#dcdee1;--box:#fff;--warn:#8a3b00;
---warn-box:#fff1e0;--up:#0b6b3a;--down:#a3261c;
---c0:#666d7a;--c1:#7c3aed;--c2:#a65a00;--c3:#c2256f;--c4:#7a6a00;--c5:#1f66d1;--c6:#04855c;--c7:#0e7490;--c8:#b91c1c;--c9:#4d7c0f}
+--warn-box:#fff1e0;--up:#0b6b3a;--down:#a3261c}
 @media (prefers-color-scheme:dark){:root{--page:#15171a;--ink:#e7e8ea;--soft:#a2a7ae;--rule:#33373d;--box:#1c1f23;
---warn:#ffc48a;--warn-box:#3a2411;--up:#6fd69f;--down:#ff9c8f;
---c0:#9aa1ab;--c1:#b294ff;--c2:#f0a13c;--c3:#f27ab0;--c4:#d9c14a;--c5:#6ea8ff;--c6:#3ccb98;--c7:#4fd1e8;--c8:#ff8f8f;--c9:#a3d65c}}
+--warn:#ffc48a;--warn-box:#3a2411;--up:#6fd69f;--down:#ff9c8f}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1180px;padding:1.2rem 1rem 3rem;background:var(--page);color:var(--ink);
 font:15px/1.5 system-ui,sans-serif}
@@ -61,17 +57,7 @@ def document(title: str, sections: Sequence[str]) -> str:
     """The sections that are not empty as one HTML document without outside resources."""
     return (
         '<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>\n<body>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{colour_style()}</style>\n<body>\n"
         + "\n".join(filter(None, sections))
         + "\n</body></html>\n"
     )
-
-
-def colour(index: int) -> str:
-    """CSS variable, without its dashes, of the index-th series of a chart."""
-    return f"c{index % COLOURS}"
-
-
-def method_colour(method: str) -> str:
-    """The same for a METHOD, whatever others are shown beside it; one of the user's own has the last."""
-    return colour(list(METHODS).index(method) if method in METHODS else COLOURS - 1)

@@ -1,4 +1,7 @@
-"""What the report shows of a run's course: the loss while networks were trained, and each class over the rounds."""
+"""What the report shows of a run's course: the loss while networks were trained, and each class over the rounds.
+
+The charts are of a page's content: that of report.json, and the `colour` of each method.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from statistics import fmean
 from typing import Any, Callable, Dict, Sequence
 
 from mlsl_mx.evaluation.charts import Curve, Series, class_charts, curve_chart
-from mlsl_mx.evaluation.document import method_colour
 from mlsl_mx.evaluation.tables import Table, number
 from mlsl_mx.loss_curve import LossPoint
 
@@ -56,7 +58,7 @@ def _curve(method: dict[str, Any], term: str | None) -> Curve:
     """A round is as wide as another, however many steps it has."""
     means = [(one, one["loss"] if term is None else one["losses"].get(term)) for one in method["rounds"]]
     parts = [[(one["round"] + step / one["steps"], value) for step, value in found] for one, found in means if found]
-    return Curve(method_colour(method["method"]), method["title"], parts)
+    return Curve(method["colour"], method["title"], parts)
 
 
 def classes_over_rounds(content: Content) -> list[str]:
@@ -90,7 +92,7 @@ def _rows(
             by_round = {r["round"]: value(r, name) for r in method["rounds"]}
             values = [by_round.get(r) for r in rounds]
             first = [] if start is None else [start[name]]
-            series.append(Series(method_colour(method["method"]), method["title"], [*first, *values]))
+            series.append(Series(method["colour"], method["title"], [*first, *values]))
         rows.append((name, series))
     return rows
 

@@ -12,7 +12,8 @@ import yaml
 
 from mlsl_mx.config import Config, to_dict
 from mlsl_mx.evaluation.charts import Series, dot_chart, line_chart
-from mlsl_mx.evaluation.document import document, method_colour
+from mlsl_mx.evaluation.colours import method_colours
+from mlsl_mx.evaluation.document import document
 from mlsl_mx.evaluation.over_rounds import class_round_table, classes_over_rounds, loss_charts
 from mlsl_mx.evaluation.panels import contact_sheet_html, panels_html, prior_html
 from mlsl_mx.evaluation.report_tables import (
@@ -29,6 +30,8 @@ from mlsl_mx.evaluation.tables import MINIATURE, to_html
 
 def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset, config: Config) -> str:
     """The whole document. `content` is that of report.json; the images come from the methods' folders."""
+    colours = method_colours(method["method"] for method in content["methods"])
+    content = {**content, "methods": [{**m, "colour": colours[m["method"]]} for m in content["methods"]]}
     banner = f"<p class=banner>{MINIATURE}</p>" if content["miniature"] else ""
     title, paper = f"{content['experiment']}: {content['direction']}", paper_table(content)
     panels = panels_html(methods, config.class_set, dataset, config.evaluation.panels)
@@ -95,7 +98,7 @@ def _over_rounds(content: dict[str, Any]) -> str:
 
 
 def _series(method: dict[str, Any], values: Sequence[float | None]) -> Series:
-    return Series(method_colour(method["method"]), method["title"], values)
+    return Series(method["colour"], method["title"], values)
 
 
 def _ious(method: dict[str, Any], names: Sequence[str]) -> list[float | None]:
