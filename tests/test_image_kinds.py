@@ -29,10 +29,12 @@ def packed(values: np.ndarray, bits: int) -> bytes:
     return b"".join(int(row.ljust(-(-len(row) // 8) * 8, "0"), 2).to_bytes(-(-len(row) // 8), "big") for row in rows)
 
 
-def grey_png(values: np.ndarray, bits: int) -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
+
+def grey_png(values: np.ndarray, bits: int) -> bytes:
     rows = b"".join(b"\0" + packed(values[i : i + 1], bits) for i in range(len(values)))
     head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -272,3 +274,16 @@ def test_images_are_seen_upright_however_the_camera_was_held(tmp_path, kind, ori
         assert header(tmp_path / "a").orientation == orientation
         near(read_image(tmp_path / "a", upright=False), PHOTO, 25)
         assert header(tmp_path / "a").size == PHOTO.shape[:2]
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_an_orientation_that_a_program_added_behind_the_pixels(tmp_path, orientation):
+    """In a PNG, as exiftool does it."""
+    exif, content = Image.Exif(), saved(COLOURS, "PNG")
+    exif[0x0112] = orientation
+    end = content.index(b"IEND") - 4
+    (tmp_path / "a.png").write_bytes(content[:end] + chunk(b"eXIf", exif.tobytes()[6:]) + content[end:])
+    assert header(tmp_path / "a.png").orientation == orientation
+    wanted = COLOURS.copy()
+    wanted.info["exif"] = exif.tobytes()
+    assert np.array_equal(read_image(tmp_path / "a.png"), np.asarray(ImageOps.exif_transpose(wanted)))

@@ -9,7 +9,7 @@ from test_own_formats import COLOURS, IDS, TRAIN_IDS, form
 
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_own
-from mlsl_mx.data.label_files import read_train_ids
+from mlsl_mx.data.label_files import WrongLabels, read_train_ids
 from mlsl_mx.data.label_survey import survey
 from mlsl_mx.data.palettes import other_palettes
 from mlsl_mx.labels import class_set
@@ -103,3 +103,16 @@ def test_one_palette_among_many_that_has_another_order(tmp_path):
     (finding,) = (one for one in report.findings if one.kind == "other palette")
     assert finding.name == "07" and "07.png: its palette has [0, 200, 0] for 1" in finding.detail
     assert "other palette" in report.faults
+
+
+def test_labels_as_jpeg_are_refused(tmp_path):
+    """Grey ones have few values in the survey, and are wrong along every edge all the same."""
+    write_png(tmp_path / "images/a.png", np.zeros((16, 16, 3), np.uint8))
+    (tmp_path / "labels").mkdir()
+    Image.fromarray(np.arange(256).reshape(16, 16).astype(np.uint8) // 100).save(tmp_path / "labels/a.png", "JPEG")
+    with pytest.raises(WrongLabels, match=r"a\.png: is a JPEG, .*: give them as PNG"):
+        survey([tmp_path / "labels/a.png"], "labels")
+    known = form("ids", "rest")
+    dataset = open_own(tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), None, known)
+    for quick in (False, True):
+        assert check_dataset(dataset, "source", quick).faults == ("wrong label",)

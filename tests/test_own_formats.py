@@ -14,7 +14,8 @@ from mlsl_mx.class_table import read_classes
 from mlsl_mx.config import SourceData, TargetData
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_own
-from mlsl_mx.data.label_files import WrongLabels, check_mode, label_format, published_format, read_train_ids
+from mlsl_mx.data.image_files import Header
+from mlsl_mx.data.label_files import WrongLabels, check_header, label_format, published_format, read_train_ids
 from mlsl_mx.data.label_survey import survey
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate_predictions
@@ -119,12 +120,15 @@ def test_300_classes_are_16_bits_and_ignore_is_65535(tmp_path):
 
 
 def test_the_header_alone_shows_a_wrong_kind(tmp_path):
-    check_mode(Path("a.png"), "P", form("ids"))
-    check_mode(Path("a.png"), "I;16", form("ids16"))
+    def head(mode):
+        return Header((8, 8), "PNG", mode, 1, None)
+
+    check_header(Path("a.png"), head("P"), form("ids"))
+    check_header(Path("a.png"), head("I;16"), form("ids16"))
     with pytest.raises(
         WrongLabels, match=r"a\.png: is of mode RGB, but labels of source are ids of 8 bits x 1 channel"
     ):
-        check_mode(Path("a.png"), "RGB", form("ids"))
+        check_header(Path("a.png"), head("RGB"), form("ids"))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -14,7 +14,7 @@ from mlsl_mx.data.datasets import SceneDataset, remedy
 from mlsl_mx.data.image_files import Header, MissingFile, UnreadableFile, header, size_text
 from mlsl_mx.data.image_structure import TURNS
 from mlsl_mx.data.jpeg_damage import DamageFinder
-from mlsl_mx.data.label_files import WrongLabels
+from mlsl_mx.data.label_files import WrongLabels, check_lossless
 from mlsl_mx.data.palettes import other_palettes
 from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
@@ -174,6 +174,7 @@ def _label_findings(dataset: SceneDataset, index: int, quick: bool):
     name, path = dataset.names[index], dataset.label_path(index)
     try:
         label = dataset.label_header(index) if quick else header(path)
+        check_lossless(path, label)
         if not quick:
             yield from _void(dataset.stored_label(index) == dataset.classes.ignore, name, path)
         return label

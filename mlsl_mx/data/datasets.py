@@ -17,7 +17,7 @@ from mlsl_mx.data.image_files import Header, header, read_image, size_text
 from mlsl_mx.data.label_files import (
     LabelFormat,
     WrongLabels,
-    check_mode,
+    check_header,
     pseudo_label_format,
     published_format,
     read_train_ids,
@@ -196,7 +196,7 @@ class SceneDataset(SegmentationDataset):
         """That of the label file. Raises: InputError as `label`, but for unknown ids."""
         labels = self._open_labels()
         found = header(labels.paths[index])
-        check_mode(labels.paths[index], found.mode, labels.form)
+        check_header(labels.paths[index], found, labels.form)
         return found
 
     def subset(self, indices: Sequence[int]) -> SceneDataset:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from mlsl_mx.data.file_kinds import KINDS, other_kind
-from mlsl_mx.data.image_structure import USUAL_ENDS, grey_bits, has_end, orientation, tiff_kind, turned
+from mlsl_mx.data.image_structure import ENDING_BYTES, USUAL_ENDS, grey_bits, has_end, orientation, tiff_kind, turned
 from mlsl_mx.data.netpbm import read_netpbm
 from mlsl_mx.errors import InputError
 
@@ -36,7 +36,8 @@ class Header(NamedTuple):
     """What the header of an image file says."""
 
     size: tuple[int, int]  # (height, width) as stored, as labels are read
-    mode: str  # as Pillow names it
+    kind: str  # of the file, as Pillow names it
+    mode: str  # of the pixels, as Pillow names it
     orientation: int  # EXIF's, 1: as stored
     palette: bytes | None  # in whatever form the file has it; of two files of a kind the same is the same
 
@@ -58,7 +59,7 @@ def read_image(path: Path, upright: bool = True) -> np.ndarray:
     with _opened(path, io.BytesIO(content)) as image:
         _check_end(path, image.format, content)
         pixels = _eight_bits(path, *_image_pixels(path, image, content))
-        return turned(pixels, orientation(image) if upright else 1)
+        return turned(pixels, orientation(image, content[-ENDING_BYTES:]) if upright else 1)
 
 
 def decode_channels(path: Path) -> np.ndarray:
@@ -119,13 +120,12 @@ def header(path: Path) -> Header:
         _check_file(path)
         with open(path, "rb") as content:
             with _opened(path, content) as image:
-                kind, palette = image.format, bytes(image.palette.palette) if image.mode == "P" else None
-                found = Header(image.size[::-1], image.mode, orientation(image), palette)
-            usual = USUAL_ENDS.get(kind, b"")
-            content.seek(-min(len(usual), content.seek(0, io.SEEK_END)), io.SEEK_END)
-            if content.read() != usual:
+                content.seek(-min(ENDING_BYTES, content.seek(0, io.SEEK_END)), io.SEEK_END)
+                ending, palette = content.read(), bytes(image.palette.palette) if image.mode == "P" else None
+                found = Header(image.size[::-1], image.format, image.mode, orientation(image, ending), palette)
+            if not ending.endswith(USUAL_ENDS.get(found.kind, b"")):
                 content.seek(0)
-                _check_end(path, kind, content.read())
+                _check_end(path, found.kind, content.read())
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as problem:

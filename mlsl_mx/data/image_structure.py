@@ -22,6 +22,7 @@ TURNS = {
     7: "mirrored and turned by 270 degrees",
     8: "turned by 90 degrees counter-clockwise",
 }
+ENDING_BYTES = 4096
 # How a file ends without anything behind it. Motion photos and some cameras put more there.
 USUAL_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _FORMAT = 258, 259, 262, 277, 339  # TIFF's tags
@@ -66,13 +67,19 @@ def _jpeg_has_end(content: bytes) -> bool:
             position += struct.unpack_from(">H", content, position)[0]
 
 
-def orientation(image: Image.Image) -> int:
-    """EXIF's, 1 to 8; 1 for none. Of TIFF it is 1: there every reader, ours too, turns the pixels."""
+def orientation(image: Image.Image, ending: bytes) -> int:
+    """EXIF's, 1 to 8; 1 for none. Of TIFF it is 1: there every reader, ours too, turns the pixels.
+
+    Args:
+        ending: the file's last bytes (ENDING_BYTES), where some programs put what they add to a PNG.
+    """
     if image.format == "TIFF":
         return 1
-    exif = Image.Exif()
+    exif, block = Image.Exif(), image.info.get("exif")
+    if image.format == "PNG" and block is None and b"eXIf" in ending:
+        block = ending[ending.rindex(b"eXIf") + 4 :]
     try:
-        exif.load(image.info.get("exif"))
+        exif.load(block)
     except Exception:  # Pillow raises many kinds for a damaged block, which viewers pass over
         return 1
     value = exif.get(ORIENTATION)

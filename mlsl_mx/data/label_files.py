@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mlsl_mx.class_table import OWN, REST
-from mlsl_mx.data.image_files import decode_channels, decode_with_mode
+from mlsl_mx.data.image_files import Header, decode_channels, decode_with_mode
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet, FileValue
 
@@ -184,11 +184,17 @@ def transparent_part(alpha: np.ndarray | None) -> np.ndarray | None:
     return None if alpha is None or not alpha.any() or alpha.all() else alpha == 0
 
 
-def check_mode(path: Path, mode: str, form: LabelFormat) -> None:
+def check_header(path: Path, head: Header, form: LabelFormat) -> None:
     """Raises: WrongLabels for a file whose header says that it cannot hold such labels."""
-    if mode not in form.modes:
+    if head.mode not in form.modes:
         usual = ENCODINGS[form.encodings[0]].meaning
-        raise WrongLabels(f"{path}: is of mode {mode}, but labels of {form.title} are {usual}: {form.remedy}")
+        raise WrongLabels(f"{path}: is of mode {head.mode}, but labels of {form.title} are {usual}: {form.remedy}")
+
+
+def check_lossless(path: Path, head: Header) -> None:
+    """Raises: WrongLabels for JPEG, of which no number is sure."""
+    if head.kind in ("JPEG", "MPO"):
+        raise WrongLabels(f"{path}: is a JPEG, which makes other values at the edges of labels: give them as PNG")
 
 
 def packed(value: FileValue) -> int:

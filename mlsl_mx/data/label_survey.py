@@ -12,7 +12,7 @@ import numpy as np
 
 from mlsl_mx.class_table import MOST_CLASSES, REST
 from mlsl_mx.data.image_files import decode_channels, header
-from mlsl_mx.data.label_files import LabelFormat, read_file_values, transparent_part
+from mlsl_mx.data.label_files import LabelFormat, check_lossless, read_file_values, transparent_part
 from mlsl_mx.data.palettes import colours_of_ids, other_palettes
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import FileValue
@@ -75,6 +75,8 @@ def _opaque_pixels(path: Path) -> np.ndarray:
 
 
 def _encoding(paths: Sequence[Path]) -> str:
+    for path in _some(paths):
+        check_lossless(path, header(path))
     mode = header(paths[0]).mode
     if mode == "P":  # where files have palettes of their own, colours mean something and indices do not
         return "colours" if other_palettes(paths) else "ids"
