@@ -43,6 +43,7 @@ LIMITS = {
     "network.dropout": (0, 0.99),
     "pseudo_labels.patches": (1, 10_000),
     "pseudo_labels.patch": (8, 16384),
+    "pseudo_labels.single_scale": (0.05, 1),
     "pseudo_labels.batch": (0, 1024),
     "selection.portion": (0, 1),
     "selection.portion_step": (0, 1),

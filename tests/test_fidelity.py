@@ -6,12 +6,16 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from mlsl_mx.config import Config, load_config, to_dict
+from mlsl_mx.data.lists import read_list
+from mlsl_mx.data.sampling import source_subset
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation import published
+from mlsl_mx.training.schedules import source_portion
 
 ROOT = Path(__file__).parents[1]
 GTA2CITY = ROOT / "experiments" / "gta2city.yaml"
@@ -103,6 +107,23 @@ def test_every_switch_of_the_released_presets_is_there_with_its_value():
         for group, settings in yaml.safe_load(path.read_text()).items():
             for key, value in settings.items() if isinstance(settings, dict) else ():
                 assert (f"{group}.{key}", str(value)) in written
+
+
+def test_what_the_list_of_505_images_makes_of_the_rounds():
+    """Updates in batches of one, and the share of source crops, from the schedule that training follows."""
+    rows = table("## The 505 images")
+    assert [row[:2] for row in rows] == [[s, n] for s in ("gta5", "synthia") for n in ("2975", "505")]
+    for source, target, *cells in rows:
+        config = load_config(ROOT / "experiments" / f"{'gta' if source == 'gta5' else source}2city.yaml", "sisc-pwl")
+        training, images = config.self_training, len(read_list(ROOT / config.source.images))
+        portions = [source_portion(training, r) for r in range(training.rounds)]
+        subsets = np.array([len(source_subset(images, portion, seed=0)) for portion in portions])
+        crops = subsets + int(target)
+        updates, shares = training.epochs * np.cumsum(crops), 100 * np.cumsum(subsets) / np.cumsum(crops)
+        exact = [updates[0], shares[0], updates[-1], shares[-1]]
+        assert list(map(float, cells)) == pytest.approx(exact, abs=0.0501)
+    more, fewer = (list(map(float, row[2:])) for row in rows[:2])
+    assert f"{more[2] / fewer[2]:.2f} times the updates over the rounds ({more[0] / fewer[0]:.2f} times" in TEXT
 
 
 def test_printed_means_are_all_listed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -265,11 +266,12 @@ def test_stores_of_another_network_are_not_used(tmp_path):
         block.initialize(mx.init.Normal(0.3))
         return block
 
-    def key(seed):
-        segmenter = Segmenter(gluon(seed), mx.cpu(), SETTINGS, 3)
+    def key(seed, **changes):
+        segmenter = Segmenter(gluon(seed), mx.cpu(), dataclasses.replace(SETTINGS, **changes), 3)
         return generate._Stage(segmenter, None, tmp_path).key
 
     assert key(0) == key(0) != key(1)
+    assert key(0, single_scale=0.5) != key(0) == key(0, upsampling="bicubic")
 
 
 def test_label_quality_is_measured_on_the_truth(tmp_path):

@@ -45,7 +45,7 @@ PATCHES = {
 }
 # METHOD -> key -> (paper, released)
 DIFFERENCES = {
-    "cbst": LABELLING,
+    "cbst": {**LABELLING, "pseudo_labels.single_scale": (1.0, 0.9033)},
     "sisc": {**LABELLING, **PATCHES, "self_training.hard_examples": (False, True)},
     "sisc-pwl": {
         **LABELLING,
@@ -148,6 +148,28 @@ def test_corners_never_reach_the_last_row_and_column():
 
     assert {tuple(c) for c in corners().tolist()} == {(top, left) for top in range(4) for left in range(8)}
     assert corners("pseudo_labels.placement").max(axis=0).tolist() == [4, 8]
+
+
+@switches("pseudo_labels.single_scale")
+@pytest.mark.parametrize("size, smaller", [((1024, 2048), (928, 1848)), ((256, 512), (232, 464))])
+def test_labels_are_made_at_a_smaller_size_and_lie_where_they_belong(size, smaller):
+    """1850 is no multiple of 8; 1848 is the nearest. The upper left quarter is red, and so class 1."""
+    image, seen = np.zeros((*size, 3), np.uint8), []
+    image[: size[0] // 2, : size[1] // 2, 0] = 255
+
+    def net(images):
+        seen.append(images.shape[2:])
+        red = mx.nd.Pooling(images[:, :1], kernel=(8, 8), stride=(8, 8), pool_type="avg")
+        return mx.nd.concat(mx.nd.zeros_like(red), red, dim=1)  # normalised red is below 0 where there is none
+
+    for keys, expected in (((), smaller), (("pseudo_labels.single_scale",), size)):
+        segmenter = Segmenter(net, mx.cpu(), miniature("cbst", *keys).pseudo_labels, seed=0)
+        classes, _ = segmenter.predicted(segmenter.maps(image, "a"))
+        assert set(seen) == {expected}
+        rows, columns = np.nonzero(classes != (image[:, :, 0] > 0))
+        from_edge = np.minimum(np.abs(rows - size[0] / 2), np.abs(columns - size[1] / 2))
+        assert from_edge.max(initial=0) <= 8
+        seen.clear()
 
 
 def filed(config: Config, classes, confidences) -> ClassConfidences:

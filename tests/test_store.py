@@ -80,6 +80,7 @@ def test_a_header_with_wild_sizes_allocates_nothing(tmp_path):
     [
         ({}, 2 * 19 * 50 * 64 * 64),  # 7.8 MB
         ({"inference": "single"}, 2 * 19 * 128 * 256),
+        ({"inference": "single", "single_scale": 0.9033}, 2 * 19 * 116 * 231),
         ({"start": "single", "patches": 25}, 2 * 19 * (25 * 64 * 64 + 128 * 256)),
     ],
 )

@@ -140,7 +140,8 @@ class _Stage:
         """What a store depends on besides its image; the settings that are left out change nothing in it."""
         digest = _parameters_checksum(self.segmenter.net.net)
         settings = asdict(self.segmenter.settings)
-        inference = {name: settings[name] for name in ("inference", "patches", "patch", "placement", "flip", "start")}
+        names = ("inference", "patches", "patch", "placement", "flip", "start", "single_scale")
+        inference = {name: settings[name] for name in names}
         return f"{digest:08x} {self.segmenter.seed} {inference}"
 
     def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:

@@ -20,8 +20,9 @@ class PatchMaps:
 
     Attributes:
         corners: (N, 2) int64, rows (top, left), in pixels.
-        size: (height, width) of each in pixels, multiples of 8; where an image was padded they reach beyond it.
-        probabilities: (N, height / 8, C, width / 8) float32: softmax at stride 8, averaged with the mirrored input's.
+        size: (height, width) of each in pixels; where an image was padded they reach beyond it.
+        probabilities: (N, h, C, w) float32: softmax, averaged with the mirrored input's; h and w are an eighth of
+            `size`, or less of an image that was resized.
     """
 
     corners: np.ndarray
@@ -42,6 +43,20 @@ class ImageMaps:
         return self.parts[0].probabilities.shape[2]
 
 
+def seen_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """What the network sees of an image of (height, width) in one piece, both multiples of 8.
+
+    The image itself, padded; or, at a scale below 1, resized to the nearest multiples, so that its maps end where it
+    does.
+
+    >>> seen_size((1052, 1914), 1), seen_size((1024, 2048), 1850 / 2048)
+    ((1056, 1920), (928, 1848))
+    """
+    if scale == 1:
+        return tuple(side + -side % STRIDE for side in size)
+    return tuple(STRIDE * max(1, round(scale * side / STRIDE)) for side in size)
+
+
 def single_inference(net: Network, image: mx.nd.NDArray, flip: bool) -> PatchMaps:
     """The image in one piece, as a patch of its own.
 
@@ -49,13 +64,13 @@ def single_inference(net: Network, image: mx.nd.NDArray, flip: bool) -> PatchMap
         image: (3, H, W) float32, normalised; padded to a multiple of 8 with zeros, the mean colour.
         flip: average with the mirrored image.
     """
-    height, width = image.shape[1:]
-    below, right = -height % STRIDE, -width % STRIDE
+    size = seen_size(image.shape[1:], 1)
+    below, right = np.subtract(size, image.shape[1:]).tolist()
     padded = mx.nd.pad(image.expand_dims(0), mode="constant", pad_width=(0, 0, 0, 0, 0, below, 0, right))
     inputs = [padded, padded.flip(axis=3)] if flip else [padded]  # (1, 3, H + below, W + right)
     maps = [_softmax(net, one).asnumpy() for one in inputs]
     probabilities = _means_of_mirrored(np.concatenate(maps), flip)
-    return PatchMaps(np.zeros((1, 2), np.int64), (height + below, width + right), probabilities)
+    return PatchMaps(np.zeros((1, 2), np.int64), size, probabilities)
 
 
 def segment_patches(

@@ -9,14 +9,21 @@ import mxnet as mx
 import numpy as np
 
 from mlsl_mx.config import PseudoLabels
-from mlsl_mx.data.transforms import normalise
+from mlsl_mx.data.transforms import normalise, resized
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import id_type, ignore_id
 from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.half import to_half
-from mlsl_mx.pseudo_labels.inference import ImageMaps, Network, PatchMaps, segment_patches, single_inference
+from mlsl_mx.pseudo_labels.inference import (
+    ImageMaps,
+    Network,
+    PatchMaps,
+    seen_size,
+    segment_patches,
+    single_inference,
+)
 from mlsl_mx.pseudo_labels.selection import most_probable, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import as_stored
@@ -69,12 +76,23 @@ class Segmenter:
         return ImageMaps(image.shape[:2], parts)
 
     def _inferred(self, image: np.ndarray, name: str) -> Iterator[PatchMaps]:
-        settings, on_device = self.settings, mx.nd.array(normalise(image), ctx=self.ctx)
+        settings = self.settings
         if settings.inference == "single" or settings.start == "single":
-            yield single_inference(self.net, on_device, settings.flip)
+            yield self._in_one_piece(image)
         if settings.inference == "sisc":
             corners = self._corners(image.shape[:2], name)
-            yield segment_patches(self.net, on_device, corners, settings.patch, settings.flip, self.batch)
+            yield segment_patches(self.net, self._input(image), corners, settings.patch, settings.flip, self.batch)
+
+    def _input(self, image: np.ndarray) -> mx.nd.NDArray:
+        """(3, H, W) float32 on the device."""
+        return mx.nd.array(normalise(image), ctx=self.ctx)
+
+    def _in_one_piece(self, image: np.ndarray) -> PatchMaps:
+        scale, flip = self.settings.single_scale, self.settings.flip
+        if scale == 1:
+            return single_inference(self.net, self._input(image), flip)
+        smaller = resized(image, seen_size(image.shape[:2], scale))
+        return replace(single_inference(self.net, self._input(smaller), flip), size=image.shape[:2])
 
     def _corners(self, size: tuple[int, int], name: str) -> np.ndarray:
         settings = self.settings

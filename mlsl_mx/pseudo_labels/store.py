@@ -17,7 +17,7 @@ import numpy as np
 
 from mlsl_mx.config import PseudoLabels
 from mlsl_mx.data.transforms import STRIDE
-from mlsl_mx.pseudo_labels.inference import ImageMaps, PatchMaps
+from mlsl_mx.pseudo_labels.inference import ImageMaps, PatchMaps, seen_size
 from mlsl_mx.runs import whole_file
 
 FORMAT = 3
@@ -35,7 +35,8 @@ def stored_bytes(settings: PseudoLabels, num_classes: int, size: tuple[int, int]
     if settings.inference == "sisc":
         cells += settings.patches * (settings.patch // STRIDE) ** 2
     if settings.inference == "single" or settings.start == "single":
-        cells += -(-size[0] // STRIDE) * -(-size[1] // STRIDE)
+        height, width = seen_size(size, settings.single_scale)
+        cells += (height // STRIDE) * (width // STRIDE)
     return 2 * num_classes * cells
 
 
