@@ -72,6 +72,19 @@ def test_methods_and_their_rows():
         published.published_table("kitti")
 
 
+def test_released_settings_stand_beside_the_same_rows():
+    for source, means in (("gta5", [48.7, 49.0]), ("synthia", [44.4, 45.2])):
+        rows = [published.published_row(source, f"released-{method}") for method in ("sisc", "sisc-pwl")]
+        assert [next(iter(row.means.values())) for row in rows] == means
+    assert published.published_row("gta5", "released-cbst") is None
+
+
+def test_cbsts_readme_gives_what_the_paper_does_not():
+    for source, means in published.CBST_README.items():
+        assert all(published.published_row(source, method) is None for method in means)
+    assert published.CBST_README == {"gta5": {"st": 41.5, "cbst": 45.2}, "synthia": {"st": 32.2}}
+
+
 def test_some_cells_read_in_the_paper():
     sisc = published.published_row("gta5", "sisc")
     assert (sisc.per_class["road"], sisc.per_class["train"], sisc.per_class["bicycle"]) == (91.0, 41.9, 44.4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsl_mx.evaluation.published import published_row
+from mlsl_mx.evaluation.published import CBST_README, published_row
 from mlsl_mx.evaluation.results import METHODS
 from mlsl_mx.runs import read_json
 
@@ -30,7 +30,9 @@ def measured(table: str, method: str, counts: tuple[str, ...]) -> str:
 
 def printed(source: str, method: str) -> str:
     row = published_row(source, method)
-    return "-" if row is None else " / ".join(f"{value:.1f}" for value in row.means.values())
+    if row is not None:
+        return " / ".join(f"{value:.1f}" for value in row.means.values())
+    return f"{CBST_README[source][method]} †" if method in CBST_README[source] else "-"
 
 
 @pytest.mark.parametrize("name", list(table_rows()))

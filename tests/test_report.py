@@ -98,6 +98,18 @@ def test_rounds_and_the_best_that_is_no_result(tmp_path):
     assert [m["finished"] for m in content["methods"]] == [True, True, True, False]
 
 
+def test_rows_of_cbsts_readme_stand_apart_from_the_papers(tmp_path):
+    for output in report(write_run(tmp_path, {"source-only": [35.0], "st": [40.0], "cbst": [44.0]}))[:3]:
+        assert "Beside CBST&#x27;s README" in output or "Beside CBST's README" in output
+        cells = re.sub(r"[\s|]|</?t[hdr][^>]*>", " ", output)
+        assert re.search(r"CBST +44\.0 +45\.2 ", cells) and re.search(r"ST +40\.0 +41\.5 ", cells)
+
+
+def test_the_release_settings_stand_beside_the_papers_row(tmp_path):
+    _, markdown, _, _ = report(write_run(tmp_path, {"source-only": [35.0], "released-sisc": [47.0]}))
+    assert "| SISC as released | 0 | 47.0 | 48.7 | -1.7 |" in markdown and "README" not in markdown
+
+
 def test_means_name_their_classes(tmp_path):
     text, markdown, _, content = report(write_run(tmp_path, ROUNDS))
     assert list(content["means_over"]) == ["19", "16", "13"]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Sequence
 from mlsl_mx.evaluation.compare import GAIN_CLASSES, PAPER_TABLES, comparison
 from mlsl_mx.evaluation.compare_page import comparison_page
 from mlsl_mx.evaluation.published import published_table
-from mlsl_mx.evaluation.report_tables import mean_name
+from mlsl_mx.evaluation.report_tables import beside_readme, mean_name
 from mlsl_mx.evaluation.tables import MINIATURE, Table, number, to_markdown, to_text
 from mlsl_mx.runs import environment, write_bytes, write_json
 
@@ -25,8 +25,9 @@ def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) 
     Raises: InputError as `comparison`.
     """
     content = {**comparison(runs, table), "environment": environment()}
-    tables = [summary_table(content, table), run_table(content), gain_table(content), difference_table(content)]
-    tables += [round_table(content), class_table(content)]
+    means = [(row["method"], row["title"], _cell(row["miou"])) for row in content["rows"]]
+    tables = [summary_table(content, table), beside_readme(content["source"], means), run_table(content)]
+    tables += [gain_table(content), difference_table(content), round_table(content), class_table(content)]
     tables = [one for one in tables if one is not None and one.rows]
     warning = [MINIATURE] if content["miniature"] else []
     notes = ["\n".join(f"- {note}" for note in content["notes"])] if content["notes"] else []

@@ -21,6 +21,7 @@ from mlsl_mx.evaluation.report_tables import (
     label_overview,
     label_table,
     paper_table,
+    readme_table,
     round_table,
     summary_table,
 )
@@ -40,6 +41,7 @@ def html_page(content: dict[str, Any], methods: Sequence[MethodResults], dataset
         f"{banner}<h1>{escape(title)}</h1><p class=sub>{content['images']} validation images, IoU in percent, "
         f"run {escape(content['run'])}{seed}</p>{_status(content)}",
         to_html(summary_table(content)),
+        _optional(readme_table(content)),
         f"<h2>At a glance</h2><div class=charts>{''.join(_charts(content))}</div>",
         to_html(class_table(content)),
         _optional(round_table(content)),

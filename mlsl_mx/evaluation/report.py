@@ -16,11 +16,12 @@ from mlsl_mx.evaluation.report_tables import (
     label_overview,
     label_table,
     paper_table,
+    readme_table,
     round_table,
     summary_table,
 )
 from mlsl_mx.evaluation.results import METHODS, MethodResults, Round, read_run
-from mlsl_mx.evaluation.tables import MINIATURE, to_markdown, to_text
+from mlsl_mx.evaluation.tables import MINIATURE, Table, to_markdown, to_text
 from mlsl_mx.labels import listed
 from mlsl_mx.runs import read_json, write_bytes, write_json
 
@@ -79,16 +80,21 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
     return content
 
 
+def _main_tables(content: dict[str, Any]) -> list[Table | None]:
+    first = [summary_table(content), readme_table(content), class_table(content)]
+    return [*first, round_table(content), label_overview(content)]
+
+
 def terminal_text(content: dict[str, Any]) -> str:
     """The tables for the terminal."""
-    tables = [summary_table(content), class_table(content), round_table(content), label_overview(content)]
-    parts = [_headline(content), *(to_text(table) for table in tables if table), _wrapped_notes(content)]
+    tables = filter(None, _main_tables(content))
+    parts = [_headline(content), *map(to_text, tables), _wrapped_notes(content)]
     return "\n\n".join(_between_warnings(parts, content["miniature"]))
 
 
 def markdown_text(content: dict[str, Any]) -> str:
     """All tables in Markdown."""
-    tables = [summary_table(content), class_table(content), round_table(content), label_overview(content)]
+    tables = _main_tables(content)
     tables += [label_table(content, method) for method in content["methods"]]
     tables.append(paper_table(content))
     parts = [f"# {_headline(content)}", *(to_markdown(table) for table in tables if table)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Sequence
 
-from mlsl_mx.evaluation.published import published_rows
+from mlsl_mx.evaluation.published import CBST_README, published_row, published_rows
 from mlsl_mx.evaluation.results import METHODS, ordered
 from mlsl_mx.evaluation.tables import Table, difference, number, share
 
@@ -47,10 +47,30 @@ def summary_table(content: Content) -> Table:
         cells = [METHODS.get(key, key), _round_name(run.get(key))]
         for n in content["means_over"]:
             ours = run[key]["mious"][n] if key in run else None
-            paper = compared[key].means.get(int(n)) if key in compared else None
+            row = published_row(content["source"], key)
+            paper = None if row is None else row.means.get(int(n))
             cells += [number(ours), number(paper), difference(ours, paper)] if n in printed else [number(ours)]
         rows.append(cells)
     return Table("Result and paper" if content["source"] else "Result", header, rows)
+
+
+def readme_table(content: Content) -> Table | None:
+    """As `beside_readme`, of a report's methods."""
+    ours = [(method["method"], method["title"], number(method["miou"])) for method in content["methods"]]
+    return beside_readme(content["source"], ours)
+
+
+def beside_readme(source: str | None, ours: Sequence[tuple[str, str, str]]) -> Table | None:
+    """Methods that the paper has no row of beside the means of CBST's README; None if there is none of them.
+
+    Args:
+        source: as `paper_source` gives it.
+        ours: METHOD, title, and mIoU over all classes as a cell.
+    """
+    printed = CBST_README.get(source, {})
+    rows = [[title, cell, number(printed[method])] for method, title, cell in ours if method in printed]
+    title = "Beside CBST's README (yzou2/CBST), of rows that the paper does not have"
+    return Table(title, ["method", "mIoU", "README"], rows) if rows else None
 
 
 def _round_name(method: dict[str, Any] | None) -> str:
