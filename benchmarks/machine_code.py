@@ -1,6 +1,7 @@
 """For which compute capabilities an MXNet holds CUDA machine code, and PTX: counted in its libmxnet.so.
 
-    .venv-gpu/bin/python benchmarks/machine_code.py    # no GPU and no driver needed; some seconds
+    .venv-gpu/bin/python benchmarks/machine_code.py                 # no GPU and no driver needed; some seconds
+    .venv-gpu/bin/python benchmarks/machine_code.py libmxnet.so     # of another wheel, which is a zip file
 
 NVIDIA's fat binaries, little-endian: uint32 magic, uint16 version, uint16 bytes of this header, uint64 bytes after it;
 then entries: uint16 kind (1 PTX, 2 machine code), uint16 version, uint32 bytes of this header, uint64 bytes of code; 28
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,8 +37,9 @@ def entries(content: bytes) -> Iterator[tuple[str, int]]:
 
 
 def main() -> None:
-    """Print the counts of the MXNet that is installed."""
-    path = Path(find_spec("mxnet").submodule_search_locations[0], "libmxnet.so")
+    """Print the counts of a libmxnet.so, or of the MXNet that is installed."""
+    given = sys.argv[1:] or [Path(find_spec("mxnet").submodule_search_locations[0], "libmxnet.so")]
+    path = Path(given[0])
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         found = Counter(entries(content))
     for (kind, capability), count in sorted(found.items()):

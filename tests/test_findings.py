@@ -61,14 +61,28 @@ def test_every_error_in_the_guide_is_translated():
 @pytest.mark.parametrize("changes", [{}, CPU_BUILD])
 def test_a_card_without_code_is_told_so(changes):
     finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(H100,)), **changes)
-    assert "NO CODE for it in mxnet-cu112, the newest official wheel" in finding.text and "CTX=cpu" in finding.remedy
+    assert "NO CODE for it in mxnet-cu112, nor in any other official wheel" in finding.text
+    assert "CTX=cpu" in finding.remedy and "NVIDIA's container" in finding.remedy
     assert finding.verdict == (NOTE if changes else UNUSABLE) and finding.facts["has_code"] is False
 
 
 def test_a_card_that_is_too_old():
     """Older wheels may have had code for it, so that is not denied."""
     finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(replace(H100, name="K80", capability=(3, 7)),)))
-    assert finding.verdict == UNUSABLE and "NO CODE" in finding.text and "older" not in finding.text
+    assert finding.verdict == UNUSABLE and "NO CODE" in finding.text and "other official" not in finding.text
+
+
+@pytest.mark.parametrize("wheel", ["mxnet", "mxnet-cu102"])
+@pytest.mark.parametrize(
+    "fault, verdict, says", [(None, OK, ", and it computes"), ("no kernel image", UNUSABLE, "fails: no kernel image")]
+)
+def test_of_an_unknown_build_it_counts_what_was_tried(fault, verdict, says, wheel):
+    """As in NVIDIA's container, whose MXNet is no official wheel and may well have code for an H100."""
+    changes = {"driver": replace(GOOD.driver, gpus=(H100,)), "wheels": (wheel,)}
+    finding = found("GPU 0", **changes, imports=replace(IMPORTS, faults=(fault,)))
+    assert finding.verdict == verdict and finding.text.endswith(says) and finding.facts["has_code"] is None
+    untried = found("GPU 0", **changes, imports=replace(IMPORTS, faults=()))
+    assert untried.verdict == NOTE and "not known here" in untried.text
 
 
 def test_one_card_that_works_is_enough():
@@ -85,11 +99,6 @@ def test_a_card_beside_the_build_for_cpus_is_pointed_out():
 def test_a_card_that_does_not_compute():
     finding = found("GPU 0", imports=replace(IMPORTS, faults=("CUDNN_STATUS_EXECUTION_FAILED",)))
     assert finding.verdict == UNUSABLE and "CUDNN_STATUS_EXECUTION_FAILED" in finding.text
-
-
-def test_a_wheel_that_is_not_known():
-    finding = found("GPU 0", wheels=("mxnet-cu102",))
-    assert finding.verdict == NOTE and "whether mxnet-cu102 has code" in finding.text
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ from typing import Tuple
 Capability = Tuple[int, int]
 
 # Wheel, as pip calls it -> compute capabilities of its machine code: counted by benchmarks/machine_code.py.
-CODE: dict[str, tuple[Capability, ...]] = {"mxnet-cu112": ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))}
-NEWEST_WHEEL = "mxnet-cu112"
+# The newest, mxnet-cu117, has what mxnet-cu112 has.
+CODE: dict[str, tuple[Capability, ...]] = dict.fromkeys(
+    ("mxnet-cu112", "mxnet-cu117"), ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))
+)
+GPU_WHEEL = "mxnet-cu112"  # what `make setup-gpu` installs
 
 OLDEST_CUDA = (11, 0)  # that a driver must support for libraries of CUDA 11: NVIDIA's 450.80.02
 OLDEST_CUDA_FOR_FUSION = (11, 8)  # 520.61.05: older ones cannot load what NVRTC 11.8 compiles while running
@@ -41,11 +44,11 @@ def architecture(capability: Capability) -> str:
     return names[-1] if names else "older than Kepler"
 
 
-def has_code(wheel: str, capability: Capability) -> bool | None:
+def has_code(wheel: str | None, capability: Capability) -> bool | None:
     """Whether a wheel holds code that such a card runs; None for a wheel that is not known here.
 
-    >>> has_code("mxnet-cu112", (8, 9)), has_code("mxnet-cu112", (9, 0))
-    (True, False)
+    >>> has_code("mxnet-cu112", (8, 9)), has_code("mxnet-cu117", (9, 0)), has_code("mxnet", (9, 0))
+    (True, False, None)
     """
     if wheel not in CODE:
         return None

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 from mlsl_mx.doctor.cards import (
     CODE,
-    NEWEST_WHEEL,
+    GPU_WHEEL,
     OLDEST_CUDA,
     OLDEST_CUDA_FOR_FUSION,
     architecture,
@@ -130,34 +130,38 @@ def _driver(facts: Facts) -> Finding:
 
 
 def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
-    topic, code = f"GPU {index}", has_code(_wheel(facts), gpu.capability)
+    topic, wheel = f"GPU {index}", _wheel(facts)
+    code = has_code(wheel, gpu.capability)
     free = "" if gpu.free is None else f"{_gib(gpu.free)} of "
     text = (
         f"{gpu.name}, {architecture(gpu.capability)}, capability {_dotted(gpu.capability)}, {free}{_gib(gpu.total)} GiB"
     )
     text += " free" if free else ""
     found = {**asdict(gpu), "capability": list(gpu.capability), "has_code": code}
-    if code is None:
-        return Finding(topic, f"{text}; whether {_wheel(facts)} has code for it is not known here", NOTE, "", found)
-    if not code:
-        newer = gpu.capability > max(CODE[NEWEST_WHEEL])
-        text += f": NO CODE for it in {NEWEST_WHEEL}, the newest official wheel" + ", nor in any older one" * newer
-        remedy = "use CTX=cpu, or a card from Maxwell to Ada (capability 5.0 to 8.9): see docs/GPU.md"
+    if code is False:
+        text += f": NO CODE for it in {wheel}" + ", nor in any other official wheel" * (
+            gpu.capability > max(CODE[wheel])
+        )
+        container = ", or NVIDIA's container" * (architecture(gpu.capability) == "Hopper")
+        remedy = f"use CTX=cpu, or a card from Maxwell to Ada (capability 5.0 to 8.9){container}: see docs/GPU.md"
         verdict = UNUSABLE if is_cuda_build(facts) and not _another_works(facts) else NOTE
         return Finding(topic, text, verdict, remedy, found)
     if not is_cuda_build(facts):
-        text += f": {NEWEST_WHEEL} has code for it, but this MXNet is the build for CPUs"
+        text += f": {wheel} has code for it, but this MXNet is the build for CPUs"
         return Finding(topic, text, NOTE, GPU_BUILD, found)
-    fault = facts.imports.faults[index] if index < len(facts.imports.faults) else None
+    text += ": this MXNet has code for it" if code else ": whether this MXNet has code for it is not known here"
+    if index >= len(facts.imports.faults):
+        return Finding(topic, text, OK if code else NOTE, "", found)
+    fault = facts.imports.faults[index]
     if fault is not None:
-        return Finding(topic, f"{text}: has code for it, but computing fails: {fault}", UNUSABLE, "", found)
-    tried = ", and it computes" if index < len(facts.imports.faults) else ""
-    return Finding(topic, f"{text}: this MXNet has code for it{tried}", OK, "", found)
+        return Finding(topic, f"{text}, but computing fails: {fault}", UNUSABLE, "", found)
+    return Finding(topic, f"{text}, and it computes", OK, "", found)
 
 
-def _wheel(facts: Facts) -> str:
-    """The wheel for GPUs that is installed, or the one that would be."""
-    return next((wheel for wheel in facts.wheels if "-cu" in wheel), NEWEST_WHEEL)
+def _wheel(facts: Facts) -> str | None:
+    """The wheel for GPUs that is installed, or the one that would be; None for a build of another name, as NVIDIA's."""
+    installed = next((wheel for wheel in facts.wheels if "-cu" in wheel), None)
+    return installed if is_cuda_build(facts) else GPU_WHEEL
 
 
 def _another_works(facts: Facts) -> bool:

@@ -159,7 +159,7 @@ def _described_by_name(path: Path) -> Contents:
         return describe(path)
     if not path.is_file():
         raise InputError(
-            f"{path}: no such file: it is {published}: download it there, and put it here or give its path"
+            f"{path}: no such file: it is {published}: get it there (docs/WEIGHTS.md says where), and give its path"
         )
     try:
         found = describe(path)
