@@ -1,4 +1,4 @@
-"""Pseudo-labels of 10, 100 and 1,000 images of 1024x2048 from a network that answers at once: time, memory and disk.
+"""Pseudo-labels of 10, 100 and 1,000 images of 2048x1024 from a network that answers at once: time, memory and disk.
 
 The whole stage `pseudo-label` runs, with 19 classes and patches of 512x512: composite, confidences, thresholds, label
 files. Images and probabilities come from a generator, each number of images in a process of its own.
@@ -126,7 +126,7 @@ def text(rows: list, patches: int) -> str:
         for row in rows
     ]
     growth = rows[-1]["peak_bytes"] / rows[0]["peak_bytes"] - 1
-    title = f"Images of {HEIGHT}x{WIDTH}, {patches} patches each, no flip, a network that answers at once:\n\n"
+    title = f"Images of {WIDTH}x{HEIGHT}, {patches} patches each, no flip, a network that answers at once:\n\n"
     return title + table(header, lines) + f"\nPeak memory from the first row to the last: {100 * growth:+.1f} %.\n"
 
 

@@ -1,4 +1,4 @@
-"""SISC of one image of 1024x2048, 19 classes, 50 patches of 512x512 and their mirrored ones: what is not the network?
+"""SISC of one image of 2048x1024, 19 classes, 50 patches of 512x512 and their mirrored ones: what is not the network?
 
 With a stub network: crop, flip, softmax, up-sample, accumulate, divide, confidences and store, and the second pass that
 writes the labels; against the floor of memory, and against the same in straightforward NumPy. With the real network:

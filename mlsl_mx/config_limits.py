@@ -89,7 +89,7 @@ def check_values(config) -> None:
     labels, size = config.pseudo_labels, config.target.size
     if labels.inference == "sisc" and size is not None and labels.patch > min(size):
         raise InputError(
-            f"pseudo_labels.patch is {labels.patch}, larger than target.size {size[0]}x{size[1]}: lower it"
+            f"pseudo_labels.patch is {labels.patch}, larger than a side of target.size {list(size)}: lower it"
         )
     weak = config.weak_labels
     if weak.enabled and weak.sizes == "released" and config.classes != 19:

@@ -158,7 +158,7 @@ def test_lists_of_other_systems_and_data_behind_links(world, tmp_path, capsys):
         ("pseudo_labels.patches", 0, "pseudo_labels.patches is 0: it must be between 1 and 10000"),
         ("weak_labels.eta", -0.1, "weak_labels.eta is -0.1: it must be between 0 and 1"),
         ("selection.portion", 1.5, "selection.portion is 1.5: it must be between 0 and 1"),
-        ("pseudo_labels.patch", 40, "pseudo_labels.patch is 40, larger than target.size 32x64: lower it"),
+        ("pseudo_labels.patch", 40, "pseudo_labels.patch is 40, larger than a side of target.size [32, 64]: lower it"),
         ("classes", 7, "classes is 7: use 19, 16, or a list of classes"),
         ("pseudo_labels.pathces", 3, "did you mean pseudo_labels.patches?"),
         ("network.width", "wide", "network.width is 'wide', but must be of type float"),

@@ -143,7 +143,7 @@ def test_a_list_is_named_by_its_hash_while_it_is_the_one_of_the_run(tmp_path, ch
     }
     assert (card["data"]["target"]["fingerprint"], card["data"]["target"]["sha256"]) == (None, None)
     assert card["data"]["validation"]["fingerprint"] == "0123456789abcdef"  # of the evaluation
-    assert (digest or "| not recorded | 1052x1914 | not recorded |") in text
+    assert (digest or "| not recorded | 1914x1052 | not recorded |") in text
 
 
 def test_stages_device_and_commands(tmp_path):

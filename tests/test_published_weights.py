@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mxnet import nd
 from original_params import original_parameters
@@ -135,5 +137,6 @@ def test_incomplete_files_of_any_name(tmp_path):
 def test_a_published_name_that_is_no_file_says_where_it_comes_from(tmp_path, published, check, arguments):
     line = refused(check, tmp_path / published, *arguments)
     project = {GTA: "CBST", IMAGENET: "ResNet-38"}[published]
-    assert f"{published}: no such file: it is the" in line and project in line and "download it there" in line
+    assert f"{published}: no such file: it is the" in line and project in line and "docs/WEIGHTS.md" in line
+    assert f"`{published}`" in (Path(__file__).parents[1] / "docs" / "WEIGHTS.md").read_text()
     assert "none.params: no such file" in refused(check, tmp_path / "none.params", *arguments)

@@ -65,7 +65,7 @@ def test_fewer_than_cover_the_image_are_not_slid(count):
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="512 does not fit into an image of 300x400"):
+    with pytest.raises(ValueError, match="512 does not fit into an image of 400x300"):
         patch_positions(300, 400, 512, 50, 0, "a")
     with pytest.raises(ValueError, match="placement 'grid'"):
         patch_positions(300, 400, 64, 50, 0, "a", "grid")

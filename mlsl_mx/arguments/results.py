@@ -12,7 +12,7 @@ Number of classes and width are found in the weights file; the weak-label head i
   input   images (B, 3, H, W) float32: RGB / 255, minus mean, over std, any B, H and W
   output  logits (B, C, H, W) float32, up-sampled bilinearly; softmax over C gives probabilities
 Class names, Cityscapes label ids, mean and std are in the file's metadata. The file is written only if onnxruntime's
-logits of random images are those of MXNet. Needs pip install -c constraints.txt -e ".[onnx]".
+logits of random images are those of MXNet. Needs onnx and onnxruntime.
 How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
 
 

@@ -136,7 +136,7 @@ def read_train_ids(path: Path, form: LabelFormat) -> np.ndarray:
     Raises: MissingFile, UnreadableFile, WrongLabels.
     """
     values, transparent = read_file_values(path, form)
-    if values.dtype == form.id_type == np.uint8 and transparent is None:  # nearly all; 4 ms faster for 1024x2048 pixels
+    if values.dtype == form.id_type == np.uint8 and transparent is None:  # nearly all; 4 ms faster for 2048x1024 pixels
         train_ids = cv2.LUT(values, form.lookup[:256].astype(np.uint8))
         if not (train_ids == UNKNOWN & 255).any():
             return train_ids

@@ -90,7 +90,8 @@ def _mxnet(facts: Facts) -> Finding:
     text += f"; without {', '.join(lacks)}" if lacks else ""
     found["version"] = imports.versions["mxnet"]
     if len(facts.wheels) > 1:
-        remedy = f"they overwrite each other's files: pip uninstall {' '.join(facts.wheels)}, then install one"
+        pip = f"{facts.environment}/bin/pip"
+        remedy = f"they overwrite each other's files: {pip} uninstall {' '.join(facts.wheels)}, then install one"
         return Finding("MXNet", text, NOTE, remedy, found)
     return Finding("MXNet", text, OK, "", found)
 
@@ -98,10 +99,11 @@ def _mxnet(facts: Facts) -> Finding:
 def _reinstall(facts: Facts) -> str:
     """What to do where an import fails."""
     if not is_cuda_build(facts):
-        return f"make clean and make setup, or {INSTALL} in a new environment"
+        return f"make clean and make setup, or {INSTALL} with the pip of a new environment"
     if facts.driver.error is not None:
         return f"install NVIDIA's driver, or {CPU_BUILD}"
-    return "rm -r .venv-gpu and make setup-gpu, or pip install --require-hashes -r requirements-gpu.lock"
+    pip = f"{facts.environment}/bin/pip"
+    return f"rm -r .venv-gpu and make setup-gpu, or {pip} install --require-hashes --no-deps -r requirements-gpu.lock"
 
 
 def _driver(facts: Facts) -> Finding:
@@ -139,9 +141,8 @@ def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
     text += " free" if free else ""
     found = {**asdict(gpu), "capability": list(gpu.capability), "has_code": code}
     if code is False:
-        text += f": NO CODE for it in {wheel}" + ", nor in any other official wheel" * (
-            gpu.capability > max(CODE[wheel])
-        )
+        newer = gpu.capability > max(CODE[wheel])
+        text += f": NO CODE for it in {wheel}" + ", nor in any other official wheel" * newer
         container = ", or NVIDIA's container" * (architecture(gpu.capability) == "Hopper")
         remedy = f"use CTX=cpu, or a card from Maxwell to Ada (capability 5.0 to 8.9){container}: see docs/GPU.md"
         verdict = UNUSABLE if is_cuda_build(facts) and not _another_works(facts) else NOTE

@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 import yaml
 
+from mlsl_mx.data.image_files import size_text
 from mlsl_mx.evaluation.report_tables import mean_name
 from mlsl_mx.evaluation.tables import Table, number, share, to_markdown
 
@@ -67,7 +68,7 @@ def _result_table(card: Card) -> Table:
 
 def _data_table(card: Card) -> Table:
     """A source model has no target: it has seen no image of it."""
-    header = ["part", "data set", "list", "images", "size (height x width)", "SHA-256 of the list", "fingerprint"]
+    header = ["part", "data set", "list", "images", "size (width x height)", "SHA-256 of the list", "fingerprint"]
     parts = [part for part in card["data"] if part != "target" or card["method"] != "source-only"]
     note = (
         "The fingerprint is what the run noted of the list's entries, the classes and the size. Images and SHA-256 are "
@@ -79,7 +80,7 @@ def _data_table(card: Card) -> Table:
 def _data_cells(data: dict[str, Any] | None) -> list[str]:
     if data is None:
         return [NOT_RECORDED] * 6
-    size = "x".join(map(str, data["size"])) if data["size"] else "that of each file"
+    size = size_text(data["size"]) if data["size"] else "that of each file"
     values = (data["dataset"], data["list"], data["images"], size, data["sha256"], data["fingerprint"])
     return [_recorded(value) for value in values]
 

@@ -105,7 +105,7 @@ TABLE_4 = {
     "eta": {0.0: 45.5, 0.1: 46.0, 0.05: 49.0, 0.025: 47.33},
 }
 
-# From the README of CBST's program (github.com/yzou2/CBST), of what the paper has no row: METHOD -> mIoU over all classes.
+# METHOD -> mIoU over all classes, where the paper has no row: from the README of CBST's program, github.com/yzou2/CBST.
 # The README's other rows are those of Tables 1 and 2.
 CBST_README = {"gta5": {"st": 41.5, "cbst": 45.2}, "synthia": {"st": 32.2}}
 

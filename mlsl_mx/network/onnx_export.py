@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import mxnet as mx
@@ -66,7 +67,7 @@ def _require_packages() -> None:
         except ImportError as problem:
             raise InputError(
                 f"ONNX export needs the packages onnx and onnxruntime ({problem}): in the checkout, run "
-                'pip install -c constraints.txt -e ".[onnx]"'
+                f'{sys.executable} -m pip install -c constraints.txt -e ".[onnx]"'
             ) from None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
 
-WINDOW = (64, 256)  # height, width; measured: 32x512 to 128x256 are as fast, larger ones leave the cache
+WINDOW = (64, 256)  # height, width; measured: (32, 512) to (128, 256) are as fast, larger ones leave the cache
 
 
 @dataclass(frozen=True)

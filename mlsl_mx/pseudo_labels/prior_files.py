@@ -46,7 +46,7 @@ def read_prior(path: Path, num_classes: int) -> SpatialPrior:
 
     Args:
         path: a .mat file up to version 7 with one 3-D numeric variable of any name, (C, H, W), as the original's
-            19x1024x2048; or an .npz file with the array `frequency`, as `SpatialPrior.save` writes it.
+            (19, 1024, 2048); or an .npz file with the array `frequency`, as `SpatialPrior.save` writes it.
         num_classes: C of the network.
 
     Raises: InputError if there is no such file, it is damaged or holds no single such array, and as

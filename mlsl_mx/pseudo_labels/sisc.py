@@ -56,7 +56,8 @@ class SISCAccumulator:
         for index, (top, left) in enumerate(zip(map(int, tops), map(int, lefts))):
             bottom, right = top + patch_height, left + patch_width
             if top < 0 or left < 0 or bottom > height or right > width:
-                raise ValueError(f"a {patch_height}x{patch_width} patch at ({top}, {left}) leaves {height}x{width}")
+                patch = f"a patch of {patch_width}x{patch_height} at row {top}, column {left}"
+                raise ValueError(f"{patch} leaves {width}x{height}")
             _add_window(self.sum, probabilities[index], (0, top, left), (num_classes, bottom, right))
             _add_window(self.count, ones, (top, left), (bottom, right))
 

@@ -37,7 +37,7 @@ def patch_positions(
     Raises: ValueError if the patch is larger than the image, or a count or placement that there is not.
     """
     if not 0 < patch <= min(height, width):
-        raise ValueError(f"a patch of {patch} does not fit into an image of {height}x{width}")
+        raise ValueError(f"a patch of {patch} does not fit into an image of {width}x{height}")
     if count < 1:
         raise ValueError(f"count is {count}: at least 1 patch is needed")
     if placement == "random":
