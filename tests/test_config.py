@@ -170,7 +170,7 @@ def test_a_file_cannot_name_what_is_no_method(tmp_path, text, said):
 def test_a_patch_need_not_fit_where_none_is_cut(tmp_path):
     path = write(tmp_path, "a.yaml", "inherit: gta2city.yaml\ntarget: {size: [256, 512]}\n")
     assert load_config(path, "cbst").target.size == (256, 512)
-    with pytest.raises(InputError, match="pseudo_labels.patch is 512, larger than target.size 256x512: lower it"):
+    with pytest.raises(InputError, match="larger than a side of target.size .256, 512.: lower"):
         load_config(path, "sisc")
 
 

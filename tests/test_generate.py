@@ -248,7 +248,7 @@ def test_the_portion_grows_up_to_its_limit(tmp_path):
 
 
 def test_an_image_smaller_than_the_patch_is_named(tmp_path):
-    with pytest.raises(InputError, match="city_1 is 40x8, smaller than pseudo_labels.patch=16: lower.* or remove"):
+    with pytest.raises(InputError, match="city_1 is 40x8, smaller than pseudo_labels.patch=16: lower that, or leave"):
         run(tmp_path, scenes=Scenes(sizes=((32, 48), (8, 40))))
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from original_params import FIXTURES as NET
 from original_sisc import original_sisc
+from released_scenes import SCENE, gradients, source_ids, target_ids
 from scene_files import write_cityscapes, write_gta5, write_palette_png
 from volumes import whole_volume
 
@@ -240,24 +241,6 @@ def test_head_relu_changes_the_weak_labels_logits_alone(tmp_path):
     assert np.abs(outputs[0][1] - outputs[1][1]).max() > 1e-3
 
 
-SCENE = (64, 64)
-
-
-def source_ids():
-    """Class 0, and class 3 in one cell of 64."""
-    ids = np.zeros(SCENE, np.uint8)
-    ids[8:16, 8:16] = 3
-    return ids
-
-
-def target_ids():
-    """Class 0; at the centres of the cells, which the network is compared with, class 1, and class 2 once."""
-    ids = np.zeros(SCENE, np.uint8)
-    ids[4::8, 4::8] = 1
-    ids[4, 4] = 2
-    return ids
-
-
 @pytest.fixture
 def epochs(tmp_path):
     """Of one source and one target image, whose crops are the images themselves."""
@@ -313,17 +296,6 @@ def test_weak_labels_are_the_originals_with_its_sizes_and_eta_alone(tmp_path, ke
         different = np.array([rule(train_ids) for train_ids in stored["labels"]]) != stored["weak"]
         assert different.shape == (105, 19)
         assert different.sum() > 20 if keys else not different.any()
-
-
-def gradients(loss, *arrays, train_ids, present=None):
-    """Of the logits, and of the weak logits if they are given."""
-    arrays = [mx.nd.array(array) for array in arrays]
-    for array in arrays:
-        array.attach_grad()
-    with mx.autograd.record():
-        terms = loss(arrays if len(arrays) > 1 else arrays[0], mx.nd.array(train_ids), present)
-    mx.autograd.backward(list(terms.values()))
-    return [array.grad.asnumpy() for array in arrays]
 
 
 @pytest.fixture(scope="module")
