@@ -21,12 +21,16 @@ COMMA := ,
 SHELL := /bin/bash
 
 # --- what is given -----------------------------------------------------------------------------------------------------
-# Paths of data and weights, and settings, are quoted for the shell; the other values become names of Make's files, and words.
+# Paths of data, weights and an experiment, and settings, are quoted for the shell; the other values become names of Make's
+# files, and words. The run of an experiment is called as its file.
 QUOTED = '$(subst ','\'',$(1))'
-QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET SET
-OTHERS := METHOD EXPERIMENT SEED CTX ROUNDS RUN CHECKPOINT WORKERS TRAIN_CTX TRAIN_WORKERS GROUND_TRUTH SEEDS CHAINS RESULTS \
+QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET EXPERIMENT SET
+OTHERS := METHOD SEED CTX ROUNDS RUN CHECKPOINT WORKERS TRAIN_CTX TRAIN_WORKERS GROUND_TRUTH SEEDS CHAINS RESULTS \
           MINUTES FUZZ
 GIVEN := $(foreach v,$(QUOTABLE) $(OTHERS),$(if $(filter command environment%,$(origin $(v))),$(v)))
+ifneq ($(EXPERIMENT),)
+override RUN := $(or $(RUN),runs/own/$(basename $(notdir $(subst $(EMPTY) ,-,$(EXPERIMENT))))-seed$(SEED))
+endif
 define NEWLINE
 
 
@@ -37,8 +41,8 @@ NO = $(error $(1)=$(value $(1)): $(2) cannot be in it: rename it$(COMMA) or give
 $(foreach v,$(GIVEN),$(if $(findstring $(NEWLINE),$(value $(v))),$(call NO,$(v),a line's end)))
 $(foreach v,$(GIVEN),$(if $(findstring $$,$(value $(v))),$(call NO,$(v),the sign $$)))
 $(foreach v,$(GIVEN),$(if $(filter ~%,$(value $(v))),$(call NO,$(v),a ~ that no shell has expanded)))
-$(foreach v,$(filter-out SEEDS %CTX,$(filter $(OTHERS),$(GIVEN))),$(if $(filter-out 1,$(words x$(value $(v))x)),$(call NO,$(v),a blank)))
-$(foreach v,$(filter $(OTHERS),$(GIVEN)),$(foreach s,$(if $(filter %CTX,$(v)),$(filter-out ( ),$(SIGNS)),$(SIGNS)),\
+$(foreach v,$(filter-out SEEDS %CTX,$(filter $(OTHERS),$(GIVEN) RUN)),$(if $(filter-out 1,$(words x$(value $(v))x)),$(call NO,$(v),a blank)))
+$(foreach v,$(filter $(OTHERS),$(GIVEN) RUN),$(foreach s,$(if $(filter %CTX,$(v)),$(filter-out ( ),$(SIGNS)),$(SIGNS)),\
 	$(if $(findstring $(s),$(value $(v))),$(call NO,$(v),the sign $(s)))))
 FROM_ENVIRONMENT := $(strip $(foreach v,$(GIVEN),$(if $(filter environment%,$(origin $(v))),$(v)=$(value $(v)))))
 $(if $(FROM_ENVIRONMENT),$(if $(filter 0,$(MAKELEVEL)),$(info taken from the environment: $(FROM_ENVIRONMENT))))
@@ -85,7 +89,7 @@ setup-gpu:
 	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to mend stands above"
 
 doctor: $(INSTALLED)
-	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) $(if $(REAL),$(ROOTS))
+	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(call QUOTED,$(EXPERIMENT))) $(if $(REAL),$(ROOTS))
 
 # Without MXNet, which is there in one build or the other.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
@@ -133,7 +137,7 @@ IMAGENET := experiments/miniature/pretrained.params
 DATA_READY := $(MINIATURE)/miniature.json
 else
 # What was released differs in its data lists, too, so it has experiments and run directories of its own.
-KIND := $(if $(EXPERIMENT),own,$(if $(filter released-%,$(METHOD)),released,full))
+KIND := $(if $(filter released-%,$(METHOD)),released,full)
 EXPERIMENTS := $(if $(filter released-%,$(METHOD)),experiments/released,experiments)
 ROOTS := $(if $(DATA),--data $(call QUOTED,$(DATA))) $(if $(GTA5),--gta5 $(call QUOTED,$(GTA5))) \
          $(if $(SYNTHIA),--synthia $(call QUOTED,$(SYNTHIA))) $(if $(CITYSCAPES),--cityscapes $(call QUOTED,$(CITYSCAPES)))
@@ -169,6 +173,8 @@ $(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: m
 
 # The rounds of our own experiments stand here, for a plan without .venv (a test keeps them equal to the files). Those of
 # EXPERIMENT and of SET are as `mlsl` reads them: unless it is make -n, .venv is built first, like a makefile that is included.
+# $(call READ_BY,gta2city): the experiment's file.
+READ_BY = $(if $(EXPERIMENT),$(call QUOTED,$(EXPERIMENT)),$(EXPERIMENTS)/$(1).yaml)
 SETTINGS = $(foreach s,$(SET), --set $(call QUOTED,$(s)))
 FULL_ROUNDS := 6
 MINIATURE_ROUNDS := 3
@@ -177,7 +183,7 @@ ROUNDS_DONE := $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL
 ifneq ($(if $(filter source-only,$(METHOD))$(ROUNDS),,$(ADAPT)$(findstring rounds,$(SET))),)
 ONLY_PLANNED := $(findstring n,$(firstword -$(MAKEFLAGS)))
 READER := $(if $(INSTALLED),$(firstword $(wildcard $(MLSL) .venv/bin/mlsl .venv-gpu/bin/mlsl)),$(MLSL))
-READ := $(or $(EXPERIMENT),$(EXPERIMENTS)/$(or $(firstword $(ASKED)),gta2city).yaml)
+READ := $(call READ_BY,$(or $(firstword $(ASKED)),gta2city))
 ROUNDS_DONE := $(if $(READER),$(shell $(READER) rounds --experiment $(READ) --method $(METHOD) $(SETTINGS)),$(if $(ONLY_PLANNED),,0))
 $(if $(ROUNDS_DONE),,$(error how many rounds $(READ) has is not known: $(if $(READER),see above,make setup comes first)))
 $(if $(ONLY_PLANNED),,$(eval include $(INSTALLED)))
@@ -188,10 +194,10 @@ ROUNDS_LIST := $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
 # Three goals: gta2city, with a report after each round; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with
 # diagnosis. A report reads whatever there is, so no stage depends on one.
 define CHAIN
-D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$$(if $$(EXPERIMENT),$$(basename $$(notdir $$(EXPERIMENT))),$(1))-seed$$(SEED))
+D_$(1) := $$(or $$(RUN),runs/$$(KIND)/$(1)-seed$$(SEED))
 M_$(1) := $$(D_$(1))/$$(METHOD)
 # $$$$(call STAGE_$(1),devices): what every stage is told; without devices the first alone.
-STAGE_$(1) = --experiment $$(or $$(EXPERIMENT),$$(EXPERIMENTS)/$(1).yaml) --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
+STAGE_$(1) = --experiment $$(call READ_BY,$(1)) --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
              --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(SETTINGS)
 
 # Of the rounds before the last: after it comes the run's own, report/METHOD.txt.
@@ -320,7 +326,7 @@ fuzz: $(DEVELOPER)
 	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
-	$(foreach e,$(or $(EXPERIMENT),$(EXPERIMENTS)/gta2city.yaml $(EXPERIMENTS)/synthia2city.yaml),$(MLSL) check-data --experiment $(e) $(ROOTS) &&) true
+	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS) &&) true
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
 BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes workers

@@ -13,6 +13,15 @@ from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.runs import file_hash
 
 
+def check_start(config: Config, imagenet: Path | None) -> None:
+    """Raises: InputError if the source model would be trained from a trunk that is not given."""
+    if config.source_training.start == "trunk" and imagenet is None:
+        raise InputError(
+            "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, start "
+            "from a published source model (make WEIGHTS=), or set source_training.start to scratch"
+        )
+
+
 def described(config: Config, imagenet: Path | None, weights: Path | None) -> list[str]:
     """A line about what each given file holds.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+from mlsl_mx import next_step
 from mlsl_mx.class_table import OWN, default_colour
 from mlsl_mx.config import Config, load_config
 from mlsl_mx.data.image_files import Header, header, size_text
@@ -22,6 +23,8 @@ from mlsl_mx.runs import write_bytes
 from mlsl_mx.shipped import shipped
 
 BASES = {False: "own/base.yaml", True: "own/small.yaml"}
+# What their source models start from: a file that the original release had, and ours.
+TRUNKS = {False: "ilsvrc-cls_rna-a1_cls1000_ep-0001.params", True: "experiments/miniature/pretrained.params"}
 VOID_IDS = (255, 65535)  # what most label files without a class there hold; black among colours
 BLACK = (0, 0, 0)
 
@@ -59,23 +62,26 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
         small: inherit the recipe of the miniature's network instead of the paper's.
 
     Returns: what was found and what to do next.
-    Raises: InputError if `out` is there already, or for files that are missing, damaged, without labels or no labels.
+    Raises: InputError if `out` is there already or no name for Make, or for files that are missing, damaged, without
+        labels or no labels.
     """
     out = Path(out)
     if out.exists():
         raise InputError(f"{out}: is there already, and is never overwritten: choose another --out, or remove it")
+    if "$" in str(out):
+        raise InputError(f"{out}: make would take the $ for one of its own signs: choose another --out")
     if bool(places.val) != bool(places.val_labels):
         raise InputError("--val and --val-labels belong together: give both, or neither, and nothing will be measured")
     found = look(places)
     classes, ignored = class_table(found, read_class_file(class_file) if class_file else None)
     base = load_base(small)
-    write_bytes(out, experiment_text(out, places, found, classes, ignored, base, BASES[small]).encode())
+    write_bytes(out, experiment_text(out, places, found, classes, ignored, base, small).encode())
     try:
         load_config(out)
     except InputError as problem:
         out.unlink()
         raise InputError(f"{problem} (nothing was written)") from None
-    return summary(out, found, classes, ignored)
+    return "\n".join([*summary(out, found, classes, ignored), *(f"  {step}" for step in next_steps(out, small))])
 
 
 def load_base(small: bool) -> Config:
@@ -166,8 +172,14 @@ def _counterpart(value: FileValue, source: Survey, target: Survey) -> tuple[File
     return tuple(other for other in target.shares if wanted is not None and _colour(other, target) == wanted)
 
 
-def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dict[str, tuple]) -> str:
-    """What the command prints."""
+def next_steps(out: Path, small: bool) -> list[str]:
+    """The commands that follow, and what they need."""
+    needs = "" if small else "  # IMAGENET: a file of the original release; or start: scratch in the file, or WEIGHTS="
+    return [next_step.check_data(out), f"{next_step.adapt(out, TRUNKS[small])}{needs}"]
+
+
+def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dict[str, tuple]) -> list[str]:
+    """What the command prints of the files and what it made of them."""
     lines = [
         f"source: {len(found.source.entries)} images, {_size_range(found.source_headers)}; labels: "
         f"{found.source_labels.encoding}, {len(found.source_labels.shares)} values",
@@ -184,8 +196,7 @@ def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dic
         if _turned(headers):
             lines.append(f"{side}.label_orientation: {_turned(headers)} labelled images are turned by EXIF: say it")
     lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
-    lines += [f"{out}: {len(classes)} classes; read it, correct it, then", f"  mlsl check-data --experiment {out}"]
-    return "\n".join([*lines, f"  make adapt EXPERIMENT={out}"])
+    return [*lines, f"{out}: {len(classes)} classes; read it, correct it, then"]
 
 
 def experiment_text(
@@ -195,16 +206,15 @@ def experiment_text(
     classes: Sequence[LabelClass],
     ignored: dict[str, tuple[FileValue, ...]],
     base: Config,
-    inherit: str,
+    small: bool,
 ) -> str:
     """The content of the file."""
     compared = any(one.target for one in classes)
     parts = [
         [
             "# Written by `mlsl init-experiment`. What it found is in the comments; what it could not know is yours.",
-            f"# mlsl check-data --experiment {out}",
-            f"# make adapt EXPERIMENT={out}",
-            f"inherit: {inherit}  # the recipe; own/base.yaml: the paper's, own/small.yaml: a small network, for a CPU",
+            *(f"# {step}" for step in next_steps(out, small)),
+            f"inherit: {BASES[small]}  # the recipe; own/base.yaml: the paper's, own/small.yaml: a small one, for CPUs",
             f"name: {_text(out.stem)}",
         ],
         _class_lines(found, classes),

@@ -13,7 +13,7 @@ from mlsl_mx.data import miniature
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import header
-from mlsl_mx.given_files import described
+from mlsl_mx.given_files import check_start, described
 from mlsl_mx.job import Job, devices
 from mlsl_mx.kept_settings import check_method_settings, check_source_settings
 from mlsl_mx.outcome import Outcome
@@ -45,6 +45,8 @@ def begin(
     check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in datasets(job).items()]
     check_source_settings(job, imagenet, weights)
+    if weights is None:
+        check_start(job.config, imagenet)
     if rounds:
         check_method_settings(job)
         lists.append(_disk_line(job, job.target))

@@ -20,7 +20,7 @@ from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.evaluation.round_events import write_round_events
-from mlsl_mx.given_files import selection_settings
+from mlsl_mx.given_files import check_start, selection_settings
 from mlsl_mx.job import Job
 from mlsl_mx.kept_settings import (
     check_method_settings,
@@ -51,11 +51,7 @@ LOGGER = logging.getLogger(__name__)
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
     """Train the source model, from the trunk of an ImageNet classifier or, if the experiment says so, from scratch."""
     settings = job.config.source_training
-    if settings.start == "trunk" and imagenet is None:
-        raise InputError(
-            "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, or "
-            "start from a published source model (make WEIGHTS=)"
-        )
+    check_start(job.config, imagenet)
     if imagenet:
         check_trunk(imagenet, job.config.network.width)
     job.check_batch("source_training")

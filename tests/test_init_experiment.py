@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+
 import numpy as np
 import pytest
 from own_data import write_own
 from PIL import Image
 from scene_files import write_palette_png, write_png
+from test_makefile import ROOT, outside_make
 
 from mlsl_mx.cli import main
 from mlsl_mx.config import load_config
 from mlsl_mx.data.own_worlds import GROUPS, class_file, make_worlds
 from mlsl_mx.given_classes import read_class_file
+from mlsl_mx.init_experiment import TRUNKS
+from mlsl_mx.next_step import SIGNS
 
 PLACES = {
     "--source-images": "sim/frames",
@@ -53,6 +59,36 @@ def test_everything_is_found_and_the_file_can_be_used(here, capsys):
     assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0
     text = (here / "exp/my.yaml").read_text()
     assert "# 3: 3 sizes, 40x24 to 32x32, 1 of them portrait" in text
+
+
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("out", ["my.yaml", "a b/it's.yaml", "r&d; (1) 50%.yaml", "#1/new one.yaml"])
+def test_the_commands_it_prints_are_understood_as_printed(here, capsys, out, small):
+    words = [word for pair in PLACES.items() for word in pair]
+    assert main(["init-experiment", "--out", out, *words, *["--small"] * small]) == 0
+    check, adapt = (line.strip() for line in capsys.readouterr().out.splitlines()[-2:])
+    assert f"# {check}\n# {adapt}\n" in (here / out).read_text()
+    subprocess.run(check, shell=True, check=True, cwd=here, capture_output=True)
+    plan = subprocess.run(
+        adapt.replace("make adapt", "make -n adapt", 1),
+        shell=True,
+        cwd=here,
+        env=outside_make(),
+        capture_output=True,
+        text=True,
+    )
+    assert plan.returncode == 0 and plan.stderr == ""
+    begun = shlex.split(next(line for line in plan.stdout.splitlines() if "mlsl_mx begin" in line))
+    given = dict(zip(begun, begun[1:]))
+    assert given["--experiment"] == out and given["--imagenet"] == TRUNKS[small]
+    assert small == (main(["begin", "--imagenet", TRUNKS[small], "--experiment", out, "--run", "r"]) == 0)
+
+
+def test_signs_that_make_does_not_take_are_those_of_the_makefile(here, capsys):
+    (line,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("SIGNS := "))
+    assert SIGNS == set(line[len("SIGNS := ") :].replace("\\#", "#").split())
+    assert main(["init-experiment", "--out", "a$b.yaml", *[word for pair in PLACES.items() for word in pair]]) == 2
+    assert "a$b.yaml: make would take the $ for one of its own signs" in capsys.readouterr().err
 
 
 def test_it_never_overwrites(here, capsys):

@@ -180,6 +180,7 @@ def test_what_workers_cannot_share_is_known_at_the_beginning(world, tmp_path, ca
 
 def test_what_workers_can_share_is_accepted_at_the_beginning(world, tmp_path):
     options = ("--workers", "3", "--train-ctx", "cpu(0),cpu(1)", "--train-workers", "2")
+    options += ("--imagenet", str(world / "trunk.params"))
     assert main(words(world, tmp_path / "run", "begin", *options, **{"self_training.batch": 2})) == 0
     options = ("--weights", str(world / "trunk.params"), "--train-workers", "2")  # then no source model is trained
     settings = {"self_training.batch": 2, "source_training.batch": 1}

@@ -102,10 +102,24 @@ def test_strange_signs_in_the_names_of_data_reach_the_stage_as_they_are(checkout
     assert f"--data {data} " in begun and f"--weights {data}/w.params " in begun and "--set name='x;y' " in begun
 
 
+@pytest.mark.parametrize("name", ["mine.yaml", "of mine.yaml"])
+def test_strange_signs_in_the_folder_of_an_experiment_reach_the_stage_as_they_are(checkout, tmp_path, name):
+    file = tmp_path / STRANGE / name
+    file.parent.mkdir()
+    file.write_text("name: mine\n")
+    run = checkout("-s", "evaluated-adapt", f"EXPERIMENT={file}", "METHOD=source-only")
+    assert run.returncode == 0, run.stderr
+    stem = name[:-5].replace(" ", "-")
+    for call in (tmp_path / "calls").read_text().splitlines():
+        assert f"--experiment {file} --method source-only --run runs/own/{stem}-seed0 " in call
+    assert checkout("-s", "check-data", f"EXPERIMENT={file}").returncode == 0
+    assert (tmp_path / "calls").read_text().splitlines()[-1].strip() == f"check-data --experiment {file}"
+
+
 @pytest.mark.parametrize(
     ("variable", "sign"),
     [("RUN", sign) for sign in "'\"`\\;&|<>*?[]{}:%#()"]
-    + [(name, ";") for name in ("EXPERIMENT", "METHOD", "SEED", "CTX", "TRAIN_CTX", "ROUNDS", "RESULTS", "WORKERS")],
+    + [(name, ";") for name in ("METHOD", "SEED", "CTX", "TRAIN_CTX", "ROUNDS", "RESULTS", "WORKERS")],
 )
 def test_signs_that_make_or_the_shell_reads_are_refused_in_names_of_runs_and_in_words(variable, sign):
     run = plan("gta2city", f"{variable}=a{sign}b")
@@ -117,7 +131,7 @@ def test_signs_that_make_or_the_shell_reads_are_refused_in_names_of_runs_and_in_
     ("given", "said"),
     [
         ("RUN=my run", "RUN=my run: a blank cannot be in it"),
-        ("EXPERIMENT=my/a b.yaml", "EXPERIMENT=my/a b.yaml: a blank cannot be in it"),
+        ("EXPERIMENT=my/r&d.yaml", "RUN=runs/own/r&d-seed0: the sign & cannot be in it: rename it, or give another"),
         ("DATA=~/data", "DATA=~/data: a ~ that no shell has expanded cannot be in it"),
         ("DATA=/a$(touch made)b", "DATA=/a$(touch made)b: the sign $ cannot be in it"),
         ("DATA=/a\ntouch made", "a line's end cannot be in it"),

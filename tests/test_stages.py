@@ -485,8 +485,9 @@ def test_wrong_input_is_one_line_and_exit_code_2(world, tmp_path, capsys):
     missing = str(tmp_path / "none.params")
     assert "none.params" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--imagenet", missing))
     assert "is not a device" in refused(capsys, stage(world, tmp_path / "run", "train-source", "--ctx", "tpu"))
-    line = refused(capsys, stage(world, tmp_path / "run", "train-source", **{"source_training.start": "trunk"}))
-    assert "IMAGENET=" in line
+    for name in ("train-source", "begin"):  # Make begins, and then trains
+        line = refused(capsys, stage(world, tmp_path / "run", name, **{"source_training.start": "trunk"}))
+        assert "IMAGENET=" in line and "set source_training.start to scratch" in line
     code = main(["begin", "--experiment", str(EXPERIMENT), "--run", str(tmp_path / "run")])
     assert "no folder given for gta5" in refused(capsys, code)
 
