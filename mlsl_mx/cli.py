@@ -105,6 +105,7 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
         "begin": _begin,
         "train-source": _train_source,
         "import-weights": _import_weights,
+        "train-head": _train_head,
         "spatial-prior": _spatial_prior,
         "pseudo-label": _pseudo_label,
         "diagnose": _diagnose,
@@ -201,6 +202,12 @@ def _import_weights(options):
     from mlsl_mx import stages
 
     return stages.import_weights(_job(options), options.weights)
+
+
+def _train_head(options):
+    from mlsl_mx import stages
+
+    return stages.train_head(_job(options, join()), options.checkpoint_seconds)
 
 
 def _spatial_prior(options):

@@ -94,7 +94,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class SourceTraining:
-    """Eq. 1 on the source images."""
+    """The source part of Eq. 7, both heads on the source images. The methods of a run share what comes of it."""
 
     # "trunk": from ImageNet weights with frozen BN statistics (paper). "scratch": there are none, as for the miniature;
     # BN statistics are then estimated while training, and frozen in every later stage.
@@ -104,6 +104,19 @@ class SourceTraining:
     crops: Crops = Crops()
     optimizer: Optimizer = Optimizer()
     decay: str = "constant"  # learning rate within the run: constant | poly (power 0.9), for training from scratch
+    # lambda of Eq. 6 on the source. 0: no weak-label head is trained (Eq. 1 alone): for methods without weak labels, at a
+    # quarter less arithmetic (at width 1).
+    weak_label_weight: float = 0.025
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """Eq. 5 on the source images for the weak-label head alone, where the source model has none, as published ones."""
+
+    epochs: int = 1
+    batch: int = 16
+    crops: Crops = Crops()
+    optimizer: Optimizer = Optimizer()
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,8 @@ class WeakLabels:
     enabled: bool = True
     eta: float = 0.05  # Sec. 3.3.1
     weight: float = 0.025  # lambda of Eq. 6
+    # The head before round 0: source: trained on the source | random: as initialised
+    start: str = "source"
     # crop: what the network sees | image: all of it (the paper's wording) | cells: the crop at stride 8 (released)
     scope: str = "crop"
     sizes: str = "source"  # h_s: source: Eq. 4 over the source labels | released: the release's constants, 19 classes
@@ -195,6 +210,7 @@ class Config:
     target: TargetData = TargetData()
     network: Network = Network()
     source_training: SourceTraining = SourceTraining()
+    head_training: HeadTraining = HeadTraining()
     pseudo_labels: PseudoLabels = PseudoLabels()
     selection: Selection = Selection()
     weak_labels: WeakLabels = WeakLabels()

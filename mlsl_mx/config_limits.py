@@ -28,12 +28,15 @@ CHOICES = {
     "pseudo_labels.start": ("empty", "single"),
     "selection.policy": ("class_balanced", "global"),
     "selection.rule": ("reweighted", "argmax"),
+    "weak_labels.start": ("source", "random"),
     "weak_labels.scope": ("crop", "image", "cells"),
     "weak_labels.sizes": ("source", "released"),
     "weak_labels.comparison": ("greater", "at_least"),
     "weak_labels.source_rule": ("present", "threshold"),
     "self_training.normaliser": ("labelled", "pixels"),
 }
+
+TRAININGS = ("source_training", "head_training", "self_training")
 
 # Smallest and largest value that makes sense: far above what anybody uses, but below what no machine can hold.
 LIMITS = {
@@ -51,6 +54,7 @@ LIMITS = {
     "selection.stride": (1, 1_000_000),
     "weak_labels.eta": (0, 1),
     "weak_labels.weight": (0, 1e6),
+    "source_training.weak_label_weight": (0, 1e6),
     "self_training.rounds": (0, 999),
     "self_training.learning_rate_decay": (0, 1),
     "self_training.source_portion": (0, 1),
@@ -61,13 +65,13 @@ LIMITS = {
     "selection.mining_rarest": (0, 1000),
     "evaluation.diagnosed_images": (0, 1_000_000),
     "evaluation.panels": (0, 1000),
-    **{f"{stage}.epochs": (1, 100_000) for stage in ("source_training", "self_training")},
-    **{f"{stage}.batch": (1, 4096) for stage in ("source_training", "self_training")},
-    **{f"{stage}.crops.size": (8, 16384) for stage in ("source_training", "self_training")},
-    **{f"{stage}.crops.scale": (0.05, 20) for stage in ("source_training", "self_training")},
-    **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in ("source_training", "self_training")},
-    **{f"{stage}.optimizer.momentum": (0, 1) for stage in ("source_training", "self_training")},
-    **{f"{stage}.optimizer.weight_decay": (0, 1) for stage in ("source_training", "self_training")},
+    **{f"{stage}.epochs": (1, 100_000) for stage in TRAININGS},
+    **{f"{stage}.batch": (1, 4096) for stage in TRAININGS},
+    **{f"{stage}.crops.size": (8, 16384) for stage in TRAININGS},
+    **{f"{stage}.crops.scale": (0.05, 20) for stage in TRAININGS},
+    **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in TRAININGS},
+    **{f"{stage}.optimizer.momentum": (0, 1) for stage in TRAININGS},
+    **{f"{stage}.optimizer.weight_decay": (0, 1) for stage in TRAININGS},
 }
 
 
@@ -75,7 +79,7 @@ def check_values(config) -> None:
     """Raises: InputError for a value that no stage can use, naming its key and the limit."""
     settings = dict(flat(dataclasses.asdict(config)))
     check_each(settings)
-    for name in ("source_training.crops.scale", "self_training.crops.scale"):
+    for name in (f"{stage}.crops.scale" for stage in TRAININGS):
         if settings[name][0] > settings[name][1]:
             raise InputError(f"{name} is {settings[name]}: the first must not exceed the second")
     for name, value in settings.items():
@@ -113,6 +117,6 @@ def check_each(settings: Mapping[str, Any]) -> None:
         for value in settings[name] if isinstance(settings[name], tuple) else [settings[name]]:
             if value is not None and not low <= value <= high:
                 raise InputError(f"{name} is {value}: it must be between {low} and {high}")
-    for name in ("source_training.crops.size", "self_training.crops.size", "pseudo_labels.patch"):
+    for name in (*(f"{stage}.crops.size" for stage in TRAININGS), "pseudo_labels.patch"):
         if settings.get(name, 0) % 8:
             raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")

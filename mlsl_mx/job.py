@@ -20,6 +20,7 @@ from mlsl_mx.data.label_files import label_format
 from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.network.published_weights import has_weak_label_head
 from mlsl_mx.pseudo_labels.contact_sheet import SHEET
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
@@ -69,6 +70,19 @@ class Job:
         """What a round starts from: the source model or the round before."""
         folder = self.round_folder(round_index - 1) if round_index else self.source_folder
         return folder / "weights.params"
+
+    @property
+    def head_folder(self) -> Path:
+        """Where this method's weak-label head is trained if the source model has none."""
+        return self.method_folder / "head"
+
+    def needs_head_training(self) -> bool:
+        """Whether a weak-label head must be trained before round 0 (Eq. 5 on the source).
+
+        Raises: InputError if there is no source model.
+        """
+        weak = self.config.weak_labels
+        return weak.enabled and weak.start == "source" and not has_weak_label_head(self.weights_before(0))
 
     @property
     def readers(self) -> int:

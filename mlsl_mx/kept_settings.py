@@ -47,7 +47,8 @@ def keep_method_settings(job: Job) -> None:
 def _of_source(job: Job, imagenet: Path | None, weights: Path | None) -> tuple[Path, dict[str, Any], bool]:
     """The file, its settings, and whether there are results of it."""
     values, folder = to_dict(job.config), job.source_folder
-    del values["network"]["head_relu"]  # of the weak-label head, which a source model does not have
+    if weights or not job.config.source_training.weak_label_weight:
+        del values["network"]["head_relu"]  # of the weak-label head, which is trained elsewhere
     start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
     lists = {"source": job.source.fingerprint, "val": job.validation.fingerprint}

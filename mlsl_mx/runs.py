@@ -4,6 +4,7 @@ RUN/source/             the source model, shared by all methods: config.yaml, we
 RUN/source/model_card.json, .md           and those of each method beside its config.yaml
 RUN/source/spatial_prior-KEY.npz, .png    for the methods that use it
 RUN/METHOD/             config.yaml, model_card.md, ...
+RUN/METHOD/head/        weights.params before round 0, if the source model has no weak-label head
 RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, diagnosis.json, ...
 RUN/METHOD/round-1/     ...
 RUN/report/             report.html, report.md, report.json
@@ -76,6 +77,7 @@ TEMPORARY = re.compile(r"\..+\.mlsl-[a-z0-9_]{8}")  # nobody else's: as mkstemp 
 # What a stage needs no more once the file beside it is there, in folders of a run directory.
 NEEDED_BEFORE = {
     "source/.checkpoint": "weights.params",
+    "*/head/.checkpoint": "weights.params",
     "*/round-*/.checkpoint": "weights.params",
     "*/round-*/pseudo_labels/.store": "selection.json",
 }

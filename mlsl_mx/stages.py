@@ -30,7 +30,7 @@ from mlsl_mx.kept_settings import (
 )
 from mlsl_mx.labels import listed
 from mlsl_mx.network import load_original, save_original
-from mlsl_mx.network.published_weights import check_source_model, check_trunk
+from mlsl_mx.network.published_weights import check_source_model, check_trunk, has_weak_label_head
 from mlsl_mx.outcome import Outcome
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
@@ -41,7 +41,7 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.shipped import found
 from mlsl_mx.stage_inputs import check_files, class_sizes, prior, target_patch
-from mlsl_mx.training.epochs import self_training_epochs, source_epochs
+from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
 
@@ -49,7 +49,10 @@ LOGGER = logging.getLogger(__name__)
 
 
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
-    """Train the source model, from the trunk of an ImageNet classifier or, if the experiment says so, from scratch."""
+    """Train the source model, from the trunk of an ImageNet classifier or, if the experiment says so, from scratch.
+
+    It has both heads (Eq. 6), unless `source_training.weak_label_weight` is 0.
+    """
     settings = job.config.source_training
     check_start(job.config, imagenet)
     if imagenet:
@@ -59,7 +62,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     if not job.workers.agreed(weights.exists()):
         check_files(source, "source")
     mx.random.seed(job.seed)
-    net = job.network(weak_label_head=False, frozen_statistics=settings.start == "trunk")
+    net = job.network(settings.weak_label_weight > 0, frozen_statistics=settings.start == "trunk")
     net.initialize(ctx=list(job.devices))
     loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
     check_source_settings(job, imagenet=imagenet)
@@ -79,7 +82,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
     check_source_model(weights, job.config.num_classes, job.config.network.width)
-    net = job.network(weak_label_head=False)
+    net = job.network(has_weak_label_head(weights))
     report = load_original(net, weights, ctx=job.ctx)
     check_source_settings(job, weights=weights)
     with job.stage("import-weights") as log:
@@ -89,6 +92,40 @@ def import_weights(job: Job, weights: Path) -> str:
         save_original(net, job.source_folder / "weights.params")
         log.write("imported", file=str(weights), report=str(report))
         return f"{weights}: {report}"
+
+
+def train_head(job: Job, checkpoint_seconds: float = math.inf) -> str:
+    """Train the weak-label head alone on the source (Eq. 5), where round 0 needs it and the source model has none.
+
+    All else of the network stays as it is, so the round's pseudo-labels are those of the source model.
+    """
+    folder, source_model = job.head_folder, job.weights_before(0)
+    ready, weights = folder / "head.json", folder / "weights.params"
+    inputs = {"weights": file_hash(source_model), "source": job.source.fingerprint, "seed": job.seed}
+    needed = job.needs_head_training()
+    if needed:
+        job.check_batch("head_training")
+        check_files(job.source, "source")
+    check_method_settings(job)
+    with job.stage("train-head", 0) as log:
+        keep_method_settings(job)
+        if job.workers.rank == 0:
+            begin_stage(folder / "head.inputs.json", inputs, [ready, weights, folder / ".checkpoint"])
+        if job.workers.agreed(ready.exists()):
+            return _already(ready, job.workers)
+        if needed:
+            mx.random.seed(job.seed)
+            net = job.network(weak_label_head=True)
+            net.initialize(ctx=list(job.devices))
+            log.write("start", weights=str(source_model), report=str(load_original(net, source_model)))
+            net.freeze_all_but_head()
+            epochs = head_epochs(job.source, job.config.head_training, job.seed, job.readers, job.workers)
+            events = job.tensorboard_folder(0) / "head"
+            train(net, epochs, job.devices, folder, log, "weak-label head", job.workers, checkpoint_seconds, events)
+        start = str(weights if needed else source_model)
+        if job.workers.rank == 0:
+            write_json(ready, {"trained": needed, "start": start})
+        return f"weak-label head of round 0: {start}" if needed else f"{start}: no weak-label head to train"
 
 
 def spatial_prior(job: Job) -> str:
@@ -187,7 +224,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = _round(job, round_index), job.config
     job.check_batch("self_training")
-    labels, start = folder / "pseudo_labels" / "selection.json", job.weights_before(round_index)
+    labels, start = folder / "pseudo_labels" / "selection.json", _start_of_training(job, round_index)
     selection = read_json(labels, "mined_first", "mined")
     source, target = job.source, with_pseudo_labels(job.target, labels.parent)
     inputs = {"weights": file_hash(start), "labels": file_hash(labels)}
@@ -209,12 +246,31 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         net = job.network(weak_label_head=config.weak_labels.enabled)
         net.initialize(ctx=list(job.devices))
         log.write("start", weights=str(start), report=str(load_original(net, start)))
+        if config.weak_labels.enabled and config.weak_labels.start == "random" and round_index == 0:
+            mx.random.seed(job.seed)  # the same head, whether or not the source model has one
+            net.weak_label_head.initialize(ctx=list(job.devices), force_reinit=True)
         mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
         settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
         title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
         train(net, epochs, job.devices, folder, log, title, job.workers, checkpoint_seconds, events)
         return f"round {round_index}: {outputs[0]}"
+
+
+def _start_of_training(job: Job, round_index: int) -> Path:
+    """The weights that a round's training starts from: those before it, of round 0 with a trained weak-label head.
+
+    Raises: InputError if the head has not been trained yet.
+    """
+    if round_index or not job.needs_head_training():
+        return job.weights_before(round_index)
+    weights = job.head_folder / "weights.params"
+    if not weights.exists():
+        raise InputError(
+            f"{weights}: no such file: {job.weights_before(0)} has no weak-label head: run train-head first, or start "
+            "from a random one: weak_labels.start=random"
+        )
+    return weights
 
 
 def evaluate_weights(job: Job, round_index: int | None) -> Outcome:

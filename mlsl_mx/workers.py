@@ -16,7 +16,7 @@ import numpy as np
 
 from mlsl_mx.errors import InputError
 
-SHARED = ("train-source", "pseudo-label", "self-train", "evaluate")
+SHARED = ("train-source", "train-head", "pseudo-label", "self-train", "evaluate")
 VARIABLES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 MOST_WORKERS = 256
 COUNTS_BELOW = 2**53

@@ -19,7 +19,7 @@ PRETRAINED = "--imagenet experiments/miniature/pretrained.params"
 
 
 def add_training_commands(commands) -> None:
-    """rounds, begin, train-source, import-weights, spatial-prior, pseudo-label, diagnose and self-train."""
+    """rounds, begin, train-source, import-weights, train-head, spatial-prior and the stages of a round."""
     _add_source_commands(commands)
     _add_round_commands(commands)
 
@@ -45,7 +45,9 @@ def _add_source_commands(commands) -> None:
     command.add_argument("--train-ctx", metavar="CTX", help="devices that training will use; default those of --ctx")
     command.add_argument("--train-workers", type=whole, default=1, metavar="N", help="that will train; default 1")
 
-    command = add_stage(commands, "train-source", "train the source model (Eq. 1)", PRETRAINED)
+    command = add_stage(
+        commands, "train-source", "train the source model (Eq. 1, with the weak-label head Eq. 6)", PRETRAINED
+    )
     add_imagenet(command)
     add_checkpoint(command)
 
@@ -54,6 +56,9 @@ def _add_source_commands(commands) -> None:
     command.add_argument(
         "--weights", type=Path, required=True, metavar="FILE", help=".params in the naming of the original release"
     )
+
+    text = "train the weak-label head alone on the source (Eq. 5), if the source model has none and the method needs it"
+    add_checkpoint(add_stage(commands, "train-head", text))
 
     text = "compute the spatial prior from the source labels, or import selection.prior_file, and plot it (CBST-SP)"
     add_stage(commands, "spatial-prior", text)

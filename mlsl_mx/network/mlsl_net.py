@@ -87,6 +87,11 @@ class MLSLNet(nn.HybridBlock):
         logits = output if self.weak_label_head is None else output[0]  # (B, C, h, w)
         return upsample(logits, height + below, width + right, "bilinear")[:, :, :height, :width]
 
+    def freeze_all_but_head(self) -> None:
+        """Have gradients of the weak-label head alone; call it before the first forward pass."""
+        self.collect_params().setattr("grad_req", "null")
+        self.weak_label_head.collect_params().setattr("grad_req", "write")
+
     def predict(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
         """`evaluate` under the name by which gluoncv's demo scripts call it."""
         return self.evaluate(images)

@@ -21,6 +21,7 @@ from mlsl_mx.network.params_file import read_index, read_params, write_params
 
 SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
 WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
+STATISTIC_NAME = re.compile(r"_moving_(mean|var)$")
 LAST_LAYER = re.compile(r"linear(\d+)_weight")
 CLASSIFIER_NAME = "linear1000_weight"
 
@@ -78,7 +79,7 @@ def save_original(net: MLSLNet, path) -> None:
     Raises: InputError if the file cannot be written.
     """
     named = {
-        ("aux:" if parameter.grad_req == "null" else "arg:") + name: parameter.list_data()[0].asnumpy()
+        ("aux:" if STATISTIC_NAME.search(name) else "arg:") + name: parameter.list_data()[0].asnumpy()
         for name, parameter in _named_parameters(net).items()
     }
     write_params(Path(path), named)

@@ -109,6 +109,11 @@ def describe_segmentation(path: Path) -> Contents:
     return found
 
 
+def has_weak_label_head(path: Path) -> bool:
+    """Whether a weights file holds the weak-label head. Raises: InputError as `read_shapes`."""
+    return any(map(WEAK_LABEL_NAME.fullmatch, read_shapes(Path(path))))
+
+
 def load_segmentation(path: Path, found: Contents, ctx) -> MLSLNet:
     """The network, without weak-label head, of a weights file that `describe_segmentation` found to hold it.
 

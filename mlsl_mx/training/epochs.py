@@ -1,4 +1,4 @@
-"""What the two training stages feed to `train`: source images alone (Eq. 1), or source and target (Eq. 3, 7)."""
+"""What the training stages feed to `train`: source images alone (Eq. 1, 6), or source and target (Eq. 3, 7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from mlsl_mx.config import SelfTraining, SourceTraining, WeakLabels
+from mlsl_mx.config import HeadTraining, SelfTraining, SourceTraining, WeakLabels
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.sampling import (
     Domain,
@@ -19,33 +19,67 @@ from mlsl_mx.data.sampling import (
 )
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
-from mlsl_mx.training.train import Epochs, composite_loss
+from mlsl_mx.training.train import Epochs, composite_loss, head_loss
 from mlsl_mx.workers import ALONE, Workers
 
 # No two epochs of a run, and no two stages of runs with other seeds, draw the same crops or the same dropout.
 AFTER_SOURCE_TRAINING = 10**6
+HEAD_TRAINING = 2 * 10**6  # after those of all rounds
 ROUNDS_AT_MOST = 1000
 
 
 def source_epochs(
     source: SceneDataset, settings: SourceTraining, seed: int, readers: int, workers: Workers = ALONE
 ) -> Epochs:
-    """Source training: every source image once an epoch, in random order, cross-entropy alone (Eq. 1)."""
-    domain = Domain(source, _present(source))
+    """Source training: every source image once an epoch, in random order; both heads (Eq. 6), or Eq. 1 alone.
 
-    def crops(epoch: int) -> TrainingCrops:
-        return TrainingCrops([domain], joint_order(len(source), 0, seed, epoch), settings.crops, seed, epoch)
-
-    steps = num_batches(crops(0), settings.batch)
+    Whether the network has the weak-label head is the caller's choice, with `settings.weak_label_weight`.
+    """
+    batches, steps = _source_batches(source, settings, seed, 0, readers, workers)
     return Epochs(
         count=settings.epochs,
         steps=steps,
-        batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
-        loss=partial(composite_loss, weight=0.0),
+        batches=batches,
+        loss=partial(composite_loss, weight=settings.weak_label_weight),
         learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
         optimizer=settings.optimizer,
         seed=ROUNDS_AT_MOST * seed,
     )
+
+
+def head_epochs(
+    source: SceneDataset, settings: HeadTraining, seed: int, readers: int, workers: Workers = ALONE
+) -> Epochs:
+    """Training of the weak-label head alone (Eq. 5): every source image once an epoch, at a constant rate."""
+    batches, steps = _source_batches(source, settings, seed, HEAD_TRAINING, readers, workers)
+    return Epochs(
+        count=settings.epochs,
+        steps=steps,
+        batches=batches,
+        loss=head_loss,
+        learning_rate=lambda step: settings.optimizer.learning_rate,
+        optimizer=settings.optimizer,
+        seed=ROUNDS_AT_MOST * seed + ROUNDS_AT_MOST - 1,
+    )
+
+
+def _source_batches(source: SceneDataset, settings, seed: int, first_epoch: int, readers: int, workers: Workers):
+    """The batches of an epoch from a step on, as `Epochs` wants them, and how many there are.
+
+    Args:
+        settings: with `crops` and `batch`.
+        first_epoch: number of the first epoch among all of the run.
+    """
+    domain = Domain(source, _present(source))
+
+    def crops(epoch: int) -> TrainingCrops:
+        unique = first_epoch + epoch
+        return TrainingCrops([domain], joint_order(len(source), 0, seed, unique), settings.crops, seed, unique)
+
+    def batches(epoch: int, start: int):
+        return load_batches(crops(epoch), settings.batch, readers, start, workers)
+
+    return batches, num_batches(crops(0), settings.batch)
 
 
 def self_training_epochs(

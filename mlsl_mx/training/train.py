@@ -51,6 +51,11 @@ def composite_loss(
     return terms
 
 
+def head_loss(outputs, train_ids, weak_labels):
+    """Eq. 5 alone, to train the weak-label head on its own; arguments as `composite_loss`. Returns: (1,) NDArray."""
+    return weak_label_loss(outputs[1], weak_labels)
+
+
 def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.Trainer:
     """SGD with momentum over the learnable parameters; factors for biases and betas are on the parameters.
 
