@@ -130,7 +130,8 @@ MISSING = $(if $(1),$(if $(shell test -e $(call QUOTED,$(1)) && echo there),,mis
 $(foreach v,EXPERIMENT DATA GTA5 SYNTHIA CITYSCAPES,$(if $(call MISSING,$($(v))),$(error \
 	$(v)=$($(v)): no such file or folder. Correct the path; the miniature is never used in its place)))
 ifeq ($(REAL),)
-KIND := miniature
+# With the release's weak-label head the source model is another, so the released presets have runs of their own.
+KIND := miniature$(if $(filter released-%,$(METHOD)),-released)
 EXPERIMENTS := experiments/miniature
 ROOTS := --data $(MINIATURE)
 IMAGENET := experiments/miniature/pretrained.params
@@ -392,4 +393,4 @@ miniature-pretraining: | $(INSTALLED)
 	cp $(PRETRAINING)/source/weights.params experiments/miniature/pretrained.params
 
 clean:
-	rm -rf $(VENV) runs/miniature
+	rm -rf $(VENV) runs/miniature runs/miniature-released

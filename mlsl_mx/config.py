@@ -104,8 +104,8 @@ class SourceTraining:
     crops: Crops = Crops()
     optimizer: Optimizer = Optimizer()
     decay: str = "constant"  # learning rate within the run: constant | poly (power 0.9), for training from scratch
-    # lambda of Eq. 6 on the source. 0: no weak-label head is trained (Eq. 1 alone): for methods without weak labels, at a
-    # quarter less arithmetic (at width 1).
+    # lambda of Eq. 6 on the source. 0: no weak-label head is trained (Eq. 1 alone), for methods without weak labels: a
+    # quarter less arithmetic at width 1.
     weak_label_weight: float = 0.025
 
 

@@ -38,6 +38,7 @@ LABELLING = {
     "pseudo_labels.upsampling": ("bilinear", "bicubic"),
     "selection.stride": (1, 4),
     "selection.extra_zero": (False, True),
+    "network.head_relu": ("every_layer", "released"),
 }
 PATCHES = {
     "pseudo_labels.patches": (50, 25),
@@ -51,7 +52,6 @@ DIFFERENCES = {
     "sisc-pwl": {
         **LABELLING,
         **PATCHES,
-        "network.head_relu": ("every_layer", "released"),
         "weak_labels.eta": (0.05, 0.0225),
         "weak_labels.weight": (0.025, 0.04),
         "weak_labels.sizes": ("source", "released"),
