@@ -161,6 +161,8 @@ ifneq ($(filter ilsvrc%,$(notdir $(WEIGHTS))),)
 override IMAGENET := $(WEIGHTS)
 override WEIGHTS :=
 endif
+# A source model from elsewhere has no weak-label head, as a rule: what the rounds start from is then trained or looked at first.
+HEADLESS := $(WEIGHTS)$(EXPERIMENT)$(findstring weak_label_weight,$(SET))
 SOURCE = $(if $(WEIGHTS),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(START)
 START = $(if $(WEIGHTS),--weights $(call QUOTED,$(WEIGHTS)),$(if $(IMAGENET),--imagenet $(call QUOTED,$(IMAGENET))))
 
@@ -221,6 +223,9 @@ $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
 
+$$(M_$(1))/head/head.json: $$(D_$(1))/source/weights.params
+	$$(call SHARED_BY,$$(TRAIN_WORKERS)) train-head $$(call STAGE_$(1),$$(TRAIN_CTX)) --checkpoint-seconds $$(CHECKPOINT)
+
 $$(foreach r,$$(ROUNDS_LIST),$$(eval $$(call ROUND,$(1),$$(r))))
 
 EVALUATED_$(1) = $$(D_$(1))/source/evaluation.json $$(foreach r,$$(ROUNDS_LIST),$$(M_$(1))/round-$$(r)/evaluation.json)
@@ -247,7 +252,7 @@ $$(M_$(1))/round-$(2)/diagnosis.json: $$(M_$(1))/round-$(2)/pseudo_labels/select
 		$$(call WITHOUT_TRUTH,$$(M_$(1))/round-$(2)/diagnosis.json)
 	$$(MLSL) diagnose --round $(2)$$(if $$(GROUND_TRUTH), --with-ground-truth) $$(STAGE_$(1))
 
-$$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json
+$$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json $$(if $$(HEADLESS),$$(M_$(1))/head/head.json)
 	$$(call SHARED_BY,$$(TRAIN_WORKERS)) self-train --round $(2) $$(call STAGE_$(1),$$(TRAIN_CTX)) --checkpoint-seconds $$(CHECKPOINT)
 
 $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params
