@@ -161,8 +161,8 @@ ifneq ($(filter ilsvrc%,$(notdir $(WEIGHTS))),)
 override IMAGENET := $(WEIGHTS)
 override WEIGHTS :=
 endif
-# A source model from elsewhere has no weak-label head, as a rule: what the rounds start from is then trained or looked at first.
-HEADLESS := $(WEIGHTS)$(EXPERIMENT)$(findstring weak_label_weight,$(SET))
+# Where the source model may have no weak-label head, as the published ones, round 0 waits until there is one.
+HEADLESS := $(WEIGHTS)$(findstring weak_label_weight,$(SET))
 SOURCE = $(if $(WEIGHTS),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(START)
 START = $(if $(WEIGHTS),--weights $(call QUOTED,$(WEIGHTS)),$(if $(IMAGENET),--imagenet $(call QUOTED,$(IMAGENET))))
 
@@ -223,6 +223,8 @@ $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
 
+HEAD_$(1) := $$(if $$(HEADLESS),$$(M_$(1))/head/head.json)
+.PRECIOUS: $$(M_$(1))/head/head.json
 $$(M_$(1))/head/head.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(TRAIN_WORKERS)) train-head $$(call STAGE_$(1),$$(TRAIN_CTX)) --checkpoint-seconds $$(CHECKPOINT)
 
@@ -252,7 +254,7 @@ $$(M_$(1))/round-$(2)/diagnosis.json: $$(M_$(1))/round-$(2)/pseudo_labels/select
 		$$(call WITHOUT_TRUTH,$$(M_$(1))/round-$(2)/diagnosis.json)
 	$$(MLSL) diagnose --round $(2)$$(if $$(GROUND_TRUTH), --with-ground-truth) $$(STAGE_$(1))
 
-$$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json $$(if $$(HEADLESS),$$(M_$(1))/head/head.json)
+$$(M_$(1))/round-$(2)/weights.params: $$(M_$(1))/round-$(2)/pseudo_labels/selection.json $$(if $$(filter 0,$(2)),$$(HEAD_$(1)))
 	$$(call SHARED_BY,$$(TRAIN_WORKERS)) self-train --round $(2) $$(call STAGE_$(1),$$(TRAIN_CTX)) --checkpoint-seconds $$(CHECKPOINT)
 
 $$(M_$(1))/round-$(2)/evaluation.json: $$(M_$(1))/round-$(2)/weights.params

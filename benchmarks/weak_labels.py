@@ -167,7 +167,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
             losses = [[row["head"][side][key] for row in mine] for key in ("constant", "before", "after")]
             heads.append((f"{variant}: {side}", *(f"{np.mean(values):.3f}" for values in losses)))
     labels_header = ("variant", "recall of weak labels, %", "precision, %", "mIoU", "above the source model")
-    head_header = ("loss of the head on unseen crops (Eq. 5)", "best constant", "before round 0", "after the last round")
+    head_header = ("Eq. 5 on unseen crops", "best constant", "before round 0", "after the last round")
     return table(labels_header, gains) + "\n" + table(head_header, heads)
 
 

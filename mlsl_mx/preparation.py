@@ -40,7 +40,7 @@ def begin(
     """
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
     check_labelling(job.devices, len(job.devices) if workers is None else workers)
-    trainings = ["source_training"] * (weights is None) + ["self_training"] * bool(rounds)
+    trainings = ["source_training" if weights is None else "head_training"] + ["self_training"] * bool(rounds)
     train_devices = devices(train_ctx) if train_ctx else job.devices
     check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in datasets(job).items()]

@@ -35,7 +35,7 @@ def check_batch(config: Config, stage: str, devices: int, workers: int) -> None:
     """See that each batch of a training can be divided.
 
     Args:
-        stage: "source_training" or "self_training".
+        stage: "source_training", "head_training" or "self_training".
         devices: of each worker.
 
     Raises: InputError if it cannot.

@@ -230,7 +230,9 @@ def check_export(command: Command, folder: Path) -> None:
 
 
 DATA, TIME = "needs the real data sets", "takes minutes to hours"
-STAGES = "begin train-source import-weights train-head spatial-prior pseudo-label diagnose self-train evaluate check-data"
+STAGES = (
+    "begin train-source import-weights train-head spatial-prior pseudo-label diagnose self-train evaluate check-data"
+)
 KINDS = (
     Kind("make help", run_make),
     Kind("make adapt$", check_goal, "is mentioned, without its EXPERIMENT="),

@@ -105,6 +105,14 @@ def test_weights_replace_source_training(tmp_path):
     assert stages(run.stdout) == ["begin", "import-weights", "evaluate", "report"]
 
 
+def test_a_source_model_from_elsewhere_gets_its_weak_label_head_before_round_0(tmp_path):
+    (tmp_path / "gta.params").touch()
+    words = ["gta2city", f"DATA={tmp_path}", f"WEIGHTS={tmp_path}/gta.params", "ROUNDS=2", f"RUN={tmp_path}/r"]
+    assert [stage for stage in stages(plan(*words).stdout) if "train" in stage or "label" in stage] == [
+        *("pseudo-label 0", "train-head", "self-train 0", "pseudo-label 1", "self-train 1")
+    ]
+
+
 def test_the_published_classifier_is_known_by_its_name(tmp_path):
     weights = f"{tmp_path}/ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
     run = plan("gta2city", f"DATA={tmp_path}", f"WEIGHTS={weights}", "METHOD=source-only", f"RUN={tmp_path}/r")
@@ -116,7 +124,8 @@ def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):
     full = plan("gta2city", f"DATA={tmp_path}", "METHOD=released-sisc").stdout
     assert '--experiment experiments/released/gta2city.yaml --method released-sisc --run "runs/released/' in full
     miniature = plan("gta2city", "METHOD=released-sisc").stdout
-    assert "--experiment experiments/miniature/gta2city.yaml --method released-sisc" in miniature
+    given = '--experiment experiments/miniature/gta2city.yaml --method released-sisc --run "runs/miniature-released/'
+    assert given in miniature
 
 
 ROUND_FILES = ("pseudo_labels/selection.json", "weights.params", "evaluation.json", "diagnosis.json")
