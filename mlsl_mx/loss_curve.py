@@ -25,7 +25,7 @@ class LossPoint(NamedTuple):
     learning_rate: float  # of the last step
 
 
-Training = Tuple[str, Optional[int]]  # method and round; ("source-only", None) is the source model's
+Training = Tuple[str, str, Optional[int]]  # stage, method and round, as in the log
 
 
 class LossCurve:
@@ -62,7 +62,7 @@ class LossCurve:
 
     def _event_file(self, folder: Path, done: int) -> EventFile:
         """A new file, with the points up to `done` that are in none of an earlier start; those after it go."""
-        training = str(self.log.about["method"]), self.log.about["round"]
+        training = _training(self.log.about)
         shown = max([cut_off(old, done) for old in event_files(folder, "training")], default=0)
         file = EventFile(new_path(folder, "training"), start=shown + 1)
         points = loss_curves(read_log(self.log.path)).get(training, ())
@@ -117,11 +117,15 @@ def loss_curves(events: Iterable[dict[str, Any]]) -> dict[Training, tuple[LossPo
     for event in events:
         point = _point(event) if event.get("event") == "loss" else None
         if point is not None:
-            points = found.setdefault((str(event.get("method")), event.get("round")), [])
+            points = found.setdefault(_training(event), [])
             while points and points[-1].step >= point.step:
                 points.pop()
             points.append(point)
     return {training: tuple(points) for training, points in found.items()}
+
+
+def _training(event: Mapping[str, Any]) -> Training:
+    return str(event.get("stage")), str(event.get("method")), event.get("round")
 
 
 def _point(event: dict[str, Any]) -> LossPoint | None:

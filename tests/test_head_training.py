@@ -10,6 +10,7 @@ import pytest
 from tiny_run import words, write_world
 
 from mlsl_mx.cli import main
+from mlsl_mx.loss_curve import loss_curves
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.original_weights import WEAK_LABEL_NAME
 from mlsl_mx.network.params_file import read_params
@@ -57,7 +58,7 @@ def test_the_source_model_has_both_heads_and_the_losses_of_both(world, published
     head, _ = tensors(run / "source" / "weights.params")
     assert len(head) == 8 and not tensors(published)[0]
     points = [e for e in read_log(run / "log.jsonl") if e["event"] == "loss"]
-    assert all(0 < point["weak_label_loss"] < 0.025 * 5 for point in points)
+    assert all(0 < point["losses"]["weak_labels"] < 0.025 * 5 for point in points)
 
 
 def test_a_published_source_model_gets_a_head_and_nothing_else(world, published, tmp_path):
@@ -80,6 +81,9 @@ def test_a_published_source_model_gets_a_head_and_nothing_else(world, published,
     assert outcomes == ["worked", "no-op"]
     assert main(words(world, run, "self-train", "--round", "0")) == 0
     assert start_of_round_0(run) == str(weights)
+    curves = loss_curves(read_log(run / "log.jsonl"))  # each training's own
+    assert {name for p in curves["train-head", "sisc-pwl", 0] for name in p.losses} == {"weak_labels"}
+    assert {name for p in curves["self-train", "sisc-pwl", 0] for name in p.losses} == {"segmentation", "weak_labels"}
 
 
 def test_a_round_does_not_start_before_its_head_is_trained(world, published, tmp_path, capsys):

@@ -41,7 +41,7 @@ def log(tmp_path, monkeypatch):
 
 
 def points(log: RunLog) -> list:
-    return list(loss_curves(read_log(log.path)).get(("sisc", 1), ()))
+    return list(loss_curves(read_log(log.path)).get(("self-train", "sisc", 1), ()))
 
 
 def test_points_are_means_since_the_point_before(log):
@@ -160,4 +160,5 @@ def test_trainings_are_apart_and_what_is_no_point_is_left_out(log):
     ):
         log.write("loss", **wrong)
     curves = loss_curves([*read_log(log.path), {"event": "loss", "time": None}])
-    assert {training: len(found) for training, found in curves.items()} == {("sisc", 1): 4, ("source-only", None): 1}
+    counts = {training: len(found) for training, found in curves.items()}
+    assert counts == {("self-train", "sisc", 1): 4, ("train-source", "source-only", None): 1}

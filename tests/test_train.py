@@ -219,7 +219,7 @@ def test_a_third_term_shows_up_wherever_the_loss_does(tmp_path):
     log = RunLog(tmp_path / "log", "self-train", method="mine", round=0)
     mine = dataclasses.replace(epochs(2), loss=with_a_third_term)
     train(make_net(), mine, CPU, tmp_path, log, "mine", tensorboard=tmp_path / "events")
-    found = loss_curves(read_log(log.path))["mine", 0]
+    found = loss_curves(read_log(log.path))["self-train", "mine", 0]
     assert all(list(p.losses) == ["segmentation", "weak_labels", "sharpness"] for p in found) and len(found) == 4
     assert [p.loss for p in found] == pytest.approx([sum(p.losses.values()) for p in found])
     shown = scalar_points(read_events(tmp_path / "events"))
@@ -236,13 +236,13 @@ def test_a_third_term_shows_up_wherever_the_loss_does(tmp_path):
 def test_a_training_that_is_killed_leaves_each_point_of_the_loss_once(tmp_path, step, seconds):
     log = RunLog(tmp_path / "log", "self-train", method="sisc", round=0)
     train(make_net(), epochs(3), CPU, tmp_path / "whole", log, "whole")
-    whole = [point._replace(time="") for point in loss_curves(read_log(log.path))["sisc", 0]]
+    whole = [point._replace(time="") for point in loss_curves(read_log(log.path))["self-train", "sisc", 0]]
     log.path.unlink()
     where = {"checkpoint_seconds": seconds, "tensorboard": tmp_path / "events"}
     with pytest.raises(KeyboardInterrupt):
         train(make_net(), epochs(3, cut_before(step, killed)), CPU, tmp_path, log, "cut", **where)
     train(make_net(), epochs(3), CPU, tmp_path, log, "resumed", **where)
-    found = [point._replace(time="") for point in loss_curves(read_log(log.path))["sisc", 0]]
+    found = [point._replace(time="") for point in loss_curves(read_log(log.path))["self-train", "sisc", 0]]
     assert found == whole and [point.step for point in found] == [1, 2, 3, 4, 5, 6]
     shown = scalar_points(read_events(tmp_path / "events"))
     assert shown["loss/total"] == [(p.step, pytest.approx(p.loss)) for p in whole]

@@ -117,7 +117,7 @@ def ordered(methods: Iterable[str]) -> list[str]:
 
 
 def _read_source(folder: Path, curves: Curves) -> MethodResults:
-    only = read_round(folder, 0, curves.get(("source-only", None), ()))
+    only = read_round(folder, 0, curves.get(("train-source", "source-only", None), ()))
     config = _read_config(folder)
     return MethodResults("source-only", folder, (only,), config, config)
 
@@ -126,7 +126,9 @@ def _read_method(folder: Path, method: str, curves: Curves) -> MethodResults:
     indices = [
         int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
     ]
-    rounds = tuple(read_round(folder / f"round-{i}", i, curves.get((method, i), ())) for i in sorted(indices))
+    rounds = tuple(
+        read_round(folder / f"round-{i}", i, curves.get(("self-train", method, i), ())) for i in sorted(indices)
+    )
     return MethodResults(method, folder, rounds, _read_config(folder), _read_config(folder.parent / "source"))
 
 

@@ -1,4 +1,4 @@
-"""Training: one epoch with everything as arguments, and the two stages made of it (Eq. 1; Eq. 3 and 7)."""
+"""Training: one epoch with everything as arguments, and the stages made of it (Eq. 1, 5 and 6; Eq. 3 and 7)."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def composite_loss(
     return terms
 
 
-def head_loss(outputs, train_ids, weak_labels):
-    """Eq. 5 alone, to train the weak-label head on its own; arguments as `composite_loss`. Returns: (1,) NDArray."""
-    return weak_label_loss(outputs[1], weak_labels)
+def head_loss(outputs, train_ids, weak_labels) -> dict[str, mx.nd.NDArray]:
+    """Eq. 5 alone, to train the weak-label head on its own; arguments and result as of `composite_loss`."""
+    return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}
 
 
 def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.Trainer:
