@@ -150,6 +150,7 @@ class Selection:
     extra_zero: bool = False  # one 0 among the confidences of each class (released)
     mining_share: float = 0.001  # classes below this share of all predictions are mined first, where an image has one
     mining_rarest: int = 3  # else this many rarest classes are
+    mining_least: float = 0.0  # share of all labels that a class mined in target images must have; 0: any (released)
     spatial_prior: bool = False  # multiply by the source's class frequency at each position (CBST-SP)
     prior_file: str = ""  # .mat of the original or .npz to take that from; empty: computed from the source labels
 

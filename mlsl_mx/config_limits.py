@@ -63,6 +63,7 @@ LIMITS = {
     "self_training.mining_probability": (0, 1),
     "selection.mining_share": (0, 1),
     "selection.mining_rarest": (0, 1000),
+    "selection.mining_least": (0, 1),
     "evaluation.diagnosed_images": (0, 1_000_000),
     "evaluation.panels": (0, 1000),
     **{f"{stage}.epochs": (1, 100_000) for stage in TRAININGS},

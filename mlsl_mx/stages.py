@@ -35,7 +35,7 @@ from mlsl_mx.outcome import Outcome
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diagnosis, in_words
-from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, take_over_labels
+from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, mined_groups, take_over_labels
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
@@ -225,7 +225,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
     folder, config = _round(job, round_index), job.config
     job.check_batch("self_training")
     labels, start = folder / "pseudo_labels" / "selection.json", _start_of_training(job, round_index)
-    selection = read_json(labels, "mined_first", "mined")
+    selection = read_json(labels, "mined_first", "mined", "mined_in_target")
     source, target = job.source, with_pseudo_labels(job.target, labels.parent)
     inputs = {"weights": file_hash(start), "labels": file_hash(labels)}
     record, outputs = folder / "self_train.inputs.json", [folder / "weights.params", folder / ".checkpoint"]
@@ -249,7 +249,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         if config.weak_labels.enabled and config.weak_labels.start == "random" and round_index == 0:
             mx.random.seed(job.seed)  # the same head, whether or not the source model has one
             net.weak_label_head.initialize(ctx=list(job.devices), force_reinit=True)
-        mined = tuple(tuple(map(source.classes.names.index, selection[key])) for key in ("mined_first", "mined"))
+        mined = mined_groups(selection, source.classes.names)
         settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
         title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name

@@ -17,7 +17,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, generate, select_pseudo_labels
 from mlsl_mx.pseudo_labels.diagnose import compare_with_truth
-from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
+from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, mined_groups
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 
@@ -62,10 +62,10 @@ class Network:
         return logits, mx.nd.zeros((len(images), 19))
 
 
-def run(out_dir, net=None, scenes=None, settings=SETTINGS, round_index=1, **arguments):
+def run(out_dir, net=None, scenes=None, settings=SETTINGS, round_index=1, selection=SELECTION, **arguments):
     net, scenes = net or Network(), scenes or Scenes()
     return generate_pseudo_labels(
-        net, scenes, mx.cpu(), settings, SELECTION, round_index, seed=3, out_dir=out_dir, **arguments
+        net, scenes, mx.cpu(), settings, selection, round_index, seed=3, out_dir=out_dir, **arguments
     )
 
 
@@ -105,7 +105,7 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
         list(summary)
         == (
             "round portion policy rule thresholds coverage coverage_per_class predicted_share "
-            "mined_first mined uncovered "
+            "mined_first mined mined_in_target mining_left_out uncovered "
             "collapsed loose images seconds network_seconds"
         ).split()
     )
@@ -119,6 +119,26 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
     assert summary["loose"] == []
     assert summary["collapsed"] == [n for c, n in enumerate(names) if not (every == c).any()]
     assert summary["mined"] and 0.02 < summary["coverage"] < 0.98
+
+
+def test_rare_classes_of_few_labels_are_not_mined_in_the_target(tmp_path):
+    groups = ("mined_first", "mined")
+    before = run(tmp_path / "0")
+    assert before["mining_left_out"] == {} and before["mined_in_target"] == {key: before[key] for key in groups}
+    labels = np.stack([read(tmp_path / "0" / f"{name}.png") for name in Scenes().names])
+    names, labelled = class_set(19).names, (labels != 255).sum()
+    share = {name: (labels == c).sum() / labelled for c, name in enumerate(names)}
+    least = sorted(set(share.values()))[2]  # the third has enough
+    summary = run(tmp_path / "1", selection=dataclasses.replace(SELECTION, mining_least=least))
+    few = {name: one for name, one in share.items() if one < least}
+    assert 0 < len(few) < 17 and summary["mining_left_out"] == pytest.approx(few)
+    rarest = sorted((name for name in names if name not in few), key=lambda name: summary["predicted_share"][name])
+    assert [summary[key] for key in groups] == [before[key] for key in groups]
+    assert summary["mined_in_target"]["mined"] == rarest[:3] != summary["mined"]
+    assert summary["mined_in_target"]["mined_first"] == [n for n in rarest if summary["predicted_share"][n] < 0.001]
+    source, target = mined_groups(summary, names)
+    assert source == tuple(tuple(map(names.index, summary[key])) for key in groups)
+    assert target == tuple(tuple(map(names.index, summary["mined_in_target"][key])) for key in groups)
 
 
 def test_files_are_palette_pngs_and_nothing_else_is_left(tmp_path):

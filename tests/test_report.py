@@ -282,9 +282,12 @@ def test_collapsed_classes_are_noted(tmp_path):
     content["confusion"][11][11], content["confusion"][11][12] = 0, 9  # person taken for rider
     write_json(path, content)
     path = run / "sisc/round-5/pseudo_labels/selection.json"
-    write_json(path, {**read_json(path), "collapsed": ["fence"], "loose": ["pole", "wall"]})
+    write_json(
+        path, {**read_json(path), "collapsed": ["fence"], "loose": ["pole", "wall"], "mining_left_out": {"rider": 1e-4}}
+    )
     text = report(run)[0]
     assert "SISC: person in the truth, but predicted nowhere." in text
+    assert "SISC: in round 5 no target crop was centred on rider, which had too few labels" in " ".join(text.split())
     assert "SISC: no pseudo-label of fence in round 5." in text
     assert "SISC: pole, wall: threshold below 1/19 in round 5" in text
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scene_files import write_cityscapes, write_gta5, write_palette_png
 
-from mlsl_mx.config import Crops
+from mlsl_mx.config import Crops, SelfTraining, WeakLabels
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.sampling import (
     SOURCE,
@@ -22,6 +22,7 @@ from mlsl_mx.data.sampling import (
 from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
+from mlsl_mx.training.epochs import self_training_epochs
 
 CROPS = Crops(16, (0.7, 1.3), True)
 
@@ -122,6 +123,27 @@ def test_mining_reaches_the_crop(domains):
     mining = Domain(target, present, mined=((12,),), mining_probability=1.0)
     crops = TrainingCrops([mining], np.array([(0, 0)] * 8), Crops(16, (1.0, 1.0), True), 0, 0)
     assert all(crops[k][2][12] == 1 for k in range(8))
+
+
+@pytest.mark.parametrize("mined, centred", [((((3,),), ()), {"source"}), (((), ((3,),)), {"target"})])
+def test_source_and_target_of_a_round_have_mined_classes_of_their_own(domains, mined, centred):
+    """Class 3 is one pixel of every image; a crop that is not centred on it hardly ever has it at its centre."""
+    labels = np.zeros((32, 64), np.uint8)
+    labels[16, 40] = 3
+    source, target = (domain.dataset for domain in domains)
+    for index in range(len(source)):
+        write_palette_png(source.label_path(index), class_set(19).label_id_lookup[labels[:, :48]])
+    for index in range(len(target)):
+        write_palette_png(target.label_path(index), labels)
+    settings = SelfTraining(
+        source_portion=1.0, source_portion_max=1.0, crops=Crops(8, (1.0, 1.0), False), mining_probability=1.0
+    )
+    epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), mined, 0, seed=0, readers=0)
+    found = {"source": [], "target": []}
+    for batch in epochs.batches(0, 0):
+        found["target" if batch.names[0].startswith("ulm") else "source"].append(batch.train_ids.item() == 3)
+    assert (len(found["source"]), len(found["target"])) == (3, 4)
+    assert {domain for domain, at_the_centre in found.items() if all(at_the_centre)} == centred
 
 
 def test_batches_do_not_depend_on_readers(domains):

@@ -157,6 +157,7 @@ def test_mined_classes_by_hand():
     assert mined_classes([50, 20, 40, 20, 30]) == ([], [1, 3, 4])
     assert mined_classes([50, 20, 40], rarest=1) == ([], [1])
     assert mined_classes([0, 0, 100]) == ([0, 1], [0, 1, 2])
+    assert mined_classes([9000, 5, 900, 3, 92], left_out={3, 4}) == ([1], [1, 2, 0])
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from mxnet.gluon.data import DataLoader, Dataset
 from mlsl_mx import config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import size_text
-from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
+from mlsl_mx.data.transforms import MinedGroups, labels_at_stride, normalise, training_crop
 from mlsl_mx.errors import InputError
 from mlsl_mx.workers import ALONE, Workers
 
@@ -65,7 +65,7 @@ class Domain:
     dataset: SceneDataset  # with ground truth (source) or pseudo-labels (target)
     weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) -> (C,) float32
     scope: str = "crop"  # what the rule sees: the crop | the whole image | the crop's cells, its labels at stride 8
-    mined: tuple[tuple[int, ...], ...] = ()  # train ids that a crop may be centred on, see `training_crop`
+    mined: MinedGroups = ()  # train ids that a crop may be centred on, see `training_crop`
     mining_probability: float = 0.0
 
 

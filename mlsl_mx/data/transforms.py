@@ -5,6 +5,8 @@ The window is chosen first and only its pixels are resized, so a crop costs litt
 
 from __future__ import annotations
 
+from typing import Tuple
+
 import cv2
 import numpy as np
 
@@ -15,6 +17,7 @@ STD = (0.229, 0.224, 0.225)
 MEAN_COLOUR = tuple(round(255 * mean) for mean in MEAN)
 STRIDE = 8  # of the network
 OFFSET = 4  # the label of a stride's cell is the one at its centre
+MinedGroups = Tuple[Tuple[int, ...], ...]  # of train ids
 
 _NORMALISED = ((np.arange(256)[:, None] / 255 - MEAN) / STD).T.astype(np.float32).copy()  # (3, 256)
 
@@ -64,7 +67,7 @@ def training_crop(
     train_ids: np.ndarray,
     rng: np.random.Generator,
     crops: config.Crops,
-    mined: tuple[tuple[int, ...], ...] = (),
+    mined: MinedGroups = (),
     mining_probability: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One crop of an image and its labels, a pure function of the arguments and the generator's state.

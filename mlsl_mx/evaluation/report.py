@@ -166,6 +166,8 @@ def _round_content(one: Round) -> dict[str, Any]:
         "predicted_share": selection.get("predicted_share"),
         "mined_first": selection.get("mined_first"),
         "mined": selection.get("mined"),
+        "mined_in_target": selection.get("mined_in_target"),
+        "mining_left_out": selection.get("mining_left_out"),
         **{key: diagnosis.get(key) for key in ("agreement", "kept", "patch_disagreement", "patch_images")},
         "precision": one.ground_truth.get("precision"),
         "ground_truth_images": one.ground_truth.get("images"),
@@ -265,6 +267,11 @@ def _collapsed(method: MethodResults) -> list[str]:
     selection, index = method.result.selection or {}, method.result.index
     if selection.get("collapsed"):
         notes.append(f"{method.title}: no pseudo-label of {listed(selection['collapsed'])} in round {index}.")
+    if selection.get("mining_left_out"):
+        notes.append(
+            f"{method.title}: in round {index} no target crop was centred on "
+            f"{listed(list(selection['mining_left_out']))}, which had too few labels (selection.mining_least)."
+        )
     if selection.get("loose"):
         notes.append(
             f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "

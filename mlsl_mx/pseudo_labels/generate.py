@@ -14,7 +14,7 @@ import zlib
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable, Mapping, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -23,6 +23,7 @@ from mlsl_mx.beside import Beside
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import train_id_png
+from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
@@ -96,6 +97,23 @@ def generate_pseudo_labels(
             log.write("pseudo_labels", **summary)
     workers.barrier()
     return summary
+
+
+def mined_groups(summary: Mapping[str, Any], names: Sequence[str]) -> tuple[MinedGroups, MinedGroups]:
+    """What a round mines, for `training_crop`: in source images, and in target images.
+
+    Labels of the source are the truth. In the target, what the network takes for a class that it hardly ever finds is
+    mostly something else: there the rule goes by the other classes, if `selection.mining_least` says so.
+
+    Args:
+        summary: the content of selection.json.
+        names: of all classes.
+    """
+    source, target = (
+        tuple(tuple(map(names.index, found[key])) for key in ("mined_first", "mined"))
+        for found in (summary, summary["mined_in_target"])
+    )
+    return source, target
 
 
 def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
@@ -253,17 +271,25 @@ def _parameters_checksum(net: Network) -> int:
 def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
     """The part of selection.json that is about classes and pixels."""
     predicted, labelled, pixels = np.array(found["predicted"]), counted["labelled"], counted["all"]
-    first, rarest = mined_classes(predicted, selection.mining_share, selection.mining_rarest)
+    share = (labelled / max(labelled.sum(), 1)).tolist()
+    few = {name: one for name, one in zip(names, share) if one < selection.mining_least}
     return {
         "thresholds": dict(zip(names, found["thresholds"])),
         "coverage": float(labelled.sum() / pixels),
         "coverage_per_class": dict(zip(names, (labelled / pixels).tolist())),
         "predicted_share": dict(zip(names, (predicted / max(predicted.sum(), 1)).tolist())),
-        "mined_first": [names[c] for c in first],
-        "mined": [names[c] for c in rarest],
+        **_mined(names, selection, predicted, ()),
+        "mined_in_target": _mined(names, selection, predicted, few),
+        "mining_left_out": few,
         "uncovered": counted["uncovered"] / pixels,
         "collapsed": [name for name, count in zip(names, labelled) if count == 0],
         # The most probable of C classes has at least 1/C, so only a spatial prior pushes a threshold below; then hardly
         # any pixel is kept from the class.
         "loose": [name for name, threshold in zip(names, found["thresholds"]) if threshold < 1 / len(names)],
     }
+
+
+def _mined(names, selection: Selection, predicted: np.ndarray, left_out: Iterable[str]) -> dict[str, list[str]]:
+    ids = {names.index(name) for name in left_out}
+    groups = mined_classes(predicted, selection.mining_share, selection.mining_rarest, ids)
+    return {key: [names[c] for c in group] for key, group in zip(("mined_first", "mined"), groups)}

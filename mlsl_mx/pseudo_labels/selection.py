@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Collection, Sequence
 
 import numpy as np
 
@@ -157,18 +157,21 @@ def _take_larger(largest: np.ndarray, classes: np.ndarray, values: np.ndarray, c
     np.maximum(classes, better.view(np.uint8) * classes.dtype.type(c), out=classes)
 
 
-def mined_classes(predicted: Sequence[int], share: float = 0.001, rarest: int = 3) -> tuple[list[int], list[int]]:
+def mined_classes(
+    predicted: Sequence[int], share: float = 0.001, rarest: int = 3, left_out: Collection[int] = ()
+) -> tuple[list[int], list[int]]:
     """Train ids of the rare classes on whose pixels training crops are centred (CBST), the rarest first.
 
     Args:
         predicted: (C,) pixels predicted as each class.
+        left_out: train ids that are not mined, however rare.
 
     Returns: the classes with less than `share` of the predicted pixels, and the `rarest` rarest. Of an image, the
         first that it has are mined; where it has none of them, those of the second. Classes of equal size come in the
         order of their ids.
     """
     predicted = np.asarray(predicted)
-    by_size = np.argsort(predicted, kind="stable").tolist()
+    by_size = [c for c in np.argsort(predicted, kind="stable").tolist() if c not in left_out]
     return [c for c in by_size if predicted[c] < share * predicted.sum()], by_size[:rarest]
 
 

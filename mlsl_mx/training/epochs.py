@@ -17,6 +17,7 @@ from mlsl_mx.data.sampling import (
     num_batches,
     source_subset,
 )
+from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 from mlsl_mx.training.train import Epochs, composite_loss, head_loss
@@ -88,7 +89,7 @@ def self_training_epochs(
     settings: SelfTraining,
     weak: WeakLabels,
     class_sizes: np.ndarray,
-    mined: tuple[tuple[int, ...], ...],
+    mined: tuple[MinedGroups, MinedGroups],
     round_index: int,
     seed: int,
     readers: int,
@@ -100,19 +101,18 @@ def self_training_epochs(
         source: with ground truth.
         target: with the round's pseudo-labels.
         class_sizes: h_s, (C,).
-        mined: groups of rare classes, on whose pixels crops of both domains are centred (see `training_crop`).
+        mined: groups of rare classes, on whose pixels crops are centred (see `training_crop`), of source and target.
         round_index: r.
         seed: the run's.
         readers: threads that draw crops.
         workers: that share each batch.
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
-    mining = {"mined": mined, "mining_probability": settings.mining_probability}
     threshold = partial(weak_labels, h_s=class_sizes, eta=weak.eta, comparison=weak.comparison)
     source_rule = _present(source) if weak.source_rule == "present" else threshold
     domains = [
-        Domain(source.subset(subset), source_rule, weak.scope, **mining),
-        Domain(target, threshold, weak.scope, **mining),
+        Domain(source.subset(subset), source_rule, weak.scope, mined[0], settings.mining_probability),
+        Domain(target, threshold, weak.scope, mined[1], settings.mining_probability),
     ]
 
     def crops(epoch: int) -> TrainingCrops:
