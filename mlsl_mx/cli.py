@@ -266,7 +266,8 @@ def _predict(options):
 
     names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
     setup = Setup(**{name: getattr(options, name) for name in names})
-    return predict(options.weights, options.inputs, options.out, setup, options.write, options.strength, options.ctx)
+    how = {"kinds": options.write, "strength": options.strength, "ctx": options.ctx, "keep_going": options.keep_going}
+    return predict(options.weights, options.inputs, options.out, setup, **how)
 
 
 def _launch(options):

@@ -38,4 +38,4 @@ def adapt(experiment: Path, imagenet: str) -> str:
     if SIGNS & set(name):
         words.append(f"RUN=runs/own/{''.join('-' if sign in SIGNS else sign for sign in name)}-seed0")
     here = Path("Makefile").exists() and os.path.samefile("Makefile", shipped("Makefile"))
-    return shlex.join([*shlex.split("make" if here else f"{program()} make"), "adapt", *words])
+    return f"{'make' if here else f'{program()} make'} adapt {shlex.join(words)}"

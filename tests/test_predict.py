@@ -144,7 +144,7 @@ def test_what_a_script_is_told(run, photos):
     assert told["exit_code"] == 0 and told["text"].startswith("out: 3 images in ")
     result = told["result"]
     assert 0 < result.pop("network_seconds") <= result.pop("seconds")
-    counts = {"images": 3, "videos": 0, "frames": 0, "there_already": 0, "left_out": 1}
+    counts = {"images": 3, "videos": 0, "frames": 0, "there_already": 0, "left_out": 1, "unreadable": 0}
     assert result == {**counts, "out": "out"}
 
 
@@ -229,6 +229,24 @@ def test_a_broken_image_is_told_before_anything_starts(run, photos, content):
     whole = (photos / "b" / "tall.png").read_bytes()
     (photos / "b" / "tall.png").write_bytes(whole[:-30] if content is None else content)
     assert "photos/b/tall.png: cannot be read as an image" in run("photos", code=2)
+
+
+def test_what_cannot_be_read_is_left_out_and_told_if_asked_for(run, weights, photos, tmp_path, capsys):
+    """One file that its header shows, and one that is damaged inside, which only reading it whole shows."""
+    (photos / "b" / "tall.png").write_bytes(b"<html>")
+    (photos / "clip.mp4").write_bytes(b"no video")
+    noise = (photos / "wide.png").read_bytes()
+    (photos / "wide.png").write_bytes(noise[:60] + bytes(20) + noise[80:])
+    run("photos", code=2)
+    assert main(["predict", "--weights", str(weights), "--out", "out", "photos", "--keep-going"]) == 2
+    said, told = capsys.readouterr()
+    assert said.startswith("out: 3 images in ") and told.count("left out: photos/") == 3
+    assert told.splitlines()[-1].startswith("mlsl predict: 3 of 6 files are left out, e.g. photos/clip.mp4: cannot be")
+    assert sorted(path.stem for path in (tmp_path / "out/palette").rglob("*.png")) == ["grey", "photo", "tall"]
+    write_png(photos / "b" / "tall.png", picture(70, 33))
+    write_png(photos / "wide.png", picture(40, 96))
+    (photos / "clip.mp4").unlink()
+    assert "2 images" in run("photos") and (tmp_path / "out/palette/wide.png").exists()
 
 
 def test_what_cannot_be_done(run, photos, tmp_path):

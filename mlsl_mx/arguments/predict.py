@@ -49,6 +49,9 @@ def _add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--strength", type=_share, default=0.5, metavar="S", help="of the colours in overlays, 0 to 1; default 0.5"
     )
+    command.add_argument(
+        "--keep-going", action="store_true", help="leave out files that cannot be read, and exit with code 2 at the end"
+    )
 
 
 def _add_inference(command: argparse.ArgumentParser) -> None:

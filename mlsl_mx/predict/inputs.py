@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS, has_ending, is_video, warn_of_images
 from mlsl_mx.data.folders import files_below
@@ -14,6 +16,8 @@ from mlsl_mx.data.image_files import header, size_text
 from mlsl_mx.errors import InputError
 from mlsl_mx.predict.videos import video_facts
 from mlsl_mx.progress import progress
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,48 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     return _named(found), skipped
 
 
-def check_inputs(inputs: Sequence[Input], patch: int | None) -> None:
+class Unreadable:
+    """What becomes of files that cannot be read: the first ends all, or with `keep_going` they are told and left out.
+
+    Attributes: `faults`, what is wrong with those that were left out.
+    """
+
+    def __init__(self, keep_going: bool = False):
+        self.keep_going = keep_going
+        self.faults: list[str] = []
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """A block that reads a file. Raises: its InputError, unless it goes on."""
+        try:
+            yield
+        except InputError as problem:
+            if not self.keep_going:
+                raise
+            LOGGER.warning("left out: %s", problem)
+            self.faults.append(str(problem))
+
+
+def check_inputs(inputs: Sequence[Input], patch: int | None, unreadable: Unreadable) -> list[Input]:
     """See from their headers that all images and videos can be read and, with a `patch`, are not smaller.
 
-    Raises: InputError for the first that is not so.
+    Returns: those that are so. Raises: InputError for the first that is not, as `unreadable` says.
     """
+    sound = []
     for one in progress(inputs, "check", "file"):
-        size = video_facts(one.path).size if one.is_video else header(one.path).upright_size
-        if patch is not None and min(size) < patch:
-            raise InputError(
-                f"{one.path}: is {size_text(size)}, smaller than a patch of SISC, {patch} pixels: lower --patch, or "
-                "use --inference single"
-            )
+        with unreadable.left_out():
+            _check_size(one, patch)
+            sound.append(one)
+    return sound
+
+
+def _check_size(one: Input, patch: int | None) -> None:
+    size = video_facts(one.path).size if one.is_video else header(one.path).upright_size
+    if patch is not None and min(size) < patch:
+        raise InputError(
+            f"{one.path}: is {size_text(size)}, smaller than a patch of SISC, {patch} pixels: lower --patch, or "
+            "use --inference single"
+        )
 
 
 def _is_wanted(file: Path) -> bool:

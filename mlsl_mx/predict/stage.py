@@ -15,7 +15,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.job import gpu_model
 from mlsl_mx.network.published_weights import describe_segmentation
 from mlsl_mx.outcome import Outcome
-from mlsl_mx.predict.inputs import Input, check_inputs, find_inputs
+from mlsl_mx.predict.inputs import Input, Unreadable, check_inputs, find_inputs
 from mlsl_mx.predict.pictures import ENDINGS, picture
 from mlsl_mx.predict.predictor import Predictor
 from mlsl_mx.predict.record import Record, note
@@ -31,7 +31,15 @@ SETTINGS = "settings.yaml"
 
 
 def predict(
-    weights: Path, given: Sequence[Path], out: Path, setup: Setup, kinds: Sequence[str], strength: float, ctx: str
+    weights: Path,
+    given: Sequence[Path],
+    out: Path,
+    setup: Setup,
+    *,
+    kinds: Sequence[str],
+    strength: float,
+    ctx: str,
+    keep_going: bool = False,
 ) -> Outcome:
     """Segment images and videos, and write what is asked for below `out`, in a folder for each kind.
 
@@ -44,18 +52,20 @@ def predict(
         kinds: keys of `pictures.ENDINGS`.
         strength: of the classes' colours in overlays, 0 to 1.
         ctx: "cpu" or "gpu(0)".
+        keep_going: leave out files that cannot be read, or are smaller than a patch, and end with a fault.
 
     Returns: the numbers of images and frames, the time, and its share in the network; as `content` the same: images,
-        videos, frames, seconds and network_seconds of this start; there_already, left_out; and out.
-    Raises: InputError, before anything is written, for wrong weights or settings, for a file that cannot be read, or if
-        `out` holds results of other settings or of other files of the same names.
+        videos, frames, seconds and network_seconds of this start; there_already, left_out, unreadable; and out.
+    Raises: InputError, before anything is written, for wrong weights or settings, for a file that cannot be read
+        (unless it keeps going), or if `out` holds results of other settings or of other files of the same names.
     """
     settings = setup.resolved()
     inputs, others = find_inputs(given, out)
     describe_segmentation(weights)
     _check_kinds(inputs, kinds)
     _check_out(out)
-    check_inputs(inputs, settings.patch)
+    unreadable = Unreadable(keep_going)
+    sound = check_inputs(inputs, settings.patch, unreadable)
     how = {"settings": settings.inference, "precision": settings.precision, "seed": settings.seed, "ctx": ctx}
     predictor = Predictor(weights, settings.classes, **how)
     classes = {one.name: list(one.colour) for one in predictor.classes.classes}
@@ -64,12 +74,15 @@ def predict(
         record = Record(out)
         keep_settings(out / SETTINGS, kept, len(record) > 0, "choose another --out")
         remove_leftovers(out)
-        todo = record.missing(inputs, kinds)
+        todo = record.missing(sound, kinds)
         about = {"weights": str(weights), "ctx": str(predictor.ctx), "gpu": gpu_model(predictor.ctx)}
         with RunLog(out / "log.jsonl", "predict").timed(**about) as log:
-            made = _Results(predictor, out, kinds, strength, log).make(todo)
-    content = {**made, "there_already": len(inputs) - len(todo), "left_out": others, "out": str(out)}
-    return Outcome(_in_words(content), content)
+            made = _Results(predictor, out, kinds, strength, log, unreadable).make(todo)
+    faults = unreadable.faults
+    content = {**made, "there_already": len(sound) - len(todo), "left_out": others, "unreadable": len(faults)}
+    content["out"] = str(out)
+    fault = f"{len(faults)} of {len(inputs)} files are left out, e.g. {faults[0]}" if faults else None
+    return Outcome(_in_words(content), content, fault)
 
 
 def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
@@ -91,29 +104,45 @@ def _check_out(out: Path) -> None:
 class _Results:
     """What one start writes into the folder `out`."""
 
-    def __init__(self, predictor: Predictor, out: Path, kinds: Sequence[str], strength: float, log: RunLog):
+    def __init__(
+        self,
+        predictor: Predictor,
+        out: Path,
+        kinds: Sequence[str],
+        strength: float,
+        log: RunLog,
+        unreadable: Unreadable,
+    ):
         self.predictor = predictor
         self.out = out
         self.kinds = kinds
         self.strength = strength
         self.log = log
+        self.unreadable = unreadable
 
     def make(self, todo: Sequence[Input]) -> dict[str, Any]:
         """All of them, images before videos. Returns: how many there were, and how long that took."""
         started, before = time.monotonic(), self.predictor.network_seconds
         images, videos = ([one for one in todo if one.is_video == wanted] for wanted in (False, True))
-        if images:
-            self._make_images(images)
+        count = self._make_images(images) if images else 0
         frames = sum(map(self._make_video, videos))
         seconds, in_network = time.monotonic() - started, self.predictor.network_seconds - before
-        counts = {"images": len(images), "videos": len(videos), "frames": frames}
+        counts = {"images": count, "videos": len(videos), "frames": frames}
         return {**counts, "seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
 
-    def _make_images(self, images: Sequence[Input]) -> None:
+    def _make_images(self, images: Sequence[Input]) -> int:
+        """Returns: how many could be read."""
+        count = 0
         with Beside() as beside:  # pictures are made beside the network's work on the next image
             for one in progress(images, "predict", "image", network=self.predictor.segmenter.net):
-                image, content = read_image(one.path), file_hash(one.path)
-                beside.run(self._write, one, content, image, self.predictor.maps(image, one.path.stem))
+                read = None
+                with self.unreadable.left_out():
+                    read = read_image(one.path), file_hash(one.path)
+                if read is not None:
+                    image, content = read
+                    beside.run(self._write, one, content, image, self.predictor.maps(image, one.path.stem))
+                    count += 1
+        return count
 
     def _write(self, one: Input, content: str, image: np.ndarray, maps: ImageMaps) -> None:
         predicted, files = self.predictor.segmenter.predicted(maps), {}
