@@ -20,7 +20,7 @@ WORKDIR /mlsl-mx
 ENV PIP_NO_CACHE_DIR=1
 # What the environment depends on; changes of the rest do not make it anew.
 COPY --chown=mlsl:mlsl Makefile README.md pyproject.toml requirements.lock requirements-gpu.lock setup.py ./
-COPY --chown=mlsl:mlsl mlsl_mx/__init__.py mlsl_mx/cuda_libraries.py mlsl_mx/
+COPY --chown=mlsl:mlsl mlsl_mx/__init__.py mlsl_mx/
 
 FROM base AS gpu
 RUN make setup CTX='gpu(0)'

@@ -24,7 +24,7 @@ SHELL := /bin/bash
 # Paths of data, weights and an experiment, and settings, are quoted for the shell; the other values become names of Make's
 # files, and words. The run of an experiment is called as its file.
 QUOTED = '$(subst ','\'',$(1))'
-QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET EXPERIMENT SET
+QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET EXPERIMENT SET PYTHON
 OTHERS := METHOD SEED CTX ROUNDS RUN CHECKPOINT WORKERS TRAIN_CTX TRAIN_WORKERS GROUND_TRUTH SEEDS CHAINS RESULTS \
           MINUTES FUZZ
 GIVEN := $(foreach v,$(QUOTABLE) $(OTHERS),$(if $(filter command environment%,$(origin $(v))),$(v)))
@@ -55,13 +55,20 @@ DEVELOPER := $(VENV)/developer
 TORCH := .torch/installed
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 
-# The first Python that MXNet 1.9.1 has a wheel for. A name on the path may be a stub, so each is run.
-FIND_PYTHON = for p in $(PYTHON) python3.11 python3.10 python3.9 python3.8 python3 python; do \
-	$$p -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null && echo $$p && exit; done; \
-	echo "no Python 3.8 to 3.11 found (MXNet 1.9.1 has wheels for no other): install one, or give PYTHON=/path/to/it" >&2; exit 1
+# The first Python that fits and can make environments, uv's own among them. A name on the path may be a stub, so each is run.
+# The one that PYTHON= gives must fit.
+UV ?= uv
+PYTHON ?=
+PYTHONS = $(if $(PYTHON),$(call QUOTED,$(PYTHON)),python3 python3.14 python3.13 python3.12 python3.11 python3.10 python \
+	"$$($(UV) python find --managed-python '>=3.10,<3.15' 2>/dev/null)")
+NO_PYTHON = $(if $(PYTHON),PYTHON=$(PYTHON): runs no Python 3.10 to 3.14 with venv: give another$(COMMA) or none,no Python 3.10 \
+	to 3.14 with venv found: apt-get install python3-venv$(COMMA) or uv python install 3.12$(COMMA) or give PYTHON=/path/to/it)
+FIND_PYTHON = for p in $(PYTHONS); do \
+	"$$p" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && \
+	echo "$$p" && exit; done; echo $(call QUOTED,$(NO_PYTHON)) >&2; exit 1
 
 # $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
-LOCKED = $(PIP) install --require-hashes --no-deps --no-build-isolation -r $(1)
+LOCKED = $(PIP) install --require-hashes --no-deps -r $(1)
 
 # `mlsl make` gives MLSL, an empty INSTALLED, and MAKEFILE: the package is installed, maybe without a checkout around it.
 MAKEFILE ?= Makefile
@@ -72,10 +79,9 @@ $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
 ifneq ($(filter gpu%,$(CTX)),)
 	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels for Linux on x86-64 alone: use CTX=cpu" >&2; exit 1; }
 endif
-	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$($$python --version)" && $$python -m venv $(VENV)
+	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$("$$python" --version)" && "$$python" -m venv $(VENV) --clear
 	@$(call LOCKED,requirements.lock)
 	@$(PIP) install --no-deps --no-build-isolation -e .
-	@$(VENV)/bin/pip check
 ifneq ($(filter gpu%,$(CTX)),)
 	@$(PIP) uninstall -y mxnet && $(call LOCKED,requirements-gpu.lock) --force-reinstall
 endif
@@ -94,15 +100,11 @@ doctor: $(INSTALLED)
 # Without MXNet, which is there in one build or the other.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
 	@$(call LOCKED,requirements-dev.lock)
-ifeq ($(filter gpu%,$(CTX)),)
-	@$(VENV)/bin/pip check
-endif
 	@touch $@
 
 # The newest versions that constraints.txt allows, for every Python and platform that MXNet has wheels for.
-UV ?= uv
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url -c constraints.txt \
-	--python-version 3.8 --python $$($(FIND_PYTHON)) --custom-compile-command "make lock"
+	--python-version 3.10 --python "$$($(FIND_PYTHON))" --custom-compile-command "make lock"
 BUILD = printf 'setuptools\nwheel\n'
 # The packages of setup.py's extra cu112 (a test keeps them equal), without what they need, which requirements.lock has.
 GPU_NAMES = mxnet-cu112 $(addprefix nvidia-,$(addsuffix -cu11,cuda-runtime cuda-nvrtc nvtx cublas cufft curand cusparse cusolver nccl cudnn))

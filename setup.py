@@ -5,18 +5,18 @@ import shutil
 import sys
 from pathlib import Path
 
-if not (3, 8) <= sys.version_info[:2] <= (3, 11):
-    sys.exit(f"mlsl-mx needs Python 3.8 to 3.11, the ones MXNet 1.9.1 runs on; this is {sys.version.split()[0]}")
+if not (3, 10) <= sys.version_info[:2] <= (3, 14):
+    sys.exit(f"mlsl-mx needs Python 3.10 to 3.14, on which it was tried; this is {sys.version.split()[0]}")
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mlsl_mx" / "__init__.py").read_text()).group(1)
-REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy==1.23.5", "opencv-python<4.12"]
+# setuptools: MXNet and GluonCV import distutils, which Python 3.12 dropped.
+REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy>=1.26,<2.5", "opencv-python-headless<5", "setuptools"]
 REQUIRED += ["pillow", "pyyaml", "scipy", "shtab", "tensorboardX", "tqdm"]
-# Pinned: MXNet's exporter needs onnx.mapping, and both must have wheels for Python 3.8 and NumPy 1.23.
-ONNX = ["onnx==1.17.0", "onnxruntime==1.19.2"]
+ONNX = ["onnx>=1.19", "onnxruntime"]
 # What mxnet-cu112 links to, from PyPI instead of a CUDA toolkit; mlsl_mx loads it. cuDNN 9 has other library names.
 CUDA_NAMES = ("cuda-runtime", "cuda-nvrtc", "nvtx", "cublas", "cufft", "curand", "cusparse", "cusolver", "nccl")
 CUDA = [*(f"nvidia-{name}-cu11" for name in CUDA_NAMES), "nvidia-cudnn-cu11<9"]
@@ -56,18 +56,18 @@ setup(
         "Intended Audience :: Science/Research",
         "Operating System :: MacOS",
         "Operating System :: POSIX :: Linux",
-        *(f"Programming Language :: Python :: {version}" for version in ("3", "3.8", "3.9", "3.10", "3.11")),
+        *(f"Programming Language :: Python :: {version}" for version in ("3", "3.10", "3.11", "3.12", "3.13", "3.14")),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Recognition",
     ],
-    python_requires=">=3.8,<3.12",
+    python_requires=">=3.10,<3.15",
     packages=find_packages(include=["mlsl_mx", "mlsl_mx.*"]),
     install_requires=REQUIRED,
     extras_require={
         # The same import as mxnet, which must be uninstalled: `make setup-gpu` does that.
         "cu112": ["mxnet-cu112==1.9.1", *CUDA],
         "onnx": ONNX,
-        "dev": ["cityscapesScripts==2.2.4", "hypothesis==6.113.0", "playwright", "pytest", "ruff==0.17.6", *ONNX],
+        "dev": ["cityscapesScripts==2.3.0", "hypothesis==6.168.5", "playwright", "pytest", "ruff==0.17.6", *ONNX],
     },
     cmdclass={"build_py": BuildWithShipped},
     entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},

@@ -3,8 +3,8 @@
 The way of the data: datasets -> network -> pseudo_labels -> training -> evaluation -> report, round after round.
 """
 
-from mlsl_mx.cuda_libraries import load_cuda_libraries
+from mlsl_mx.mxnet_import import prepare_for_mxnet
 
 __version__ = "0.1.0"
 
-load_cuda_libraries()
+prepare_for_mxnet()

@@ -1,13 +1,12 @@
 """The CUDA libraries that mxnet-cu112 links to, from PyPI's nvidia-* packages: no CUDA toolkit is needed.
 
-The dynamic linker knows nothing of those packages' folders, but takes a library that is loaded already. So `import
-mlsl_mx` loads them, and must come before `import mxnet`. What is left to NVIDIA's driver is its own libcuda.so.1.
+The dynamic linker knows nothing of those packages' folders, but takes a library that is loaded already: they are loaded
+right before MXNet is imported (`mxnet_import.py`). What is left to NVIDIA's driver is its own libcuda.so.1.
 """
 
 from __future__ import annotations
 
 import ctypes
-import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +35,7 @@ def load_cuda_libraries() -> None:
 
     What is not there is left out: a CUDA toolkit may provide it, or MXNet's import then names what it misses.
     """
-    if "mxnet" in sys.modules or not has_cuda_build():
+    if not has_cuda_build():
         return
     folders = list(_folders("nvidia"))
     for folder, library in LIBRARIES:

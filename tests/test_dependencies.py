@@ -1,8 +1,11 @@
 """The lock files hold what setup.py asks for, within constraints.txt and with hashes."""
 
+import json
 import re
 import runpy
 import subprocess
+import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from mlsl_mx.cuda_libraries import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-gpu.lock")
-PYTHONS = ("3.8", "3.9", "3.10", "3.11")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 PLATFORMS = (
     {"sys_platform": "linux", "platform_machine": "x86_64"},
     {"sys_platform": "linux", "platform_machine": "aarch64"},
@@ -79,8 +82,29 @@ def assert_within(requirement: Requirement, found: dict) -> None:
     assert requirement.specifier.contains(version), f"{requirement}, but {version} is locked"
 
 
+def test_what_is_installed_fits_together_but_for_what_is_overruled():
+    """As `pip check`, for packages that are locked for this Python."""
+    overruled = re.search(r"^override-dependencies = (\[.+\])$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    overruled = {canonicalize_name(Requirement(text).name) for text in json.loads(overruled.group(1))}
+    here = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
+    wishes = [
+        (name, wish)
+        for name in chosen(LOCKS[:2], "{}.{}".format(*sys.version_info), PLATFORMS[0])
+        for wish in map(Requirement, here[name].requires or ())
+        if wish.marker is None or wish.marker.evaluate({"extra": ""})
+    ]
+    unmet = {
+        (name, canonicalize_name(wish.name))
+        for name, wish in wishes
+        if canonicalize_name(wish.name) not in here
+        or not wish.specifier.contains(here[canonicalize_name(wish.name)].version, prereleases=True)
+    }
+    assert unmet == {("mxnet", "numpy"), ("gluoncv", "opencv-python"), ("cityscapesscripts", "typing")}
+    assert {wish for _, wish in unmet} == overruled
+
+
 def test_the_gpu_build_of_mxnet_is_locked_too(monkeypatch):
-    locked_here = chosen(LOCKS[2:], "3.8", PLATFORMS[0])
+    locked_here = chosen(LOCKS[2:], "3.10", PLATFORMS[0])
     for text in asked(monkeypatch)["cu112"]:
         assert_within(Requirement(text), locked_here)
 
@@ -89,7 +113,7 @@ def test_make_locks_the_packages_of_the_extra_and_no_other(monkeypatch):
     names = {canonicalize_name(Requirement(text).name) for text in asked(monkeypatch)["cu112"]}
     command = ["make", "-s", "--no-print-directory", "--eval", "shown: ; @echo $(GPU_NAMES)", "shown"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert set(shown) == names == set(chosen(LOCKS[2:], "3.11", PLATFORMS[0]))
+    assert set(shown) == names == set(chosen(LOCKS[2:], "3.14", PLATFORMS[0]))
 
 
 def test_every_library_that_is_loaded_comes_from_one_of_these_packages(monkeypatch):

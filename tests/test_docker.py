@@ -80,8 +80,6 @@ def test_the_environment_is_made_from_what_is_copied_before(stage):
     rule = re.search(r"^\$\(INSTALLED\): (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1)
     read = re.findall(r'HERE / "([^"]+)"(?: / "([^"]+)")?', (ROOT / "setup.py").read_text())
     assert copied >= {*rule.split(), "Makefile", *("/".join(filter(None, parts)) for parts in read)}
-    imported = re.findall(r"^from (mlsl_mx\.\w+) import", (ROOT / "mlsl_mx" / "__init__.py").read_text(), re.MULTILINE)
-    assert copied >= {f"{name.replace('.', '/')}.py" for name in imported}
 
 
 def test_the_program_is_found_and_runs_as_no_root(stage):
@@ -94,11 +92,11 @@ def test_the_program_is_found_and_runs_as_no_root(stage):
     assert dict(stage)["USER"] not in ("root", "0") and kinds.index("USER") < kinds.index("COPY")
 
 
-def test_the_base_has_a_python_that_mxnet_has_wheels_for():
+def test_the_base_has_a_python_that_the_package_is_for():
     (base,) = [arguments.split()[0] for kind, arguments in instructions() if kind == "FROM" and ":" in arguments]
     name, tag = base.split(":")
     minor = int(re.match(r"3\.(\d+)-slim", tag).group(1))
-    assert name == "python" and 8 <= minor <= 11
+    assert name == "python" and 10 <= minor <= 14
 
 
 @pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")

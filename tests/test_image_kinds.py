@@ -176,6 +176,7 @@ def motion_photo(kind: str) -> bytes:
 
 ALPHA = np.dstack([PHOTO, PHOTO[..., 0]])
 COLOURS = Image.fromarray(PHOTO)
+LOGLUV = cv2.imencode(".tif", np.ones((4, 6, 3), np.float32), [cv2.IMWRITE_TIFF_COMPRESSION, 34676])[1].tobytes()
 TIFF = {"compression": "tiff_adobe_deflate"}
 # Content, the pixels as they were, and how far they may be.
 UNUSUAL = {
@@ -241,10 +242,7 @@ def test_no_cut_of_the_unusual_is_taken_for_a_whole_one(tmp_path, name):
         (grey_tiff(np.ones((4, 6), np.float32), 32, form=3), "TIFF of 32-bit floats, 1 a pixel"),
         (grey_tiff(np.ones((4, 6), np.float64), 64, form=3), "TIFF of 64-bit floats, 1 a pixel"),
         (grey_tiff(np.ones((4, 6), np.int32), 32, form=2), "TIFF of 32-bit signed integers, 1 a pixel"),
-        (
-            cv2.imencode(".tif", np.ones((4, 6, 3), np.float32))[1].tobytes(),
-            "TIFF of 32-bit floats as LogLuv, 3 a pixel",
-        ),
+        (LOGLUV, "TIFF of 32-bit floats as LogLuv, 3 a pixel"),
         (saved(COLOURS, "GIF"), "GIF, not PNG, JPEG"),
         (saved(COLOURS, "JPEG2000"), "JPEG 2000, not PNG, JPEG"),
         (b"\0\0\0\x18ftypmp42" + bytes(40), "a video, not PNG, JPEG"),

@@ -167,7 +167,7 @@ def test_metadata(monkeypatch):
     pythons = [
         c.rsplit(" ", 1)[1] for c in given["classifiers"] if c.startswith("Programming Language :: Python :: 3.")
     ]
-    assert pythons == ["3.8", "3.9", "3.10", "3.11"] and given["python_requires"] == ">=3.8,<3.12"
+    assert pythons == ["3.10", "3.11", "3.12", "3.13", "3.14"] and given["python_requires"] == ">=3.10,<3.15"
 
 
 def test_the_citation_names_paper_and_version():

@@ -18,7 +18,7 @@ from mlsl_mx.doctor.facts import Facts
 
 OK, NOTE, UNUSABLE = "ok", "note", "unusable"
 
-INSTALL = "pip install --require-hashes -r requirements.lock"
+INSTALL = "pip install --require-hashes --no-deps -r requirements.lock"
 GPU_BUILD = "make setup-gpu, then give CTX='gpu(0)'"
 CPU_BUILD = "use the build for CPUs (make setup, CTX=cpu)"
 SHOWN_FEATURES = {  # MXNet's name -> ours

@@ -61,13 +61,13 @@ def export_onnx(weights: Path, out: Path) -> str:
 
 
 def _require_packages() -> None:
-    for module in ("onnx.mapping", "onnxruntime"):  # MXNet's exporter needs the first, which onnx 1.19 dropped
+    for module in ("onnx", "onnxruntime"):
         try:
             importlib.import_module(module)
         except ImportError as problem:
             raise InputError(
                 f"ONNX export needs the packages onnx and onnxruntime ({problem}): in the checkout, run "
-                f'{sys.executable} -m pip install -c constraints.txt -e ".[onnx]"'
+                f"{sys.executable} -m pip install -c constraints.txt onnx onnxruntime"
             ) from None
 
 

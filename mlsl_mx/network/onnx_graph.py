@@ -8,6 +8,7 @@ on the right with zeros (the mean colour) to multiples of 8, up-samples bilinear
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import mxnet as mx
 import numpy as np
@@ -53,12 +54,20 @@ def _translated(net: MLSLNet, scratch: Path) -> onnx.GraphProto:
 
     MXNet leaves out what `fix_gamma` and Dropout would do: our gammas are never fixed, and Dropout does nothing here.
     """
+    onnx.mapping = _mapping()
     symbol = net(mx.sym.var(SYMBOL_INPUT))
     symbol = mx.sym.load_json(symbol.tojson().replace(net.prefix, ""))
     parameters = {name[len(net.prefix) :]: p.list_data()[0] for name, p in net.collect_params().items()}
     shape = (1, 3, 8 * STRIDE, 8 * STRIDE)  # MXNet wants one; the graph that it writes depends on it nowhere
     export_model(symbol, parameters, [shape], np.float32, str(scratch), dynamic=True)
     return onnx.load(str(scratch)).graph
+
+
+def _mapping() -> SimpleNamespace:
+    """What `onnx.mapping` was, which onnx 1.19 dropped and MXNet's exporter reads: NumPy's dtypes, ONNX's numbers."""
+    numbers = [number for number in helper.get_all_tensor_dtypes() if number != TensorProto.UNDEFINED]
+    dtypes = {number: helper.tensor_dtype_to_np_dtype(number) for number in numbers}
+    return SimpleNamespace(TENSOR_TYPE_TO_NP_TYPE=dtypes, NP_TYPE_TO_TENSOR_TYPE={d: n for n, d in dtypes.items()})
 
 
 def _padding() -> list[onnx.NodeProto]:
