@@ -120,7 +120,7 @@ def test_data_of_ones_own_without_a_checkout(installed, tmp_path):
     checked = installed("check-data", "--experiment", "my.yaml", folder=tmp_path)
     assert checked.returncode == 0 and "all data can be used" in checked.stdout, checked.stderr
     planned = installed("make", "-n", "adapt", "EXPERIMENT=my.yaml", "METHOD=sisc", "ROUNDS=1", folder=tmp_path)
-    assert planned.returncode == 0 and "pseudo-label --round 0 --experiment my.yaml" in planned.stdout, planned.stderr
+    assert planned.returncode == 0 and "pseudo-label --round 0 --experiment 'my.yaml'" in planned.stdout, planned.stderr
 
 
 def test_goals_of_a_checkout_say_so(installed, tmp_path):
