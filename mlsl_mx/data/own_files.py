@@ -61,7 +61,7 @@ def place(root: Path, text: str, what: str) -> Place:
     else:
         found = Place(path)
     if not os.path.isdir(found.folder):
-        raise InputError(f"{what}: {found.folder}: no such folder or list: correct the path in the experiment file")
+        raise InputError(f"{what}: {found.folder}: no such folder or list: correct the path")
     return found
 
 
