@@ -25,6 +25,9 @@ BENCHMARK = (19, 16, 13)  # classes of Cityscapes and its parts
 OWN = "own"  # as `dataset` of a side: described by the experiment file itself
 REST = "rest"  # as `ignore`: whatever belongs to no class
 
+# What tables call pixels without a class, without regard to case and signs. `background` is a class to some.
+VOID_NAMES = ("ignore", "ignored", "ignorelabel", "void", "unlabelled", "unlabeled", "unannotated", "dontcare")
+
 Classes = Union[int, Tuple[LabelClass, ...]]
 
 
@@ -32,7 +35,7 @@ def read_classes(value: Any, origin: str) -> Classes:
     """`classes:` of an experiment file: a number of the benchmark's classes, or a table.
 
     Raises: InputError for a table that is not of the form above, has fewer than 2 classes or too many, or gives a name,
-        a colour, an id or a file's colour to two classes.
+        a colour, an id or a file's colour to two classes, or has a class of one of VOID_NAMES.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         if value not in (19, 16):
@@ -43,11 +46,25 @@ def read_classes(value: Any, origin: str) -> Classes:
     if not 2 <= len(value) <= MOST_CLASSES:
         raise InputError(f"{origin}: classes holds {len(value)}: it must be between 2 and {MOST_CLASSES}")
     classes = tuple(_entry(one, index, f"{origin}: classes[{index}]") for index, one in enumerate(value))
+    for void in (one.name for one in classes if is_void_name(one.name)):
+        raise InputError(
+            f"{origin}: {void!r} is no class, and would be learnt as one: put what it stands for into source.ignore "
+            "and target.ignore, or give it another name"
+        )
     _all_different([(c.name, c.name) for c in classes], "name", origin)
     _all_different([(c.colour, c.name) for c in classes], "colour", origin)
     for side in ("source", "target"):
         _all_different([(v, c.name) for c in classes for v in getattr(c, side)], side, origin)
     return classes
+
+
+def is_void_name(name: str) -> bool:
+    """Whether this is one of VOID_NAMES.
+
+    >>> is_void_name("Un-labelled"), is_void_name("background")
+    (True, False)
+    """
+    return re.sub(r"[\W_]", "", name).casefold() in VOID_NAMES
 
 
 def classes_of_weights(weights: Path, count: int) -> ClassSet:

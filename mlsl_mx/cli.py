@@ -168,7 +168,8 @@ def _make_worlds(options):
 def _init_experiment(options):
     from mlsl_mx.init_experiment import Places, init_experiment
 
-    places = Places(options.source_images, options.source_labels, options.target, options.val, options.val_labels)
+    labels = (options.source_images, options.source_labels, options.target, options.val, options.val_labels)
+    places = Places(*labels, options.encoding, options.val_encoding)
     return init_experiment(options.out, places, options.classes, options.small)
 
 

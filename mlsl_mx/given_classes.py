@@ -1,7 +1,7 @@
 """A table of class names that a user has already, for `mlsl init-experiment --classes`.
 
 CSV with a header: `name`, and any of `colour`, `source`, `target`. Ids and colours (#rrggbb) are separated by blanks;
-the row named `ignore` lists those without a class.
+rows named `ignore`, or another of `class_table.VOID_NAMES`, list those without a class.
 
     name,colour,source,target
     floor,#804080,1 2,3
@@ -16,13 +16,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlsl_mx.class_table import read_classes, read_values
+from mlsl_mx.class_table import is_void_name, read_classes, read_values
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import FileValue, LabelClass
 from mlsl_mx.text_files import MOST_YAML_BYTES, read_text
 
 COLUMNS = ("name", "colour", "source", "target")
-IGNORE_ROW = "ignore"
 WHOLE = re.compile("0|[1-9][0-9]*")  # without leading zeros: not all programs read them as decimal
 
 
@@ -32,6 +31,7 @@ class GivenClasses:
 
     classes: tuple[LabelClass, ...]
     ignored: dict[str, tuple[FileValue, ...]]  # of "source" and "target"
+    void_rows: tuple[str, ...] = ()  # their names
 
 
 def read_class_file(path: Path) -> GivenClasses:
@@ -45,7 +45,7 @@ def read_class_file(path: Path) -> GivenClasses:
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if "name" not in header or not set(header) <= set(COLUMNS):
         raise InputError(f"{path}: its first line is {','.join(header)!r}: write name,colour,source,target")
-    entries, ignored = [], {"source": (), "target": ()}
+    entries, ignored, void_rows = [], {"source": (), "target": ()}, []
     for number, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
             continue
@@ -55,11 +55,19 @@ def read_class_file(path: Path) -> GivenClasses:
             )
         cells = {key: cell.strip() for key, cell in zip(header, row)}
         name, sides = cells["name"], {side: _values(cells.get(side, ""), f"{path}:{number}") for side in ignored}
-        if name == IGNORE_ROW:
-            ignored = sides
+        if is_void_name(name):
+            void_rows.append(name)
+            ignored = {side: ignored[side] + values for side, values in sides.items()}
         else:
             entries.append({"name": name, **({"colour": cells["colour"]} if cells.get("colour") else {}), **sides})
-    return GivenClasses(read_classes(entries, str(path)), ignored)
+    given = GivenClasses(read_classes(entries, str(path)), ignored, tuple(void_rows))
+    for side, values in ignored.items():
+        for one in given.classes:
+            if both := set(values) & set(getattr(one, side)):
+                raise InputError(
+                    f"{path}: {side} {min(both)} is ignored, and class {one.name!r} too: take it out of one"
+                )
+    return given
 
 
 def _values(cell: str, where: str) -> tuple[FileValue, ...]:

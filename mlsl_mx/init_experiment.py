@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Sequence
 
 from mlsl_mx import next_step
-from mlsl_mx.class_table import OWN, default_colour
+from mlsl_mx.class_table import OWN
 from mlsl_mx.config import Config, load_config
 from mlsl_mx.data.image_files import Header, header, size_text
 from mlsl_mx.data.label_survey import Survey, survey
 from mlsl_mx.data.lists import ImageList
 from mlsl_mx.data.own_files import own_images, own_labels
 from mlsl_mx.errors import InputError
-from mlsl_mx.given_classes import GivenClasses, read_class_file
+from mlsl_mx.given_classes import read_class_file
+from mlsl_mx.guessed_classes import class_table
 from mlsl_mx.labels import FileValue, LabelClass
 from mlsl_mx.progress import progress
 from mlsl_mx.runs import write_bytes
@@ -25,8 +26,6 @@ from mlsl_mx.shipped import shipped
 BASES = {False: "own/base.yaml", True: "own/small.yaml"}
 # What their source models start from: a file that the original release had, and ours.
 TRUNKS = {False: "ilsvrc-cls_rna-a1_cls1000_ep-0001.params", True: "experiments/miniature/pretrained.params"}
-VOID_IDS = (255, 65535)  # what most label files without a class there hold; black among colours
-BLACK = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class Places:
     target: str
     val: str = ""
     val_labels: str = ""
+    encoding: str = ""  # of the source's labels and of those to validate on; empty: found out
+    val_encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
     if bool(places.val) != bool(places.val_labels):
         raise InputError("--val and --val-labels belong together: give both, or neither, and nothing will be measured")
     found = look(places)
-    classes, ignored = class_table(found, read_class_file(class_file) if class_file else None)
+    given = read_class_file(class_file) if class_file else None
+    classes, ignored = class_table(found.source_labels, found.val_labels, given)
     base = load_base(small)
     write_bytes(out, experiment_text(out, places, found, classes, ignored, base, small).encode())
     try:
@@ -81,7 +83,11 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
     except InputError as problem:
         out.unlink()
         raise InputError(f"{problem} (nothing was written)") from None
-    return "\n".join([*summary(out, found, classes, ignored), *(f"  {step}" for step in next_steps(out, small))])
+    void_rows = (
+        [f"{class_file}: {name!r} is no class: what it lists is ignored" for name in given.void_rows] if given else []
+    )
+    steps = [f"  {step}" for step in next_steps(out, small)]
+    return "\n".join([*void_rows, *summary(out, found, classes, ignored), *steps])
 
 
 def load_base(small: bool) -> Config:
@@ -107,11 +113,14 @@ def look(places: Places) -> Found:
     if places.val:
         val = own_images(here, places.val, "--val")
         paths = own_labels(here, places.val_labels, val, "--val-labels")
-        val_headers, val_labels = _headers(val, "validation images"), survey(paths, "validation labels")
+        val_headers, val_labels = (
+            _headers(val, "validation images"),
+            survey(paths, "validation labels", places.val_encoding),
+        )
     return Found(
         source,
         _headers(source, "source images"),
-        survey(labels, "source labels"),
+        survey(labels, "source labels", places.encoding),
         target,
         _headers(target, "target images"),
         val,
@@ -123,53 +132,6 @@ def look(places: Places) -> Found:
 def _headers(images: ImageList, title: str) -> list[Header]:
     paths = [images.root / entry for entry in images.entries]
     return [header(path) for path in progress(paths, title, "image")]
-
-
-def class_table(
-    found: Found, given: GivenClasses | None
-) -> tuple[tuple[LabelClass, ...], dict[str, tuple[FileValue, ...]]]:
-    """The classes, and what is ignored of each side: what files hold without belonging to a class of a given table."""
-    classes = given.classes if given else _guessed(found)
-    ignored = {}
-    for side, labels in (("source", found.source_labels), ("target", found.val_labels)):
-        present = set(labels.shares) if labels else set()
-        named = set(given.ignored[side]) if given else set()
-        taken = {value for one in classes for value in getattr(one, side)}
-        ignored[side] = tuple(sorted((present | named) - taken))
-    return classes, ignored
-
-
-def _guessed(found: Found) -> tuple[LabelClass, ...]:
-    """A class for each id or colour of the source; the target's is the same id, or the one of the same colour."""
-    source, target = found.source_labels, found.val_labels
-    values = [value for value in source.shares if not _void(value, source)]
-    classes, used = [], set()
-    for index, value in enumerate(values):
-        colour = _colour(value, source)
-        if colour is None or colour in used or colour == BLACK:
-            colour = next(c for c in map(default_colour, range(index, index + 10_000)) if c not in used)
-        used.add(colour)
-        theirs = _counterpart(value, source, target) if target else ()
-        classes.append(LabelClass(f"class-{index}", colour, source=(value,), target=theirs))
-    return tuple(classes)
-
-
-def _void(value: FileValue, labels: Survey) -> bool:
-    """By custom, for want of anybody who could be asked; 255 is a class as any other where there are larger ids."""
-    if labels.encoding == "colours":
-        return value == BLACK
-    return value in VOID_IDS and not any(value < other not in VOID_IDS for other in labels.shares)
-
-
-def _colour(value: FileValue, labels: Survey) -> tuple[int, int, int] | None:
-    return value if isinstance(value, tuple) else labels.palette.get(value)
-
-
-def _counterpart(value: FileValue, source: Survey, target: Survey) -> tuple[FileValue, ...]:
-    if isinstance(value, int) and target.encoding != "colours":
-        return (value,) if value in target.shares else ()
-    wanted = _colour(value, source)
-    return tuple(other for other in target.shares if wanted is not None and _colour(other, target) == wanted)
 
 
 def next_steps(out: Path, small: bool) -> list[str]:
@@ -192,6 +154,9 @@ def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dic
         )
     else:
         lines.append("validation: none, so no IoU will be measured")
+    for option, labels in (("--encoding", found.source_labels), ("--val-encoding", found.val_labels)):
+        if labels and labels.doubt:
+            lines.append(f"in doubt: {labels.doubt} ({labels.encoding} is written; {option} says otherwise)")
     for side, headers in (("source", found.source_headers), ("target", found.val_headers)):
         if _turned(headers):
             lines.append(f"{side}.label_orientation: {_turned(headers)} labelled images are turned by EXIF: say it")
@@ -334,8 +299,10 @@ def _size_range(headers: Sequence[Header]) -> str:
 
 
 def _path(out: Path, place: str) -> str:
-    """As the file will be read: relative to its own folder, unless given from the root."""
-    return _text(place if os.path.isabs(place) else os.path.relpath(place, out.parent).replace(os.sep, "/"))
+    """As the file will be read: relative to its own folder, whatever links lead there, unless given from the root."""
+    relative = os.path.relpath(place, os.path.realpath(out.parent))
+    there = os.path.realpath(out.parent / relative) == os.path.realpath(place)  # not so for LINK/..
+    return _text(place if os.path.isabs(place) else relative if there else os.path.realpath(place))
 
 
 def _text(value: str) -> str:

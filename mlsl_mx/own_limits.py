@@ -26,10 +26,14 @@ def _check_places(config) -> None:
         raise InputError(
             f"target.{given} is given without target.{missing}: give both, or neither, and nothing will be measured"
         )
-    for side, key in (("source", "labels"), ("target", "val_labels")):
-        dataset = getattr(config, side).dataset
-        if dataset != OWN and getattr(getattr(config, side), key):
-            raise InputError(f"{side}.{key} belongs to own data, but {side}.dataset is {dataset}: set that to {OWN}")
+    for side, keys in (("source", ("labels", "encoding", "ignore")), ("target", ("val_labels", "encoding", "ignore"))):
+        data, usual = getattr(config, side), type(getattr(config, side))()
+        for key in keys:
+            if data.dataset != OWN and getattr(data, key) != getattr(usual, key):
+                raise InputError(
+                    f"{side}.{key} belongs to own data, but {side}.dataset is {data.dataset}: set that to {OWN}, or "
+                    f"leave out {key}"
+                )
 
 
 def _check_tables(config) -> None:

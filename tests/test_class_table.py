@@ -74,6 +74,12 @@ IDS = "source: {encoding: ids, ignore: []}"
         ("target: {val: ''}", "target.val_labels is given without target.val"),
         ("classes: 19", "classes is 19, but source.dataset is own: write `classes` as a list"),
         ("source: {dataset: gta5}", "source.labels belongs to own data, but source.dataset is gta5"),
+        (
+            "source: {dataset: gta5, labels: ''}",
+            "source.encoding belongs to own data, .*: set that to own, or leave out",
+        ),
+        ("target: {dataset: cityscapes, val_labels: ''}", "target.ignore belongs to own data"),
+        (f"classes: [{TWO}, {{name: Void, source: 9}}]", "'Void' is no class, and would be learnt as one: put what"),
     ],
 )
 def test_tables_and_places_that_cannot_be_used(tmp_path, text, said):
@@ -135,6 +141,7 @@ NO_IDS = [(cell, cell) for cell in ("007", "00", "1.0", "0x1F", "1_000", "1,2", 
         ("id,name\n", "its first line is 'id,name': write name,colour,source,target"),
         ("name,source\na,1,2\n", "c.csv:2: 3 cells, but the first line has 2"),
         ("name,source\na,x\nb,2\n", "c.csv:2: 'x' is no id"),
+        ("name,source\na,1\nb,2\nIgnored,0 2\n", "c.csv: source 2 is ignored, and class 'b' too: take it out of one"),
         ("name,source\na,1\n", "holds 1: it must be between 2"),
         *((f'name,source\na,3\nb,"{cell}"\n', f"c.csv:3: '{number}' is no id") for cell, number in NO_IDS),
     ],

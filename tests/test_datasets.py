@@ -107,7 +107,7 @@ def test_synthia_copy_with_lower_case_label_folder(tmp_path):
         (b"../a.png\n", "list:1: .* is not a path below"),
         (b"images/../../a.png\n", "is not a path below"),
         (b"/etc/passwd\n", "is not a path below"),
-        (b"images/a\0.png\n", "is not a path below"),
+        (b"images/a\0.png\n", "is not the path of an image"),
     ],
 )
 def test_bad_lists_are_named(tmp_path, content, message):

@@ -195,6 +195,15 @@ def test_truncated_predictions(predictions, keep):
         evaluate_predictions(folder, dataset)
 
 
+def test_predictions_beside_thumbnails(predictions):
+    dataset, folder = predictions
+    before = evaluate_predictions(folder, dataset)
+    for other in ("@eaDir", ".cache", "$RECYCLE.BIN"):
+        (folder / other).mkdir()
+        spoil(folder / other / f"{dataset.names[0]}.png", np.zeros((4, 4), np.uint8))
+    assert evaluate_predictions(folder, dataset) == before
+
+
 def test_missing_and_double_predictions(predictions):
     dataset, folder = predictions
     with pytest.raises(InputError, match="2 predictions for ulm_000000_000019"):

@@ -211,3 +211,120 @@ def test_images_that_exif_turns_are_told(here, capsys):
     assert "unknown orientation: 1 of 3" in capsys.readouterr().err
     (here / "exp/my.yaml").write_text(text.replace("label_orientation: unknown", "label_orientation: stored"))
     assert main(["check-data", "--experiment", "exp/my.yaml"]) == 0
+
+
+def write_labels(here, *files) -> None:
+    for index, pixels in enumerate(files):
+        write_png(here / f"sim/frames/f{index}.png", np.zeros((*pixels.shape[:2], 3), np.uint8))
+        write_png(here / f"sim/labels/f{index}_seg.png", pixels)
+
+
+def halves(left, right, size=(24, 40)) -> np.ndarray:
+    values = np.full(size, left, np.uint8)
+    values[:, size[1] // 2 :] = right
+    return values
+
+
+@pytest.mark.parametrize("bits", [np.uint8, np.uint16])
+def test_masks_of_void_and_another_value_are_two_classes(here, bits):
+    void = np.iinfo(bits).max
+    write_labels(here, *(np.where(halves(0, 1), void, 0).astype(bits) for _ in range(3)))
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    config = load_config(here / "exp/my.yaml")
+    assert [one.source for one in config.classes] == [(0,), (void,)] and config.source.ignore == ()
+
+
+def test_masks_in_black_and_white_are_two_classes(here):
+    colours = np.array([[0, 0, 0], [255, 255, 250]], np.uint8)
+    write_labels(here, *(colours[halves(0, 1)] for _ in range(3)))
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    assert [one.source for one in load_config(here / "exp/my.yaml").classes] == [((0, 0, 0),), ((255, 255, 250),)]
+
+
+def test_masks_that_were_smoothed_are_told(here, capsys):
+    mask = halves(0, 255, (40, 600))
+    mask[0, :256] = np.arange(256)
+    write_labels(here, mask, mask, mask)
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    assert "in doubt: 0 and 255 are 99% of the pixels, 254 other values" in capsys.readouterr().out
+
+
+def channels(red, green, blue, bits=np.uint16) -> np.ndarray:
+    return np.dstack([red, green, blue]).astype(bits)
+
+
+def test_classes_in_red_beside_fewer_instances_in_green(here, capsys):
+    """As of SYNTHIA."""
+    ids = halves(1, 3)
+    ids[0] = 5
+    write_labels(here, *(channels(ids, halves(0, 900), 0 * ids) for _ in range(3)))
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    assert "in doubt: red has 3 values, green has 2 values: red is taken for the classes" in capsys.readouterr().out
+    assert load_config(here / "exp/my.yaml").source.encoding == "red16"
+
+
+@pytest.mark.parametrize("order", [(2, 0, 1), (0, 0, 1), (1, 2, 0)])
+def test_which_of_three_channels_holds_classes_is_asked_where_nobody_could_know(here, capsys, order):
+    """Of 0, instances and classes, and one where all vary."""
+    planes = (0 * halves(0, 1) if order[0] != 1 else halves(0, 9), halves(0, 90), halves(1, 3))
+    files = [channels(0 * planes[0] if order[0] != 1 else planes[0], planes[1], planes[2]) for _ in range(3)]
+    write_labels(here, *files)
+    assert init(leave_out=("--val", "--val-labels")) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "green has 2 values, blue has 2 values: say which holds ids: --encoding" in said
+    assert init("--encoding", "blue16", leave_out=("--val", "--val-labels")) == 0
+    config = load_config(here / "exp/my.yaml")
+    assert config.source.encoding == "blue16" and [one.source for one in config.classes] == [(1,), (3,)]
+
+
+def test_ids_beside_instances_of_8_bits_are_told_and_can_be_asked_for(here, capsys):
+    """As of CARLA's instance segmentation: classes in red, instances in green and blue."""
+    write_labels(here, *(channels(halves(1, 14), halves(30, 200), halves(7, 99), np.uint8) for _ in range(3)))
+    assert init(leave_out=("--val", "--val-labels")) == 0
+    assert "in doubt: red holds 0 to 14 alone, as ids would (colours is written; --encoding says otherwise)" in (
+        capsys.readouterr().out
+    )
+    (here / "exp/my.yaml").unlink()
+    assert init("--encoding", "red", leave_out=("--val", "--val-labels")) == 0
+    assert [one.source for one in load_config(here / "exp/my.yaml").classes] == [(1,), (14,)]
+
+
+def test_an_encoding_that_there_is_not_or_that_labels_have_not(here, capsys):
+    assert init("--encoding", "rgb") == 2
+    assert "source labels: 'rgb' is no encoding: use one of ids, ids16, colours" in capsys.readouterr().err
+    assert init("--val-encoding", "red16") == 2
+    assert "validation labels are ids in the red channel" in capsys.readouterr().err
+
+
+def test_rows_of_a_table_that_are_no_classes(here, capsys):
+    (here / "c.csv").write_text(CLASSES + "Un-labelled,,#000000,\nVOID,,,0\nbackground,,#010101,\n")
+    assert init("--classes", "c.csv", "--small") == 0
+    assert "c.csv: 'Un-labelled' is no class: what it lists is ignored" in capsys.readouterr().out
+    config = load_config(here / "exp/my.yaml")
+    assert [one.name for one in config.classes] == ["warm", "cold", "background"]
+    assert (config.source.ignore, config.target.ignore) == (((0, 0, 0),), (0,))
+
+
+@pytest.mark.parametrize("given", ["exp", "link", "deep/../link"])
+def test_the_file_finds_its_data_from_behind_links(here, given):
+    """A path with `..` is taken from where the file really lies."""
+    (here / "elsewhere/deep").mkdir(parents=True)
+    (here / "link").symlink_to(here / "elsewhere/deep")
+    (here / "deep").symlink_to(here / "elsewhere/deep")
+    (here / "exp").symlink_to(here / "elsewhere/deep")
+    (here / "elsewhere/link").symlink_to(here / "elsewhere")
+    assert init("--out", f"{given}/other.yaml") == 0
+    file = here / given / "other.yaml"
+    config = load_config(file)
+    assert (file.parent / config.source.images).samefile(here / "sim/frames")
+    assert main(["check-data", "--experiment", str(file)]) == 0
+
+
+def test_data_behind_a_link_and_back(here, monkeypatch):
+    """What the system takes for LINK/.. is not what is left of the path without both."""
+    (here / "a").mkdir()
+    (here / "a/jump").symlink_to(here / "sim")
+    monkeypatch.chdir(here / "a")
+    words = ["--source-images", "jump/../sim/frames", "--source-labels", "jump/../sim/labels/{name}_seg.png"]
+    assert main(["init-experiment", "--out", "my.yaml", *words, "--target", "jump/../cams/train"]) == 0
+    assert main(["check-data", "--experiment", "my.yaml"]) == 0

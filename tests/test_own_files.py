@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import unicodedata
 
 import pytest
@@ -35,6 +36,72 @@ def test_linked_folders_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "im" / "day").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "back").symlink_to(tmp_path / "im")
     assert own_images(tmp_path, "im", "images").entries == ("3.png", "day/1.png", "day/2.png")
+
+
+@pytest.mark.parametrize("link", ["im/a", "im/z"])
+def test_a_folder_keeps_its_own_name_whatever_links_lead_to_it(tmp_path, link):
+    touch(tmp_path, "im/day/1.png", "lab/day/1.png")
+    (tmp_path / link).symlink_to(tmp_path / "im/day")
+    (tmp_path / "im/deep").mkdir()
+    (tmp_path / "im/deep/self").symlink_to(tmp_path / "im/deep/self")
+    assert own_images(tmp_path, "im", "images").entries == ("day/1.png",)
+    assert labels(tmp_path, "lab", "im") == ["lab/day/1.png"]
+
+
+def test_linked_files_count_as_files(tmp_path):
+    touch(tmp_path, "disk/1.png")
+    (tmp_path / "im").mkdir()
+    (tmp_path / "im/x.png").symlink_to(tmp_path / "disk/1.png")
+    assert own_images(tmp_path, "im", "images").entries == ("x.png",)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/1.png", "a/$RECYCLE.BIN/S-1-5/1.png", "Recycler/1.png"),
+        *("System Volume Information/1.png", "__MACOSX/._1.png", "a/._1.png", "lost+found/#7.png", ".Trash-0/1.png"),
+    ],
+)
+def test_thumbnails_and_what_was_deleted_are_no_images(tmp_path, other):
+    touch(tmp_path, "im/1.png", f"im/{other}", "im/thumbs/2.png", "im/@home/3.png")
+    assert own_images(tmp_path, "im", "images").entries == ("1.png", "@home/3.png", "thumbs/2.png")
+    touch(tmp_path, f"{other}/in/1.png")
+    assert own_images(tmp_path, f"{other}/in", "images").entries == ("1.png",)  # a folder that was named is looked at
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    touch(tmp_path, "im/1.png", "im/locked/2.png")
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match="im/locked: cannot be read .Permission denied.: check"):
+        own_images(tmp_path, "im", "images")
+
+
+def test_a_name_may_stand_in_the_middle_of_a_path(tmp_path):
+    touch(
+        tmp_path,
+        *(f"d/{scene}/{kind}/{frame}.png" for scene in ("s1", "s2") for kind in ("rgb", "sem") for frame in "12"),
+    )
+    assert own_images(tmp_path, "d/{name}/rgb", "images").names == ("s1_1", "s1_2", "s2_1", "s2_2")
+    expected = ["d/s1/sem/1.png", "d/s1/sem/2.png", "d/s2/sem/1.png", "d/s2/sem/2.png"]
+    for place in ("d/{name}/sem", "d/{name}/sem/{name}.png", "d/s{name}/sem"):
+        rgb = "d/s{name}/rgb" if place.startswith("d/s") else "d/{name}/rgb"
+        assert labels(tmp_path, place, rgb) == expected
+
+
+def test_a_scene_may_be_a_folder_of_its_own(tmp_path):
+    touch(tmp_path, "d/s1/rgb.png", "d/s1/semantic.png", "d/more/s2/rgb.png", "d/more/s2/semantic.png", "d/s1/rgb.txt")
+    assert own_images(tmp_path, "d/{name}/rgb.png", "images").names == ("s2", "s1")
+    assert labels(tmp_path, "d/{name}/semantic.png", "d/{name}/rgb.png") == [
+        "d/more/s2/semantic.png",
+        "d/s1/semantic.png",
+    ]
 
 
 def test_labels_in_one_folder_are_found_by_name(tmp_path):
@@ -74,6 +141,47 @@ def test_lists_are_relative_to_their_folder(tmp_path):
         labels(tmp_path, "d/labels.txt", "d/images.txt")
 
 
+def test_a_list_may_lead_anywhere(tmp_path):
+    touch(tmp_path, "disk/rgb/1.png", "disk/seg/1.png", "other/2.png", "disk/seg/2.png")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/images.txt").write_text(f"../disk/rgb/1.png\n{tmp_path}/other/2.png\n")
+    found = own_images(tmp_path, "lists/images.txt", "images")
+    assert found.names == ("1", "2") and all((found.root / entry).is_file() for entry in found.entries)
+    assert labels(tmp_path, "disk/seg", "lists/images.txt") == ["disk/seg/1.png", "disk/seg/2.png"]
+    (tmp_path / "lists/images.txt").write_text("../disk/rgb/1.png\n../disk/seg/1.png\n/1.png\n")
+    assert own_images(tmp_path, "lists/images.txt", "images").names == ("disk_rgb_1", "disk_seg_1", "1")
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("img/{}.png", "lab/{}.png"),
+        ("rgb/frame_{}.jpg", "seg/frame_{}_gt.png"),
+        ("{}/rgb/7.png", "sem/{}/7.png"),
+        ("x/{}.png", "y/000{}.png"),
+    ],
+)
+@pytest.mark.parametrize("folder", [False, True])
+def test_lists_in_another_order_are_refused(tmp_path, image, label, folder):
+    place = image.partition("/")[0] if folder and not image.startswith("{") else "images.txt"
+    touch(tmp_path, *(image.format(one) for one in (10, 11, 2)))
+    (tmp_path / "images.txt").write_text("".join(image.format(one) + "\n" for one in (10, 11, 2)))
+    (tmp_path / "labels.txt").write_text("".join(label.format(one) + "\n" for one in (2, 10, 11)))
+    with pytest.raises(InputError, match=r"labels\.txt:1: .* would be the label of .*10.*, but .*2.* is an image too"):
+        labels(tmp_path, "labels.txt", place)
+    (tmp_path / "labels.txt").write_text("".join(label.format(one) + "\n" for one in (10, 11, 2)))
+    assert labels(tmp_path, "labels.txt", place) == [label.format(one) for one in (10, 11, 2)]
+
+
+def test_a_list_of_labels_that_is_shifted_by_a_line_is_refused(tmp_path):
+    (tmp_path / "images.txt").write_text("img/1.png\nimg/2.png\nimg/3.png\n")
+    (tmp_path / "labels.txt").write_text("lab/2.png\nlab/3.png\nlab/4.png\n")
+    with pytest.raises(InputError, match=r"labels\.txt:1: 'lab/2\.png' would be the label of 'img/1', but 'img/2' is"):
+        labels(tmp_path, "labels.txt", "images.txt")
+    (tmp_path / "labels.txt").write_text("lab/c.png\nlab/a.png\nlab/b.png\n")  # names of their own: line by line
+    assert labels(tmp_path, "labels.txt", "images.txt") == ["lab/c.png", "lab/a.png", "lab/b.png"]
+
+
 def test_a_mismatch_is_one_line_with_examples_of_both_sides(tmp_path):
     touch(tmp_path, "im/1.png", "im/2.png", "im/3.png", "lab/1.png", "lab/2_seg.png", "lab/3_seg.png")
     with pytest.raises(InputError) as problem:
@@ -88,15 +196,15 @@ def test_a_mismatch_is_one_line_with_examples_of_both_sides(tmp_path):
     [
         ("nowhere", "nowhere: no such folder or list"),
         ("empty", r"empty: holds no image \(\.png, "),
-        ("im/{name}_x.png", r"im: holds no image \(\*_x\.png\)"),
+        ("im/{name}_x.png", r"im: holds no image \(\{name\}_x\.png\)"),
         ("twice", "1.jpg and 1.png have one name: keep one, or write a pattern"),
-        ("up.txt", r"up\.txt:1: '\.\./im/1\.png' is not a path below"),
+        ("up.txt", r"up\.txt:1: '\.\.' is not the path of an image"),
         ("double.txt", r"double\.txt:2: 'im/1\.png' has the name of line 1"),
     ],
 )
 def test_places_that_cannot_be_used(tmp_path, place, said):
     touch(tmp_path, "im/1.png", "twice/1.png", "twice/1.jpg", "empty/notes.txt")
-    (tmp_path / "up.txt").write_text("../im/1.png\n")
+    (tmp_path / "up.txt").write_text("..\n")
     (tmp_path / "double.txt").write_text("im/1.png\nim/1.png\n")
     with pytest.raises(InputError, match=said):
         own_images(tmp_path, place, "source.images")

@@ -7,7 +7,8 @@ from pathlib import Path
 from mlsl_mx.arguments.common import add_command, whole
 
 INIT_DETAILS = """\
-A PLACE is a folder, a pattern FOLDER/PREFIX{name}SUFFIX, or a text file with one path a line, relative to its folder.
+A PLACE is a folder, a pattern FOLDER/PREFIX{name}SUFFIX or FOLDER/{name}/rgb, or a text file with one path a line,
+relative to its folder.
 Encoding, sizes, ids or colours are found by looking at the files; docs/YOUR_OWN_DATA.md shows it from end to end."""
 INIT_EXAMPLE = (
     "mlsl init-experiment --out my.yaml --source-images sim/frames \\\n"
@@ -41,6 +42,9 @@ def add_own_data_commands(commands) -> None:
         ("val-labels", "theirs"),
     ):
         command.add_argument(f"--{name}", default="", metavar="PLACE", help=meaning)
+    kinds = "ids, ids16, colours, red, green, blue, red16, green16 or blue16; found out if not given"
+    command.add_argument("--encoding", default="", metavar="KIND", help=f"of the source's labels: {kinds}")
+    command.add_argument("--val-encoding", default="", metavar="KIND", help="of those to validate on")
     command.add_argument("--classes", type=Path, metavar="FILE", help="CSV table: name,colour,source,target")
     command.add_argument(
         "--small", action="store_true", help="a small network and its recipe, for a first look on a CPU"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Sequence
 
 LOGGER = logging.getLogger(__name__)
 
@@ -60,12 +60,11 @@ def other_kind(content: bytes) -> str | None:
     return _kind(content, _OTHERS)
 
 
-def warn_of_images(files: Iterable[Path], where: Path) -> None:
+def warn_of_images(files: Sequence[Path], where: Path) -> None:
     """Say which of the files that are left out of a folder's images are images, or videos, in spite of their endings.
 
     One file of each ending is opened: a folder may hold a text beside each image.
     """
-    files = [file for file in files if not file.name.startswith(".")]
     counts = Counter(file.suffix for file in files)
     for file in {file.suffix: file for file in reversed(files)}.values():
         kind = _kind(_first_bytes(file), {**_READ, **_OTHERS})

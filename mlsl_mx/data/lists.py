@@ -32,8 +32,14 @@ def read_list(path: Path) -> tuple[str, ...]:
     return tuple(lines.values())
 
 
-def read_lines(path: Path) -> dict[int, str]:
-    """The paths of a list by the number of their line. Raises: InputError as `read_list`, but for names given twice."""
+def read_lines(path: Path, anywhere: bool = False) -> dict[int, str]:
+    """The paths of a list by the number of their line.
+
+    Args:
+        anywhere: they may be absolute or lead out of the folder, as those of one's own data.
+
+    Raises: InputError as `read_list`, but for names given twice.
+    """
     try:
         text = read_text(path)
     except FileNotFoundError:
@@ -45,7 +51,9 @@ def read_lines(path: Path) -> dict[int, str]:
         raise InputError(f"{path}: holds no image path: write one a line, relative to the data set's folder")
     for number, entry in lines.items():
         pure = PurePosixPath(entry)
-        if pure.is_absolute() or ".." in pure.parts or not entry.isprintable() or not pure.name:
+        if not entry.isprintable() or pure.name in ("", ".."):
+            raise InputError(f"{path}:{number}: {entry!r} is not the path of an image: write one that can be printed")
+        if not anywhere and (pure.is_absolute() or ".." in pure.parts):
             raise InputError(
                 f"{path}:{number}: {entry!r} is not a path below the data set's folder: write it relative, without .."
             )

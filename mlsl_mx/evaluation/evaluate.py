@@ -15,6 +15,8 @@ import numpy as np
 
 from mlsl_mx.beside import Beside
 from mlsl_mx.config import PseudoLabels
+from mlsl_mx.data.file_kinds import has_ending
+from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.names import composed
@@ -92,7 +94,7 @@ def evaluate_predictions(folder: Path, dataset) -> dict:
     Returns: `summary` and list_hash.
     Raises: InputError for a missing, double, mis-sized or wrongly coded prediction.
     """
-    files = _by_name(sorted(Path(folder).rglob("*.png")), dataset.names)
+    files = _by_name([file for file in files_below(folder) if has_ending(file, (".png",))], dataset.names)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     for index, name in enumerate(progress(dataset.names, "evaluate", "image")):
         path = _only_file(files[name], name, folder)

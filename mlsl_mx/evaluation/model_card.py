@@ -163,7 +163,7 @@ def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None, fin
     own = data.dataset == OWN
     path = own_list(run, OWN_LISTS[name]) if own else find_list(getattr(data, key))
     try:
-        entries = tuple(read_lines(path).values())
+        entries = tuple(read_lines(path, anywhere=own).values())
     except InputError:
         entries = ()
     form = None if name == "target.train" else label_format(side, data, classes)

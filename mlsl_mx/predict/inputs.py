@@ -37,9 +37,10 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     """The files that are given, and those in given folders and below, in the order of their names.
 
     A result is called as its file, without the ending, in the folder that the file has below the given one. Files whose
-    endings alone differ keep them. Nothing is looked for in hidden folders, nor in `out`, which may lie in a given one.
+    endings alone differ keep them. `files_below` says which files of a folder count; none does in `out`, which may lie
+    there.
 
-    Returns: the inputs, and how many files of folders are no images or videos, or hidden.
+    Returns: the inputs, and how many files of folders are no images or videos.
     Raises: InputError for a path that is not there, or nothing to do, or two files whose results would have one name.
     """
     found: list[tuple[Path, Path]] = []
@@ -106,7 +107,7 @@ def _check_size(one: Input, patch: int | None) -> None:
 
 
 def _is_wanted(file: Path) -> bool:
-    return not file.name.startswith(".") and (has_ending(file, IMAGE_ENDINGS) or is_video(file))
+    return has_ending(file, IMAGE_ENDINGS) or is_video(file)
 
 
 def _named(found: Sequence[tuple[Path, Path]]) -> list[Input]:
