@@ -220,7 +220,7 @@ def write_labels(here, *files) -> None:
 
 
 def halves(left, right, size=(24, 40)) -> np.ndarray:
-    values = np.full(size, left, np.uint8)
+    values = np.full(size, left, np.min_scalar_type(max(left, right)))
     values[:, size[1] // 2 :] = right
     return values
 
