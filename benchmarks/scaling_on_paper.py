@@ -10,7 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from mlsl_mx.config import Config, load_config
+from mlsl_mx.pseudo_labels.confidence_codes import CODE_OF_ONE, codes_of
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -19,7 +22,7 @@ NET_FLOP = 2 * 598.9e9  # forward, 3x512x512: trunk and segmentation head
 HEAD_FLOP = 378e9  # forward, 512x512: weak-label head
 NET_PARAMETERS, HEAD_PARAMETERS = 124.0e6, 47.2e6
 TRAINING_FACTOR = 3  # forward and backward, in forwards
-PATCH_BYTES = 2 * 19 * 64 * 64  # of the store: one patch of 512 at stride 8, 16 bits a probability
+PATCH_BYTES = 3 * 19 * 64 * 64  # of the store: one patch of 512 at stride 8, 24 bits a probability
 
 GPU_COUNTS = (1, 8, 64)
 
@@ -132,6 +135,7 @@ def _traffic(rows: list[Row]) -> list[str]:
     gradients = 4 * (NET_PARAMETERS + HEAD_PARAMETERS) / 1e6
     store = TARGET_IMAGES * config.pseudo_labels.patches * PATCH_BYTES / 1e9
     step = crop_flop(config.self_training.crops.size, True) / ASSUMED.flops
+    counts = 19 * (int(codes_of(np.float32([1 / 19]))[0]) - CODE_OF_ONE + 1)  # from the least confidence possible to 1
     across = gradient_seconds(NET_PARAMETERS + HEAD_PARAMETERS, 2 * ASSUMED.gpus_in_host)
     return [
         "| quantity | value |",
@@ -143,7 +147,7 @@ def _traffic(rows: list[Row]) -> list[str]:
         f"| stores on the shared disk while a round is labelled | {store:.0f} GB |",
         f"| weights of a round; with its checkpoint while it trains | {gradients:.0f} MB; {3 * gradients:.0f} MB |",
         *(f"| images read, labelling on GPUs: {r.gpus} | {1e3 * r.gigabytes_read:.1f} MB/s |" for r in rows),
-        f"| confidences that each worker sends, once a round | {19 * 0x7C00 * 16 / 1e6:.1f} MB |",
+        f"| confidences that each worker sends, once a round | {16 * counts / 1e6:.1f} MB |",
     ]
 
 

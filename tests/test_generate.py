@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from PIL import Image
-from volumes import selected_from
+from volumes import naive_labels, selected_from, sorted_thresholds
 
 from mlsl_mx.config import PseudoLabels, Selection
 from mlsl_mx.errors import InputError
@@ -141,6 +141,40 @@ def test_rare_classes_of_few_labels_are_not_mined_in_the_target(tmp_path):
     assert target == tuple(tuple(map(names.index, summary["mined_in_target"][key])) for key in groups)
 
 
+class SureNetwork:
+    """Class 0 nearly everywhere, by a margin that the colours of a place decide; else class 1, which is never sure."""
+
+    def __init__(self, margin, deviation):
+        self.logits = np.zeros((19, 64, 64), np.float32)
+        self.logits[0] = np.random.RandomState(0).normal(margin, deviation, (64, 64))
+        self.logits[:2, ::40] = self.logits[1::-1, ::40]
+
+    def __call__(self, images):
+        places = np.abs(images.asnumpy()[:, :2, ::8, ::8] * 1000).astype(int) % 64  # (B, 2, h, w)
+        return mx.nd.array(self.logits[:, places[:, 0], places[:, 1]].swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("margin, deviation", [(14, 2), (16, 2.5)])
+@pytest.mark.parametrize("changes", [{}, {"upsampling": "bicubic", "start": "single"}])
+def test_of_a_saturated_class_the_portion_is_labelled_and_no_more(tmp_path, margin, deviation, changes):
+    """Store and all, against sorting all float32 confidences; in float16 two thirds would be tied at 1."""
+    settings, scenes = dataclasses.replace(SETTINGS, **changes), Scenes(sizes=((64, 96),) * 3)
+    net = SureNetwork(margin, deviation)
+    summary = run(tmp_path, net=net, scenes=scenes, settings=settings)
+    segmenter = Segmenter(net, mx.cpu(), settings, patch_seed(3, 1))
+    images = [(scenes.image(i), name) for i, name in enumerate(scenes.names)]
+    volumes = [selected_from(segmenter, segmenter.maps(*image)) for image in images]
+    thresholds = sorted_thresholds(volumes, summary["portion"])
+    assert list(summary["thresholds"].values()) == thresholds.tolist()
+    labels = np.stack([read(tmp_path / f"{name}.png") for name in scenes.names])
+    np.testing.assert_array_equal(labels, np.stack([naive_labels(volume, thresholds) for volume in volumes]))
+    sure = np.stack([volume[0].astype(np.float16) >= 1 for volume in volumes])
+    covered = 1 - summary["uncovered"]
+    assert (labels == 0).mean() < 0.31 * covered < 0.65 * covered < sure.mean()
+    never_stored = [selected_from(segmenter, segmenter.exact_maps(*image)) for image in images]
+    np.testing.assert_allclose(thresholds, sorted_thresholds(never_stored, summary["portion"]), rtol=0, atol=3e-7)
+
+
 def test_files_are_palette_pngs_and_nothing_else_is_left(tmp_path):
     run(tmp_path)
     with Image.open(tmp_path / "city_0.png") as png:
@@ -208,6 +242,18 @@ def test_interrupted_in_pass_2_it_goes_on(tmp_path, monkeypatch, damaged):
     assert summary["coverage_per_class"] == whole["coverage_per_class"]
     assert summary["uncovered"] == whole["uncovered"]
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_thresholds_of_another_format_are_found_again(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(generate._Stage, "write_labels", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(generate, "FORMAT", 0)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    path = tmp_path / ".store" / "thresholds.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "thresholds": [1.0] * 19}))
+    assert run(tmp_path)["coverage"] > 0
 
 
 def test_damaged_and_foreign_stores_are_made_again(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mxnet import autograd, nd
 from PIL import Image
+from volumes import naive_labels, saturated, sorted_thresholds
 
 from mlsl_mx.config import Crops, PseudoLabels
 from mlsl_mx.data.label_counts import MOST_CLASSES, joint_counts
@@ -62,7 +63,7 @@ def test_most_probable_is_argmax(dtype):
 @pytest.mark.parametrize("rule", ["reweighted", "argmax"])
 def test_labels_pixel_by_pixel(rule):
     probabilities = volume()
-    thresholds = np.random.RandomState(1).uniform(0.05, 0.9, C).astype(np.float16).astype(float)
+    thresholds = np.random.RandomState(1).uniform(0.05, 0.9, C)
     labels = select_pseudo_labels(probabilities, thresholds, rule)
     assert labels.dtype == np.uint16
     for place in np.ndindex(labels.shape):
@@ -85,6 +86,19 @@ def test_thresholds_are_the_exact_order_statistics(stride):
         ordered = np.sort(np.concatenate(kept))[::-1]
         assert thresholds[c] == (ordered[len(ordered) // 2 - 1] if len(ordered) > 1 else 1)
     assert confidences.predicted.sum() == 6 * 99 and (thresholds[256:] < 1).any()
+
+
+@pytest.mark.parametrize("margin", [12, 16])
+def test_of_saturated_classes_the_portion_is_taken_and_no_more(margin):
+    many, confidences = [saturated(margin, 2, C, (60, 70), seed) for seed in range(3)], ClassConfidences(C)
+    for probabilities in many:
+        confidences.update(probabilities)
+    thresholds = confidences.thresholds(0.3)
+    np.testing.assert_array_equal(thresholds, sorted_thresholds(many, 0.3))
+    for probabilities in many:
+        labels = select_pseudo_labels(probabilities, thresholds)
+        np.testing.assert_array_equal(labels, naive_labels(probabilities, thresholds, IGNORE))
+    assert labels.dtype == np.uint16 and (labels[labels != IGNORE] > 255).any()
 
 
 def test_confusion_matrix_pixel_by_pixel():
@@ -200,7 +214,7 @@ def test_a_segmenter_gives_16_bits():
     classes, confidences = segmenter.confidences(maps)
     labels = segmenter.labels(maps, [0.01] * C, "argmax")
     assert maps.num_classes == C and classes.dtype == labels.dtype == np.uint16
-    np.testing.assert_array_equal(labels, np.where(confidences >= np.float16(0.01), classes, IGNORE))
+    np.testing.assert_array_equal(labels, np.where(confidences >= np.float32(0.01), classes, IGNORE))
     assert classes.max() > 255
 
 

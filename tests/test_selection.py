@@ -7,9 +7,11 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from volumes import MARGINS, naive_labels, saturated, sorted_thresholds
 
 from mlsl_mx.labels import class_set
-from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
+from mlsl_mx.pseudo_labels import ClassConfidences, kept_confidences, select_pseudo_labels, selection
+from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
 from mlsl_mx.pseudo_labels.selection import mined_classes
 
 STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "selection.npz"
@@ -50,10 +52,10 @@ def test_thresholds_by_hand():
     volume = np.array([[[0.9, 0.8, 0.7, 0.6, 0.2]], [[0.1, 0.2, 0.3, 0.4, 0.5]], [[0, 0, 0, 0, 0]]])
     confidences = ClassConfidences(3)
     confidences.update(mx.nd.array(volume))
-    assert confidences.thresholds(0.5).tolist() == [float(np.float16(0.8)), 1, 1]  # floor(0.5 * 1) = 0: no threshold
-    assert confidences.thresholds(1.0).tolist() == [float(np.float16(0.6)), 0.5, 1]
+    assert confidences.thresholds(0.5).tolist() == [float(np.float32(0.8)), 1, 1]  # floor(0.5 * 1) = 0: no threshold
+    assert confidences.thresholds(1.0).tolist() == [float(np.float32(0.6)), 0.5, 1]
     assert confidences.thresholds(0).tolist() == [1, 1, 1]
-    assert confidences.thresholds(0.4, "global").tolist() == [float(np.float16(0.8))] * 3
+    assert confidences.thresholds(0.4, "global").tolist() == [float(np.float32(0.8))] * 3
     assert confidences.predicted.tolist() == [4, 1, 0]
 
 
@@ -88,13 +90,13 @@ def test_stride_takes_every_nth_pixel_of_each_class_in_raster_order():
 @pytest.mark.parametrize("stride", [1, 4])
 def test_an_image_of_several_parts_is_filed_as_if_it_were_one(stride):
     rng = np.random.default_rng(0)
-    classes, confidence = rng.integers(0, 3, 600_000), rng.integers(0, 200, 600_000) / 256  # a 0 now and then
+    classes, confidence = rng.integers(0, 3, 1_200_000), rng.integers(0, 200, 1_200_000) / 256  # a 0 now and then
     confidences = ClassConfidences(3, stride)
-    confidences.update_top(classes.astype(np.uint8).reshape(600, -1), confidence.astype(np.float16).reshape(600, -1))
+    confidences.update_top(classes.astype(np.uint8).reshape(600, -1), confidence.astype(np.float32).reshape(600, -1))
     kept = [confidence[(classes == c) & (confidence > 0)] for c in range(3)]
     assert confidences.predicted.tolist() == [len(values) for values in kept]
-    for values, histogram in zip(kept, confidences.histogram):
-        found, counts = np.unique(values[::stride].astype(np.float16).view(np.uint16), return_counts=True)
+    for values, histogram in zip(kept, confidences.histogram.T):
+        found, counts = np.unique(codes_of(values[::stride].astype(np.float32)), return_counts=True)
         assert histogram[found].tolist() == counts.tolist() and histogram.sum() == counts.sum()
 
 
@@ -150,6 +152,87 @@ def test_about_the_portion_of_each_class_is_kept():
         kept, all_of_class = (labels == c).sum(), (predicted == c).sum()
         assert kept >= np.floor(0.3 * all_of_class) > 0
         assert kept <= 0.3 * all_of_class + 8  # ties in float16
+
+
+def test_codes_fall_as_confidences_rise_and_are_finest_near_1():
+    random = np.random.RandomState(0)
+    near = np.exp(random.uniform(-17, 0, 20000))
+    values = np.concatenate([np.exp(random.uniform(-80, 80, 20000)), 1 - near, 1 + near, [0, 1e-45, 1, 3e38]])
+    values = np.sort(values.astype(np.float32))
+    codes = codes_of(values)
+    assert (np.diff(codes) <= 0).all() and 0 <= codes.min() <= codes.max() < CODES
+    for value, code in zip(values[::40], codes[::40].tolist()):
+        low = lowest(code)
+        assert low <= value and codes_of(np.array([low]))[0] == code
+        assert codes_of(np.nextafter(np.array([low]), np.float32(-1)))[0] == code + 1 or low == 0
+        if abs(float(value) - 1) < 2.0**-12:
+            assert low == value and is_exact(code)
+        elif 0.5 <= value < 1:
+            assert value - low < (1 - value) / 4096
+        elif 0 < value < 0.5:
+            assert value - low <= value * np.log2(2 / value) / 4096 or value < 2.0**-120
+
+
+@pytest.mark.parametrize("margin, deviation", MARGINS)
+@pytest.mark.parametrize("policy", ["class_balanced", "global"])
+def test_of_a_saturated_class_the_portion_is_taken_and_no_more(margin, deviation, policy):
+    volume = saturated(margin, deviation)
+    thresholds = filed(volume[None]).thresholds(0.15, policy)
+    np.testing.assert_array_equal(thresholds, sorted_thresholds(volume[None], 0.15, policy))
+    labels = select_pseudo_labels(mx.nd.array(volume), thresholds)
+    np.testing.assert_array_equal(labels, naive_labels(volume, thresholds))
+    if policy == "class_balanced":
+        predicted, confidence = volume.argmax(axis=0), volume.max(axis=0)
+        for c, threshold in enumerate(thresholds):
+            chosen, tied = (labels == c) & (predicted == c), (predicted == c) & (confidence == np.float32(threshold))
+            rank = np.floor(0.15 * (predicted == c).sum())
+            assert tied.any() and rank <= chosen.sum() < rank + tied.sum()
+
+
+@pytest.mark.parametrize("stride, extra_zero", [(1, False), (4, True)])
+def test_merged_saturated_images_with_values_above_1(stride, extra_zero):
+    many = np.stack([saturated(margin, 2, seed=margin) for margin in (1, 4, 9)])
+    many[1] *= np.float32(1.02)  # as bicubic up-sampling may leave it
+    merged = filed(many[1:], stride=stride, extra_zero=extra_zero)
+    merged.merge(filed(many[:1], stride=stride, extra_zero=extra_zero))
+    for policy in ("class_balanced", "global"):
+        for portion in (0.05, 0.15, 0.5, 1.0):
+            expected = sorted_thresholds(many, portion, policy, stride, extra_zero)
+            np.testing.assert_array_equal(merged.thresholds(portion, policy), expected)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_more_confidences_than_are_kept(monkeypatch, merge):
+    """Saturated classes stay exact; of others the threshold is below the exact one, by less than a code."""
+    monkeypatch.setattr(kept_confidences, "KEPT", 20000)
+    many = np.stack([saturated(12, 2), saturated(1.5, 1, seed=1)])
+    many[0, 1:], many[1, 0] = many[0, 1:] * np.float32(1e-6), 0  # class 0 is saturated, the others are not
+    many[0] = np.where(many[0].argmax(axis=0) == 0, many[0], 0)
+    confidences = filed(many[:1] if merge else many)
+    if merge:
+        confidences.merge(filed(many[1:]))
+    for portion in (0.15, 0.4):
+        found, exact = confidences.thresholds(portion), sorted_thresholds(many, portion)
+        assert found[0] == exact[0] > 1 - 2.0**-12
+        assert (found <= exact).all() and (found[1:] > exact[1:] - (1 - exact[1:]) / 4096).all()
+        for volume in many:
+            labels, least = (select_pseudo_labels(volume, thresholds, "argmax") for thresholds in (found, exact))
+            assert (labels == least)[least != 255].all()
+    assert (found != exact).any()
+
+
+def test_sorting_and_adding_count_the_same(monkeypatch):
+    volume = saturated(5, 4)[None]
+    added = filed(volume)
+    monkeypatch.setattr(selection, "SORTED_ABOVE", 0)
+    np.testing.assert_array_equal(filed(volume).histogram, added.histogram)
+
+
+def test_votes_are_tied():
+    volume = np.random.RandomState(0).randint(0, 7, (3, 40, 50)).astype(np.float32) / np.float32(6)
+    found = filed(volume[None]).thresholds(0.3)
+    np.testing.assert_array_equal(found, sorted_thresholds(volume[None], 0.3))
+    np.testing.assert_array_equal(select_pseudo_labels(volume, found), naive_labels(volume, found))
 
 
 def test_mined_classes_by_hand():

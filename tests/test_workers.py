@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from worker_process import counts, trained
+from volumes import saturated, sorted_thresholds
+from worker_process import CLASSES, confident, counts, trained
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.launch import run_workers
@@ -46,6 +47,14 @@ def test_rank_0_decides_and_goes_first(processes):
 def test_shards_are_all_items_once(processes):
     assert sorted(i for found in processes for i in found["shard"]) == list(range(7))
     assert processes[1]["shard"].tolist() == [1, 5]
+
+
+def test_thresholds_are_those_of_one_process(processes):
+    volumes = [saturated(3 * index, 3, CLASSES, (20, 30), seed=index) for index in range(5)]
+    for found in processes:
+        np.testing.assert_array_equal(found["few"], sorted_thresholds(volumes[:2], 0.3))
+        np.testing.assert_array_equal(found["many"], sorted_thresholds(volumes, 0.3, "global"))
+    np.testing.assert_array_equal(confident(ALONE, few=True).thresholds(0.3), sorted_thresholds(volumes[:2], 0.3))
 
 
 def test_shared_steps_are_those_of_one_process(processes):

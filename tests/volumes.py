@@ -23,8 +23,48 @@ def whole_volume(windows: Iterator[Window], size: tuple[int, int]) -> tuple[np.n
 
 
 def selected_from(segmenter: Segmenter, maps: ImageMaps) -> np.ndarray:
-    """What labels are selected from, (C, H, W) float16: all windows of `Segmenter.windows`."""
-    volume = np.empty((maps.parts[0].probabilities.shape[2], *maps.size), np.float16)
-    for (rows, columns), probabilities in segmenter.windows(maps):
+    """What labels are selected from, (C, H, W) float32: all windows of `Segmenter.composed`."""
+    volume = np.empty((maps.parts[0].probabilities.shape[2], *maps.size), np.float32)
+    for (rows, columns), probabilities in segmenter.composed(maps):
         volume[:, rows, columns] = probabilities
     return volume
+
+
+MARGINS = [(6, 2), (8, 2), (9, 2), (10, 2.5)]  # mean and deviation of logits that saturate a class
+
+
+def saturated(margin: float, deviation: float, classes: int = 4, shape=(150, 200), seed: int = 0) -> np.ndarray:
+    """(C, H, W) float32: each pixel has one class at a logit as sure as given and the others at 0; the last is rare."""
+    random = np.random.RandomState(seed)
+    logits = np.zeros((classes, *shape))
+    winner = random.randint(0, classes, shape) * (random.uniform(size=shape) < 0.4)
+    np.put_along_axis(logits, winner[None], random.normal(margin, deviation, (1, *shape)), axis=0)
+    exponential = np.exp(logits - logits.max(axis=0))
+    return (exponential / exponential.sum(axis=0)).astype(np.float32)
+
+
+def sorted_thresholds(volumes, portion: float, policy: str = "class_balanced", stride: int = 1, extra_zero=False):
+    """(C,) thresholds the naive way: all float32 confidences of all images, sorted."""
+    count = len(volumes[0])
+    of_class = [[] for _ in range(count)]
+    for volume in volumes:
+        confidence, predicted = volume.max(axis=0), volume.argmax(axis=0)
+        for c in range(count):
+            of_class[c].append(confidence[(predicted == c) & (confidence > 0)][::stride])
+    of_class = [np.concatenate(parts) for parts in of_class]
+    if policy == "global":
+        together = np.concatenate([*of_class, np.zeros(extra_zero * (count + 1), np.float32)])
+        return np.full(count, _largest(together, portion))
+    zero = [np.zeros(int(extra_zero and len(values) > 0), np.float32) for values in of_class]
+    return np.array([_largest(np.concatenate(pair), portion) for pair in zip(of_class, zero)])
+
+
+def _largest(values: np.ndarray, portion: float) -> float:
+    rank = int(np.floor(portion * len(values)))
+    return float(np.sort(values)[::-1][rank - 1]) or 1.0 if rank else 1.0
+
+
+def naive_labels(volume: np.ndarray, thresholds: np.ndarray, ignore: int = 255) -> np.ndarray:
+    """(H, W) labels of the reweighted rule, in float32."""
+    ratio = volume / thresholds.astype(np.float32)[:, None, None]
+    return np.where(ratio.max(axis=0) >= 1, ratio.argmax(axis=0), ignore)

@@ -7,10 +7,12 @@ from pathlib import Path
 import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
 import mxnet as mx
 import numpy as np
+from volumes import saturated
 
 from mlsl_mx.config import Optimizer
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.network import MLSLNet
+from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
 from mlsl_mx.workers import Workers, join
 
@@ -33,6 +35,16 @@ def batch(step: int, workers: Workers) -> Batch:
     share = BATCH // workers.count
     own = slice(workers.rank * share, (workers.rank + 1) * share)
     return Batch(images[own], train_ids[own], weak_labels[own], tuple("abcd"))
+
+
+def confident(workers: Workers, few: bool) -> ClassConfidences:
+    """Filed confidences of all workers: saturated and other ones; of some ranks, or if not `few`, of all."""
+    confidences = ClassConfidences(CLASSES)
+    for index in workers.shard(5):
+        if index < 2 or not few:
+            confidences.update(saturated(3 * index, 3, CLASSES, (20, 30), seed=index))
+    confidences.sum_over(workers)
+    return confidences
 
 
 def trained(workers: Workers, devices=CPU) -> tuple:
@@ -69,6 +81,8 @@ def main(folder: Path) -> None:
         agreed=workers.agreed(10 + workers.rank),
         made=workers.first_then_all(make),
         shard=list(workers.shard(7)),
+        few=confident(workers, few=True).thresholds(0.3),
+        many=confident(workers, few=False).thresholds(0.3, "global"),
         losses=losses,
         weights=weights,
     )

@@ -31,7 +31,7 @@ from mlsl_mx.pseudo_labels.inference import ImageMaps, Network
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.pseudo_labels.store import read_store, write_store
+from mlsl_mx.pseudo_labels.store import FORMAT, read_store, write_store
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import read_json, write_bytes, write_json
 from mlsl_mx.workers import ALONE, Workers
@@ -187,7 +187,7 @@ class _Stage:
         images = zlib.crc32("\n".join(self.dataset.names).encode())
         factors = 0 if prior is None else zlib.crc32(np.ascontiguousarray(prior.frequency))
         composed = f"{settings.upsampling} {settings.votes} {factors:08x}"
-        return f"{self.key} {composed} {images:08x} {portion} {asdict(selection)}"
+        return f"{FORMAT} {self.key} {composed} {images:08x} {portion} {asdict(selection)}"
 
     def _shard(self, title: str):
         """The indices of this worker's images, with progress."""

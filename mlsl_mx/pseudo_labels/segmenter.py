@@ -15,7 +15,6 @@ from mlsl_mx.labels import id_type, ignore_id
 from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.half import to_half
 from mlsl_mx.pseudo_labels.inference import (
     ImageMaps,
     Network,
@@ -104,7 +103,7 @@ class Segmenter:
         return patch_positions(*size, settings.patch, settings.patches, self.seed, name, settings.placement)
 
     def composed(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-        """The composite output, times the prior, window by window.
+        """The composite output, times the prior, window by window: what labels are selected from.
 
         Yields: (rows, columns) of the window in the image, and its probabilities (C, h, w) float32. Values below 0
             (bicubic) become 0, as neither can be a label.
@@ -115,34 +114,22 @@ class Segmenter:
                 volume = self.prior.applied(volume, *place, maps.size)
             yield place, np.maximum(volume.asnumpy(), 0)
 
-    def windows(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-        """What labels are selected from: `composed` in float16, the precision of everything after this point, in which
-        thresholds are exact."""
-        for place, probabilities in self.composed(maps):
-            yield place, to_half(probabilities)
-
     def labels(self, maps: ImageMaps, thresholds: Sequence[float], rule: str) -> np.ndarray:
         """(H, W) train ids of `select_pseudo_labels`."""
         labels = np.empty(maps.size, id_type(maps.num_classes))
-        for place, probabilities in self.windows(maps):
+        for place, probabilities in self.composed(maps):
             labels[place] = select_pseudo_labels(probabilities, thresholds, rule)
         return labels
 
     def confidences(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W) train ids, the most probable class of each pixel, and (H, W) float16, its probability."""
-        return _most_probable(self.windows(maps), maps, np.float16)
+        """(H, W) train ids, the most probable class of each pixel, and (H, W) float32, its probability."""
+        classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, np.float32)
+        for place, probabilities in self.composed(maps):
+            classes[place], confidences[place] = most_probable(probabilities)
+        return classes, confidences
 
     def predicted(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
-        """What evaluation scores and `mlsl predict` writes: (H, W) train ids, the most probable class of each pixel,
-        `ignore_id` where no patch was, and (H, W) float32, its probability."""
-        train_ids, confidences = _most_probable(self.composed(maps), maps, np.float32)
+        """What evaluation scores and `mlsl predict` writes: `confidences`, with `ignore_id` where no patch was."""
+        train_ids, confidences = self.confidences(maps)
         train_ids[confidences == 0] = ignore_id(maps.num_classes)
         return train_ids, confidences
-
-
-def _most_probable(windows: Iterator, maps: ImageMaps, dtype) -> tuple[np.ndarray, np.ndarray]:
-    """`most_probable` of all windows of an image, put together."""
-    classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, dtype)
-    for place, probabilities in windows:
-        classes[place], confidences[place] = most_probable(probabilities)
-    return classes, confidences

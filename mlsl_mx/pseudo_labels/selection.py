@@ -7,19 +7,25 @@ from typing import Collection, Sequence
 import numpy as np
 
 from mlsl_mx.labels import id_type, ignore_id
-from mlsl_mx.pseudo_labels.half import from_half
+from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
+from mlsl_mx.pseudo_labels.kept_confidences import KeptConfidences
 from mlsl_mx.workers import Workers
 
-PART = 1 << 18  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
-SORTED_ABOVE = 1 << 23  # bins, those of 264 classes: adding so many costs more than sorting a part's confidences
-BIT_PATTERNS = 0x7C00  # of the finite float16 values >= 0; their order is that of the values
+PART = 1 << 19  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
+SORTED_ABOVE = 1 << 23  # bins: adding so many costs more than sorting a part's confidences
 
 
 class ClassConfidences:
-    """How often each confidence occurs in each predicted class: exact order statistics in constant memory.
+    """How often each confidence occurs in each predicted class: order statistics in constant memory.
 
-    A pixel's confidence is its largest probability, filed under the class that has it. The 31,744 finite float16
-    values >= 0 are counted one by one, so nothing is sorted or kept, and accumulators of different workers add up.
+    A pixel's confidence is its largest probability as float32, filed under the class that has it. Its code is counted
+    (`confidence_codes`), so nothing is sorted, and accumulators of different workers add up. What is exact, that is
+    what sorting all float32 confidences gives:
+    - every threshold nearer to 1 than 2^-12, where a code is one float32 number. That is where a class is saturated,
+      and there may be any number of pixels.
+    - every other one as long as at most 2^23 confidences in all lie outside that range: these are kept.
+    With more, it is the lowest confidence with the code of the exact one: below it by less than 1/4096 of its doubt
+    1 - p, or where p < 1/2 by less than log2(2 / p) / 4096 of p. So a pixel that should be selected never is lost.
 
     Args:
         num_classes: C.
@@ -28,7 +34,7 @@ class ClassConfidences:
             threshold, one for each class and one for the list itself.
 
     Attributes:
-        histogram: (C, 31744) int64.
+        histogram: (CODES, C) int64, by code and class; codes fall as confidences rise.
         predicted: (C,) int64, pixels predicted as each class, whatever the stride.
     """
 
@@ -36,40 +42,53 @@ class ClassConfidences:
         self.num_classes = num_classes
         self.stride = stride
         self.extra_zero = extra_zero
-        self.histogram = np.zeros((num_classes, BIT_PATTERNS), np.int64)
+        self.histogram = np.zeros((CODES, num_classes), np.int64)  # takes memory where something is counted
         self.predicted = np.zeros(num_classes, np.int64)
+        self._kept = KeptConfidences()
 
     def update(self, volume) -> None:
         """File one image: (C, H, W) NDArray or numpy; a pixel without a positive value (no patch) is not filed."""
-        self.update_top(*most_probable(np.maximum(_as_numpy(volume), 0)))
+        self.update_top(*most_probable(np.maximum(_as_numpy(volume), 0, dtype=np.float32)))
 
     def update_top(self, classes: np.ndarray, confidences: np.ndarray) -> None:
         """File one image by the class and confidence of each pixel, arrays of one shape.
 
         Raises: ValueError if a confidence is not finite.
         """
-        classes, confidences = classes.ravel(), confidences.ravel().astype(np.float16, copy=False)
+        classes, confidences = classes.ravel(), confidences.ravel().astype(np.float32, copy=False)
         if not np.isfinite(confidences).all():
             raise ValueError("confidences are not finite")
         before = np.zeros(self.num_classes, np.int64)  # pixels of each class in the parts before
         for start in range(0, len(classes), PART):
             part = slice(start, start + PART)
-            before += self._file(classes[part].astype(np.int64), confidences[part], before)
+            before += self._file(classes[part], confidences[part], before)
         self.predicted += before
 
     def _file(self, classes: np.ndarray, confidences: np.ndarray, before: np.ndarray) -> np.ndarray:
         """File a part of an image, of whose classes `before` (C,) pixels came before. Returns: (C,), those in it."""
         filed = confidences > 0
-        classes = classes[filed]
-        bins = classes * BIT_PATTERNS + confidences[filed].view(np.uint16)
+        classes, confidences = classes[filed], confidences[filed]
         if self.stride > 1:
-            bins = np.concatenate([bins[classes == c][-n % self.stride :: self.stride] for c, n in enumerate(before)])
-        if self.histogram.size > SORTED_ABOVE:
-            found, counts = np.unique(bins, return_counts=True)
-            self.histogram.reshape(-1)[found] += counts
+            starts = enumerate(-before % self.stride)
+            counted = np.concatenate([np.flatnonzero(classes == c)[start :: self.stride] for c, start in starts])
+            self._count(classes[counted], confidences[counted])
         else:
-            self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
+            self._count(classes, confidences)
         return np.bincount(classes, minlength=self.num_classes)
+
+    def _count(self, classes: np.ndarray, confidences: np.ndarray) -> None:
+        if not classes.size:
+            return
+        codes = codes_of(confidences)
+        self._kept.add(classes, confidences, ~is_exact(codes))
+        first = codes.min()
+        bins = self.histogram[first : codes.max() + 1].reshape(-1)  # a view
+        keys = (codes - first) * self.num_classes + classes
+        if len(bins) > SORTED_ABOVE:
+            found, counts = np.unique(keys, return_counts=True)
+            bins[found] += counts
+        else:
+            bins += np.bincount(keys, minlength=len(bins))
 
     def merge(self, other: ClassConfidences) -> None:
         """Add what another accumulator of the same arguments has counted."""
@@ -78,10 +97,14 @@ class ClassConfidences:
             raise ValueError(f"confidences of (num_classes, stride, extra_zero) {theirs} do not add to {mine}")
         self.histogram += other.histogram
         self.predicted += other.predicted
+        self._kept.merge(other._kept)
 
     def sum_over(self, workers: Workers) -> None:
         """Count the images of all workers; all of them call this, once."""
-        self.histogram, self.predicted = workers.sum(self.histogram), workers.sum(self.predicted)
+        used = workers.sum(self.histogram.any(axis=1)) > 0
+        self.histogram[used] = workers.sum(self.histogram[used])
+        self.predicted = workers.sum(self.predicted)
+        self._kept.gather(workers)
 
     def thresholds(self, portion: float, policy: str = "class_balanced") -> np.ndarray:
         """(C,) float64: the floor(portion * n_c)-th largest of a class's n_c confidences.
@@ -95,11 +118,24 @@ class ClassConfidences:
             raise ValueError(f"portion is {portion}: it must be between 0 and 1")
         if policy == "class_balanced":
             zeros = self.extra_zero * (self.predicted > 0)
-            return np.array([_kth_largest(h, z, portion) for h, z in zip(self.histogram, zeros)])
+            return np.array([self._kth_largest(portion, zeros[c], c) for c in range(self.num_classes)])
         if policy == "global":
             zeros = self.extra_zero * (self.num_classes + 1)
-            return np.full(self.num_classes, _kth_largest(self.histogram.sum(axis=0), zeros, portion))
+            return np.full(self.num_classes, self._kth_largest(portion, zeros))
         raise ValueError(f"policy {policy!r} is not one of class_balanced, global")
+
+    def _kth_largest(self, portion: float, zeros: int, c: int | None = None) -> float:
+        """The floor(portion * n)-th largest confidence of class c, or of all classes, and `zeros` zeros; 1 if none."""
+        histogram = self.histogram.sum(axis=1) if c is None else self.histogram[:, c]
+        at_least = np.cumsum(histogram)  # by code: confidences that are as large or larger
+        rank = int(np.floor(portion * (at_least[-1] + zeros)))
+        if rank == 0 or rank > at_least[-1]:
+            return 1.0
+        code = int(np.searchsorted(at_least, rank))
+        if is_exact(code):
+            return float(lowest(code))
+        same_code = self._kept.between(lowest(code), lowest(code - 1), c)
+        return float(lowest(code) if same_code is None else np.sort(same_code)[at_least[code] - rank])
 
 
 def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "reweighted") -> np.ndarray:
@@ -109,8 +145,8 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
     most probable class, if its probability is at least its threshold. The first class wins a tie.
 
     Args:
-        volume: (C, H, W) probabilities, NDArray or numpy; thresholds of ClassConfidences are float16 values, so that
-            the pixel that gave a threshold passes it for certain only if the volume is rounded to float16, too.
+        volume: (C, H, W) probabilities, NDArray or numpy, compared as float32: the pixel that gave a threshold of
+            ClassConfidences passes it, and so does who is as sure.
         thresholds: (C,); 0 counts as 1.
 
     Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 = ignore; a pixel
@@ -127,7 +163,7 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
     best = np.zeros(volume.shape[1:], np.float32)
     labels = np.zeros(volume.shape[1:], id_type(len(volume)))
     for c, threshold in enumerate(thresholds):
-        probability = from_half(volume[c]) if volume.dtype == np.float16 else volume[c].astype(np.float32)
+        probability = volume[c].astype(np.float32, copy=False)
         score = probability / threshold if rule == "reweighted" else probability
         _take_larger(best, labels, score, c)
     ratio = best if rule == "reweighted" else best / thresholds[labels]
@@ -173,16 +209,6 @@ def mined_classes(
     predicted = np.asarray(predicted)
     by_size = [c for c in np.argsort(predicted, kind="stable").tolist() if c not in left_out]
     return [c for c in by_size if predicted[c] < share * predicted.sum()], by_size[:rarest]
-
-
-def _kth_largest(histogram: np.ndarray, zeros: int, portion: float) -> float:
-    """The floor(portion * n)-th largest value counted in a row of BIT_PATTERNS bins and `zeros` zeros; 1 if none."""
-    rank = int(np.floor(portion * (histogram.sum() + zeros)))
-    at_least = np.cumsum(histogram[::-1])  # number of confidences that are among the i + 1 largest values
-    if rank == 0 or rank > at_least[-1]:
-        return 1.0
-    pattern = BIT_PATTERNS - 1 - np.searchsorted(at_least, rank)
-    return float(np.array(pattern, np.uint16).view(np.float16))
 
 
 def _as_numpy(volume) -> np.ndarray:

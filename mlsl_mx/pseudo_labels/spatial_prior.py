@@ -7,7 +7,8 @@ position is for it, 1 at its most usual one, and not by how common the class is:
 An imported prior (`prior_files`) keeps its values. Labels follow from p_c / t_c alone, and a common factor of all p_c
 is one of all t_c, but for classes without a threshold of their own, which count as having t_c = 1. So:
 - As long as products stay below 1, those classes are never labelled, and a common factor changes no label. `applied`
-  uses that: it multiplies very small values by a power of two, which costs no digit and which float16 needs.
+  uses that: it multiplies very small values by a power of two, which costs no digit and keeps products where
+  confidences are told apart finely.
 - Values above 1 make products that are no probabilities; one of at least 1 makes a label even of a class without a
   threshold, as in the original program. Such values are never scaled.
 """
@@ -26,8 +27,8 @@ from mlsl_mx.runs import whole_file
 
 GRID = (128, 256)  # height, width: the target image at the network's stride
 SMOOTHING = 1 / 32  # sigma of the Gaussian, as a share of the grid's width
-LARGEST = 2.0**15  # products are kept as float16, which ends at 65504
-SMALLEST = 2.0**-100  # of the largest value: float32 ends at 2**-126
+LARGEST = 2.0**100  # products are float32, which ends at 2**128 ...
+SMALLEST = 2.0**-100  # of the largest value: ... and at 2**-126
 
 
 class SpatialPrior:
@@ -62,7 +63,7 @@ class SpatialPrior:
         """From the (C, h, w) array of a file, real numbers of any type, as they are but for the precision of float32.
 
         Raises: InputError naming `path` for another type, number of axes or of classes, values that are negative or not
-            finite, or a largest value outside [2**-100, 2**15].
+            finite, or a largest value outside [2**-100, 2**100].
         """
         if values.dtype.kind not in "fiu":
             raise InputError(f"{path}: a prior of type {values.dtype}: give an array of real numbers")
