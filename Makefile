@@ -158,8 +158,10 @@ diagnose-again:
 $(MINIATURE)/miniature.json: | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
-# The source model is trained, or imported where WEIGHTS gives a published one; the classifier's file says so by its name.
-ifneq ($(filter ilsvrc%,$(notdir $(WEIGHTS))),)
+# The source model is trained, or imported where WEIGHTS gives one; the names of its tensors, which stand in the file as
+# they are, tell the ImageNet classifier: 1000 classes, and no head for segmentation.
+HOLDS = grep -qsF $(1) -- $(call QUOTED,$(WEIGHTS))
+ifneq ($(if $(WEIGHTS),$(shell $(call HOLDS,linear1000_weight) && ! $(call HOLDS,conv6a_weight) && echo classifier)),)
 override IMAGENET := $(WEIGHTS)
 override WEIGHTS :=
 endif

@@ -19,6 +19,7 @@ from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.model_card import write_model_cards
 from mlsl_mx.evaluation.report import write_report
+from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.evaluation.round_events import write_round_events
 from mlsl_mx.given_files import check_start, selection_settings
 from mlsl_mx.job import Job
@@ -301,7 +302,8 @@ def evaluate_saved(job: Job, predictions: Path) -> Outcome:
 
 def _means(title: str, result: dict[str, Any]) -> str:
     means = [f"mIoU over {count} classes {_percent(mean, 1)}" for count, mean in result["mious"].items()]
-    return f"{title}: {', '.join(means)}"
+    note = resolution_note(result)
+    return "\n".join([f"{title}: {', '.join(means)}", *([f"  {note}"] if note else [])])
 
 
 def report(job: Job) -> Outcome:

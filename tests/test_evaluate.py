@@ -175,6 +175,7 @@ def spoil(path: Path, pixels) -> None:
     [
         (np.full((40, 72), 2, np.uint8), "grey value 2 is no label id"),
         (np.zeros((40, 72, 3), np.uint8), "mode RGB"),
+        (np.full((40, 72), 26000, np.uint16), "mode I;16"),
         (np.full((40, 71), 7, np.uint8), "is 71x40, but its truth .* is 72x40"),
     ],
 )
@@ -193,6 +194,47 @@ def test_truncated_predictions(predictions, keep):
     path.write_bytes(content[: int(keep * len(content))])
     with pytest.raises(InputError, match=rf"{dataset.names[0]}\.png: cannot be read as an image"):
         evaluate_predictions(folder, dataset)
+
+
+def test_labels_that_are_resized_are_told(scenes, tmp_path):
+    def about(size):
+        dataset = open_dataset("cityscapes", scenes.root, scenes.images, class_set(19), size, labels=True)
+        result = run(BlockColour(), dataset, tmp_path / str(size))
+        saved = evaluate_predictions(tmp_path / str(size) / "predictions/label_ids", dataset)
+        assert result["resized"] == saved["resized"]
+        return result["resized"]
+
+    assert about(None) is None and about((40, 72)) is None
+    assert about((24, 32)) == {"images": 3, "scored": [24, 32], "labels": [40, 72]}
+
+
+def test_a_palette_in_another_order_is_no_map_of_train_ids(predictions):
+    """As an editor makes it of colours: indices below 19, so that none is foreign."""
+    dataset, folder = predictions
+    colours = class_set(19).palette[:19]
+    indices = np.zeros((40, 72), np.uint8)
+    indices[20:] = 1
+
+    def save(palette) -> None:
+        image = Image.fromarray(indices)
+        image.putpalette(np.ravel(palette).tolist())
+        image.save(folder / f"{dataset.names[0]}.png")
+
+    for palette in (colours, [(1, 2, 3), (4, 5, 6)], [colours[1], (4, 5, 6)]):  # ids, or colours that mean nothing here
+        save(palette)
+        assert evaluate_predictions(folder, dataset)["images"] == 3
+    save([colours[1], colours[0]])
+    with pytest.raises(InputError, match="palette index 0 has the colour of train id 1: save train ids as indices"):
+        evaluate_predictions(folder, dataset)
+
+
+def test_truth_that_holds_train_ids_is_no_truth(tmp_path):
+    scenes = write_cityscapes(tmp_path, count=2)
+    dataset = open_dataset("cityscapes", tmp_path, scenes.images, class_set(19), None, labels=True)
+    for index in range(len(dataset)):
+        spoil(dataset.label_path(index), np.array([[0, 8], [10, 255]], np.uint8).repeat(20, 0).repeat(36, 1))
+    with pytest.raises(InputError, match="labelIds.png: seems to hold train ids: no id is above 10"):
+        evaluate_predictions(tmp_path / "none", dataset)
 
 
 def test_predictions_beside_thumbnails(predictions):

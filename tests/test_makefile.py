@@ -8,11 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import NAMES as BROWSERS
 
 from mlsl_mx.config import load_config
 from mlsl_mx.evaluation.compare import PAPER_TABLES
+from mlsl_mx.network.params_file import write_params
 from mlsl_mx.runs import write_json
 
 ROOT = Path(__file__).parents[1]
@@ -113,11 +115,21 @@ def test_a_source_model_from_elsewhere_gets_its_weak_label_head_before_round_0(t
     ]
 
 
-def test_the_published_classifier_is_known_by_its_name(tmp_path):
-    weights = f"{tmp_path}/ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
+@pytest.mark.parametrize(
+    ("name", "tensors", "stage"),
+    [
+        ("it's mine.params", ("bn7_gamma", "linear1000_weight"), "train-source"),
+        ("ilsvrc-cls_rna-a1_cls1000_ep-0001.params", ("conv6a_weight", "linear19_weight"), "import-weights"),
+        ("of 1000 classes.params", ("conv6a_weight", "linear1000_weight"), "import-weights"),
+    ],
+)
+def test_a_classifier_is_known_by_its_tensors_whatever_its_name(tmp_path, name, tensors, stage):
+    weights = tmp_path / name
+    write_params(weights, {f"arg:{tensor}": np.zeros(2, np.float32) for tensor in tensors})
     run = plan("gta2city", f"DATA={tmp_path}", f"WEIGHTS={weights}", "METHOD=source-only", f"RUN={tmp_path}/r")
-    assert stages(run.stdout) == ["begin", "train-source", "evaluate", "report"]
-    assert run.stdout.count(f"--imagenet '{weights}'") == 2 and "--weights" not in run.stdout
+    assert stages(run.stdout) == ["begin", stage, "evaluate", "report"]
+    given, other = ("--imagenet", "--weights") if stage == "train-source" else ("--weights", "--imagenet")
+    assert run.stdout.count(given) == 2 and other not in run.stdout
 
 
 def test_what_was_released_has_experiments_and_runs_of_its_own(tmp_path):

@@ -9,7 +9,7 @@ from mxnet import nd
 from original_params import original_parameters
 
 from mlsl_mx.errors import InputError
-from mlsl_mx.network import MLSLNet, save_original
+from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network.published_weights import PUBLISHED, check_source_model, check_trunk, describe
 
 WIDTH = 1 / 64
@@ -99,15 +99,21 @@ def test_another_width_is_named(tmp_path, name):
     assert "expected weights of width 1 " in refused(check_trunk, tmp_path / name, 1.0)
 
 
-def test_a_file_named_like_a_published_one_must_be_it(tmp_path):
-    line = refused(check_source_model, model(tmp_path / GTA, 16), 16, WIDTH)
-    assert "expected the GTA-V source model (19 classes, 195 tensors) of the project CBST" in line
-    assert "found source model of 16 classes" in line and "rename it" in line
-    line = refused(check_trunk, model(tmp_path / f"{IMAGENET}?dl=0"), WIDTH)
-    assert "expected the ImageNet classifier (1000 classes, 193 tensors) of the project ResNet-38" in line
-    assert "found source model of 19 classes" in line
+def test_what_a_file_holds_counts_and_not_its_name(tmp_path):
+    """Names of published files on others."""
+    assert check_source_model(model(tmp_path / GTA, 16), 16, WIDTH).classes == 16
+    assert check_source_model(model(tmp_path / IMAGENET), 19, WIDTH).kind == "source model"
+    assert check_trunk(model(tmp_path / f"{IMAGENET}?dl=0"), WIDTH).classes == 19
+    assert "found source model of 16 classes" in refused(check_source_model, model(tmp_path / GTA, 16), 19, WIDTH)
+    line = refused(check_source_model, classifier(tmp_path / GTA), 19, WIDTH)
+    assert "found classifier of 1000 classes" in line
     line = refused(check_source_model, without(model(tmp_path / GTA), "arg:res3a_branch1_weight"), 19, WIDTH)
-    assert "found source model of 19 classes (width 0.0156, 194 tensors)" in line
+    assert "1 missing (res3a_branch1_weight)" in line
+
+
+def test_a_network_of_1000_classes_of_ones_own_is_no_classifier(tmp_path):
+    assert str(check_source_model(model(tmp_path / "x", 1000), 1000, WIDTH)).startswith("source model of 1000 classes")
+    assert "set num_classes" in refused(load_original, MLSLNet(19, WIDTH, False), tmp_path / "x")
 
 
 @pytest.mark.parametrize("name", [GTA, f"{GTA}?dl=0"])

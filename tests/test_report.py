@@ -16,6 +16,7 @@ from scene_files import write_cityscapes
 from mlsl_mx.config import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.errors import InputError
+from mlsl_mx.evaluation.compare_tables import write_comparison
 from mlsl_mx.evaluation.report import write_report
 from mlsl_mx.evaluation.results import METHODS
 from mlsl_mx.labels import class_set
@@ -397,6 +398,20 @@ def test_other_lists_and_image_counts_are_noted(tmp_path):
     text = " ".join(report(run)[0].split())
     assert "Evaluated on 100 images, the paper on 500" in text
     assert "evaluated on different image lists" in text
+
+
+def test_the_size_at_which_iou_was_measured_is_noted_where_it_is_not_the_labels(tmp_path):
+    run = write_run(tmp_path, ROUNDS)
+    path = run / "sisc-pwl/round-1/evaluation.json"
+    resized = {"images": 500, "scored": [512, 1024], "labels": [1024, 2048]}
+    assert "IoU was measured at" not in report(run)[0]
+    write_json(path, {**read_json(path), "resized": resized})
+    note = "IoU was measured at 1024x512, to which 500 of 500 labels were resized (from 2048x1024)"
+    text, markdown, page, content = report(run)
+    assert note in " ".join(text.split()) and note in markdown and note in page
+    assert sum(note in one for one in content["notes"]) == 1
+    comparison = write_comparison([run], tmp_path / "compared", None)
+    assert note in " ".join(str(comparison).split())
 
 
 def test_wrong_runs(tmp_path):

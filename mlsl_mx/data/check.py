@@ -15,6 +15,7 @@ from mlsl_mx.data.image_files import Header, MissingFile, UnreadableFile, header
 from mlsl_mx.data.image_structure import TURNS
 from mlsl_mx.data.jpeg_damage import DamageFinder
 from mlsl_mx.data.label_files import WrongLabels, check_lossless
+from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.data.palettes import other_palettes
 from mlsl_mx.errors import InputError
 from mlsl_mx.progress import progress
@@ -30,6 +31,7 @@ KINDS = {
     "unreadable label": "truncated, damaged or not an image",
     "damaged image": "decoded in part, the rest is guessed",
     "wrong label": "not a label file of this data set",
+    "train ids": "0 to 18, it seems, where the data set's own ids belong",
     "unknown orientation": "the image is turned by its EXIF note, and perhaps its label is not",
     "other palette": "an index has another colour than in most labels",
     "smaller than a patch": "too small for pseudo_labels.patch",
@@ -115,7 +117,8 @@ def check_dataset(
     Args:
         dataset: as `open_dataset` gives it.
         title: of the report, e.g. "source (data_lists/gta5.txt)".
-        quick: only whether files are there, whole and of which size, from their headers: seconds instead of minutes.
+        quick: only whether files are there, whole and of which size, from their headers, and whose ids a few labels
+            hold: seconds instead of minutes.
         threads: that read files.
         patch: pixels that an image must have both ways.
     """
@@ -129,6 +132,8 @@ def check_dataset(
         found = [finding for one in shown for finding in one]
     if not quick:
         found += _other_palettes(dataset, found)
+    found += _train_ids(dataset, FEW if quick else 4 * FEW)
+    if not quick:
         places = {name: place for place, name in enumerate(dataset.names)}
         found.sort(key=lambda finding: places[finding.name])
     return CheckReport(title, dataset.kind, len(dataset), dataset.has_labels, tuple(found))
@@ -218,6 +223,11 @@ def _other_palettes(dataset: SceneDataset, before: list[Finding]) -> list[Findin
     )
     found = other_palettes(list(names))
     return [Finding("other palette", names[path], f"{path}: {what}: {remedy}") for path, what in found.items()]
+
+
+def _train_ids(dataset: SceneDataset, count: int) -> list[Finding]:
+    found = files_of_train_ids(dataset, count) if dataset.has_labels else {}
+    return [Finding("train ids", dataset.names[index], detail) for index, detail in found.items()]
 
 
 def _void(void: np.ndarray, name: str, path: Path) -> Iterator[Finding]:

@@ -124,6 +124,11 @@ class SceneDataset(SegmentationDataset):
         return self._labels is not None
 
     @property
+    def label_format(self) -> LabelFormat:
+        """What label files hold. Raises: RuntimeError if the data set was opened without labels."""
+        return self._open_labels().form
+
+    @property
     def label_orientation(self) -> str | None:
         """As of `LabelSource`; None without labels."""
         return None if self._labels is None else self._labels.orientation

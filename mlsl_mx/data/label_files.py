@@ -226,13 +226,15 @@ def _unknown(path: Path, values: np.ndarray, form: LabelFormat) -> WrongLabels:
     what = "colours" if colours else "ids"
     return WrongLabels(
         f"{path}: holds {what} {', '.join(shown)}{more}, which are in no class of {form.title} and not ignored: "
-        + _unknown_remedy(form, what)
+        + _unknown_remedy(form, what, found.tolist())
     )
 
 
-def _unknown_remedy(form: LabelFormat, what: str) -> str:
+def _unknown_remedy(form: LabelFormat, what: str, found: list[int]) -> str:
     if form.title in ("source", "target"):
         return f"name them in a class's `{form.title}`, or in {form.title}.ignore"
+    if found == [IGNORE]:
+        return f"255 is void among train ids: {form.remedy}"
     known = [value for value, _ in form.train_ids] + list(form.ignored)
     last = max(value for value in known if value != IGNORE)
     return f"its {what} are 0..{last}, so this is another data set's label file, or a damaged one"

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mlsl_mx.data.image_files import decode_with_mode
+from mlsl_mx.data.image_files import decode_with_mode, header
 from mlsl_mx.data.label_files import pseudo_label_format, read_train_ids
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import ClassSet, class_set
@@ -73,10 +73,28 @@ def read_prediction(path: Path, classes: ClassSet) -> np.ndarray:
     if mode == "P" or not classes.benchmark:
         foreign = sorted(present - set(range(classes.num_classes)))
         if foreign:
-            raise InputError(f"{path}: {_VALUE[mode]} {foreign[0]} is no train id of {classes.num_classes} classes")
+            kind = ": save label ids as a grey PNG" if mode == "P" and classes.benchmark else ""
+            raise InputError(
+                f"{path}: {_VALUE[mode]} {foreign[0]} is no train id of {classes.num_classes} classes{kind}"
+            )
+        if mode == "P":
+            _check_colours(path, sorted(present), classes)
         return ids
     # No network predicts ids such as 2 (rectification border), but in a map of train ids they are common classes.
     foreign = sorted(present - set(class_set(19).label_id_lookup.tolist()))
     if foreign:
         raise InputError(f"{path}: grey value {foreign[0]} is no label id of a class: save train ids as a palette PNG")
     return cv2.LUT(ids, classes.train_id_lookup("cityscapes"))
+
+
+def _check_colours(path: Path, indices: list[int], classes: ClassSet) -> None:
+    """Raises: InputError for a palette in the classes' colours, but in another order: an editor's, not train ids."""
+    palette = np.frombuffer(header(path).palette, np.uint8).reshape(-1, 3).tolist()
+    colours = {index: tuple(palette[index]) for index in indices if index < len(palette)}
+    ids = {one.colour: index for index, one in enumerate(classes.classes)}
+    wrong = [index for index, colour in colours.items() if ids.get(colour) != index]
+    if wrong and set(colours.values()) <= set(ids):
+        raise InputError(
+            f"{path}: palette index {wrong[0]} has the colour of train id {ids[colours[wrong[0]]]}: save train ids as "
+            "indices, whatever their colours, or label ids as a grey PNG"
+        )

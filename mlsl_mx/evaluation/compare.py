@@ -9,6 +9,7 @@ from typing import Any, Dict, Sequence
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.published import TABLE_3_ROWS, disagreement_notes, paper_source, published_means, published_row
+from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.evaluation.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.runs import flat, read_json
 
@@ -258,10 +259,12 @@ def _minus(entry: MethodResults, other: MethodResults | None, classes: str | Non
 
 
 def _notes(rows: Sequence[Row], source: str | None) -> list[str]:
-    """Where the paper's own numbers beside ours disagree."""
+    """Where the paper's own numbers beside ours disagree, and at which size ours were measured if not the labels'."""
+    resolutions = [resolution_note(entry.result.evaluation) for row in rows for entry in row.entries.values()]
     methods = dict.fromkeys(row.method for row in rows) if source else {}
     published = [published_row(source, method) for method in methods]
-    return [note for row in published if row is not None for note in disagreement_notes(source, row)]
+    notes = [note for row in published if row is not None for note in disagreement_notes(source, row)]
+    return [*notes, *dict.fromkeys(filter(None, resolutions))]
 
 
 def _made_with(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """From network to IoU on the validation images: predictions as PNG, confusion matrix, `evaluation.json`.
 
 Protocol: full image, flip averaged, probabilities up-sampled bilinearly, argmax; a class in neither truth nor
-prediction is left out of the mean, as in the official Cityscapes script.
+prediction is left out of the mean, as in the official Cityscapes script. The size is `target.size`: see `resolution`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.names import composed
+from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
+from mlsl_mx.evaluation.resolution import resized_labels
 from mlsl_mx.labels import ClassSet
 from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.inference import ImageMaps
@@ -51,8 +53,8 @@ def evaluate(
     flip, image list, classes, `precision` and `weights` (hash of the weights file) are still the same. Several workers
     take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
 
-    Returns: the content of evaluation.json: `summary` and flip, weights, list_hash, seconds and
-        network_seconds (of this start).
+    Returns: the content of evaluation.json: `summary`, `resized` as `resized_labels` gives it, and flip, weights,
+        list_hash, seconds and network_seconds (of this start).
     Raises: InputError if the network's output is not finite or does not fit a label map.
     """
     out_dir = Path(out_dir)
@@ -74,7 +76,7 @@ def evaluate(
             else:
                 beside.run(confusion.update, label, predicted)
     confusion.sum_over(workers)
-    result = {**summary(confusion, dataset.classes, len(dataset)), **inputs}
+    result = {**summary(confusion, dataset.classes, len(dataset)), "resized": resized_labels(dataset), **inputs}
     seconds = time.monotonic() - started
     result.update(seconds=round(seconds, 1), network_seconds=round(segmenter.net.seconds, 1))
     if workers.rank == 0:
@@ -91,9 +93,11 @@ def evaluate_predictions(folder: Path, dataset) -> dict:
     A file belongs to an image if it is NAME.png or NAME_*.png, in `folder` or below: the official script's rule; to the
     image of the longest name, where one's own have names such as 1 and 1_left.
 
-    Returns: `summary` and list_hash.
-    Raises: InputError for a missing, double, mis-sized or wrongly coded prediction.
+    Returns: `summary`, `resized` as `resized_labels` gives it, and list_hash.
+    Raises: InputError for a missing, double, mis-sized or wrongly coded prediction, or labels that hold train ids.
     """
+    for amiss in files_of_train_ids(dataset, FEW).values():
+        raise InputError(amiss)
     files = _by_name([file for file in files_below(folder) if has_ending(file, (".png",))], dataset.names)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     for index, name in enumerate(progress(dataset.names, "evaluate", "image")):
@@ -101,7 +105,8 @@ def evaluate_predictions(folder: Path, dataset) -> dict:
         label, predicted = dataset.label(index), read_prediction(path, dataset.classes)
         _same_shape(predicted, label, str(path), dataset.label_path(index))
         confusion.update(label, predicted)
-    return {**summary(confusion, dataset.classes, len(dataset)), "list_hash": dataset.fingerprint}
+    about = {"resized": resized_labels(dataset), "list_hash": dataset.fingerprint}
+    return {**summary(confusion, dataset.classes, len(dataset)), **about}
 
 
 def summary(confusion: ConfusionMatrix, classes: ClassSet, images: int) -> dict:

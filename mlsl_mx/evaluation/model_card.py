@@ -7,7 +7,8 @@ experiment, method, title, seed, rounds_done (with an evaluation), miniature, no
 intended_use        text
 limits              [text]
 results             round (null: source model), miou, mious, per_class, images, flip: as in evaluation.json, IoU in
-                    percent; list_hash; weights: first 16 hex digits of the SHA-256 of the weights that were evaluated;
+                    percent; resized: as `resolution.resized_labels` gives it; list_hash;
+                    weights: first 16 hex digits of the SHA-256 of the weights that were evaluated;
                     of_this_file: whether those are the weights file of now
 data                source, target, validation, each: dataset, list, size (height, width; or null),
                     fingerprint (as the run noted it), and, if the list's file still is the one with that fingerprint,
@@ -133,7 +134,7 @@ def _results(method: MethodResults, weights: Sequence[dict[str, Any]]) -> dict[s
     round_index = None if method.method == "source-only" else last.index
     evaluated = last.evaluation.get("weights")
     file = next(one["sha256"] for one in weights if one["round"] == round_index)
-    keys = ("miou", "mious", "per_class", "images", "flip", "list_hash", "weights")
+    keys = ("miou", "mious", "per_class", "images", "flip", "list_hash", "weights", "resized")
     return {
         "round": round_index,
         **{key: last.evaluation.get(key) for key in keys},

@@ -9,6 +9,7 @@ import yaml
 
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.evaluation.report_tables import mean_name
+from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.evaluation.tables import Table, number, share, to_markdown
 
 Card = Dict[str, Any]
@@ -63,7 +64,8 @@ def _result_table(card: Card) -> Table:
     rows += [[mean_name(count), number(mean)] for count, mean in (results["mious"] or {}).items()]
     model = "the source model" if results["round"] is None else f"round {results['round']}"
     note = f"Of {model} on {_recorded(results['images'])} validation images; - is in neither truth nor prediction."
-    return Table("Results (IoU in percent)", ["class", "IoU"], rows, (note,))
+    resized = resolution_note(results)
+    return Table("Results (IoU in percent)", ["class", "IoU"], rows, (note, *([resized] if resized else [])))
 
 
 def _data_table(card: Card) -> Table:

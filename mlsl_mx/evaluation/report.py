@@ -20,6 +20,7 @@ from mlsl_mx.evaluation.report_tables import (
     round_table,
     summary_table,
 )
+from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.evaluation.results import METHODS, MethodResults, Round, read_run
 from mlsl_mx.evaluation.tables import MINIATURE, Table, to_markdown, to_text
 from mlsl_mx.labels import listed
@@ -76,7 +77,8 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
         "environment": read_json(environment, "mxnet") if environment.exists() else None,
     }
     content["status"] = _status(content, config)
-    content["notes"] = [*_notes(content), *(note for m in methods for note in _collapsed(m))]
+    resolutions = dict.fromkeys(filter(None, (resolution_note(m.result.evaluation) for m in methods)))
+    content["notes"] = [*_notes(content), *resolutions, *(note for m in methods for note in _collapsed(m))]
     return content
 
 

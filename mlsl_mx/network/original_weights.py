@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Container
 
 import mxnet as mx
 import numpy as np
@@ -152,8 +152,13 @@ def _listed(faults) -> str:
     )
 
 
+def is_classifier(names: Container[str]) -> bool:
+    """Whether tensors of these names are an ImageNet classifier's, not a network's for 1000 classes of one's own."""
+    return CLASSIFIER_NAME in names and "conv6a_weight" not in names
+
+
 def _remedy(present, faults) -> str:
-    if CLASSIFIER_NAME in present:
+    if is_classifier(present):
         return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
     other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
     if other_classes:

@@ -1,0 +1,55 @@
+"""Whose numbers the labels of a published data set hold: its own ids, or the train ids 0..18 that some copies have.
+
+Many of both are the same numbers, so nothing else would be amiss: train id 8, vegetation, would be learnt as sidewalk
+of Cityscapes. What tells is that no id above 18 occurs, and that much falls on ids without a class, as road, 0, does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsl_mx.data.datasets import LAYOUTS, SceneDataset
+from mlsl_mx.data.label_files import read_file_values
+from mlsl_mx.errors import InputError
+from mlsl_mx.labels import CLASSES, IGNORE
+
+FEW = 8  # labels tell
+LARGEST = len(CLASSES) - 1  # train id
+# Share of pixels without a class from which a file without larger ids is suspected. SYNTHIA has a class for nearly all.
+VOID = {"cityscapes": 0.5, "gta5": 0.5, "synthia": 0.1}
+
+
+def files_of_train_ids(dataset: SceneDataset, count: int) -> dict[int, str]:
+    """Labels that seem to hold train ids, if most of those looked at do: one alone may be of an odd scene.
+
+    Args:
+        dataset: with labels; of any but a published data set's own labels nothing is known.
+        count: labels looked at, evenly spread.
+
+    Returns: index -> what is amiss.
+    """
+    form = dataset.label_format
+    if dataset.kind not in LAYOUTS or max(value for value, _ in form.train_ids) <= LARGEST:  # ours hold train ids
+        return {}
+    looked_at = sorted({number * len(dataset) // count for number in range(count)})
+    found = {}
+    for index in looked_at:
+        try:
+            ids = read_file_values(dataset.label_path(index), form)[0]
+        except InputError:  # is told elsewhere
+            continue
+        if seem_train_ids(ids, dataset.kind):
+            found[index] = (
+                f"{dataset.label_path(index)}: seems to hold train ids: no id is above {ids[ids != IGNORE].max()}, and "
+                f"too many pixels would be void: take the label files of {LAYOUTS[dataset.kind].title} itself"
+            )
+    return found if 2 * len(found) > len(looked_at) else {}
+
+
+def seem_train_ids(ids: np.ndarray, kind: str) -> bool:
+    """Whether an array of ids, as a label file of `kind` holds them, is more likely one of train ids."""
+    counts = np.bincount(ids.ravel(), minlength=IGNORE + 1)
+    if counts[LARGEST + 1 : IGNORE].any() or counts[IGNORE + 1 :].any() or not counts[1 : LARGEST + 1].any():
+        return False
+    classes = [value for one in CLASSES for value in one.file_values(kind)]
+    return 1 - counts[classes].sum() / counts.sum() >= VOID[kind]

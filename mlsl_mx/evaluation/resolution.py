@@ -1,0 +1,39 @@
+"""At which size IoU was measured: at `target.size`, to which labels of another size are resized.
+
+The official Cityscapes script, and so the paper, scores at the label files' own size. Resizing labels is ours: then a
+smaller `target.size` costs less in evaluation too. So it is said wherever such numbers stand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Mapping
+
+from mlsl_mx.data.image_files import size_text
+
+
+def resized_labels(dataset) -> dict[str, Any] | None:
+    """How many labels of a SceneDataset are scored at another size than their file's, JSON-able; None for none.
+
+    Returns: `images`, their number; `scored` and `labels`, (height, width) of the one and, most common, of the others.
+    Raises: InputError for a label file that is missing or unreadable.
+    """
+    if dataset.size is None:
+        return None
+    sizes = Counter(tuple(dataset.label_header(index).size) for index in range(len(dataset)))
+    del sizes[tuple(dataset.size)]
+    if not sizes:
+        return None
+    return {"images": sum(sizes.values()), "scored": list(dataset.size), "labels": list(sizes.most_common(1)[0][0])}
+
+
+def resolution_note(evaluation: Mapping[str, Any]) -> str | None:
+    """A sentence about the `resized` of an evaluation.json; None where all labels were scored at their own size."""
+    resized = evaluation.get("resized")
+    if not resized:
+        return None
+    return (
+        f"IoU was measured at {size_text(resized['scored'])}, to which {resized['images']} of {evaluation['images']} "
+        f"labels were resized (from {size_text(resized['labels'])}): the official Cityscapes script, so the paper, "
+        "scores at the label files' own size."
+    )
