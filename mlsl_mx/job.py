@@ -21,6 +21,7 @@ from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.network.published_weights import has_weak_label_head
+from mlsl_mx.processor import usable_cores
 from mlsl_mx.pseudo_labels.contact_sheet import SHEET
 from mlsl_mx.run_log import RunLog
 from mlsl_mx.runs import file_hash, locked, remove_leftovers
@@ -87,7 +88,7 @@ class Job:
     @property
     def readers(self) -> int:
         """Reader threads: none where the network itself needs the cores."""
-        return 0 if self.ctx.device_type == "cpu" else min(8, os.cpu_count() or 1)
+        return 0 if self.ctx.device_type == "cpu" else min(8, usable_cores())
 
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""

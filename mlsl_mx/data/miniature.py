@@ -30,6 +30,7 @@ from mlsl_mx.data.miniature_scene import build_scene
 from mlsl_mx.data.miniature_style import Style
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import CLASSES, SYNTHIA_NAMES, class_set
+from mlsl_mx.processor import usable_cores
 from mlsl_mx.progress import progress
 from mlsl_mx.runs import file_hash, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.stopping import end_with_parent
@@ -109,7 +110,7 @@ def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
-    with _without_threads(), ProcessPoolExecutor(initializer=end_with_parent) as pool:
+    with _without_threads(), ProcessPoolExecutor(usable_cores(), initializer=end_with_parent) as pool:
         done = pool.map(write, jobs, chunksize=4)
         for _ in progress(done, title, "image", total=len(jobs)):
             pass
