@@ -14,6 +14,7 @@ RUN/log.jsonl           what every stage did
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,19 +22,19 @@ import logging
 import os
 import platform
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Sequence
 
 import mlsl_mx
 from mlsl_mx.errors import InputError
-from mlsl_mx.processor import CPUINFO, cpu_model
+from mlsl_mx.processor import CPUINFO, cpu_model, usable_cores
 from mlsl_mx.text_files import dump_yaml, parse_yaml, read_text
 
 LOGGER = logging.getLogger(__name__)
@@ -45,35 +46,55 @@ LONGEST_SHOWN = 100  # characters of a value in it
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well, and vanishes when it does not.
 
-    File and name are on the disk when the block is left, for the case of a power failure. What a killed process leaves
-    is for `remove_leftovers`.
+    It has the same ending. File and name are on the disk when the block is left, for the case of a power failure. What
+    a killed process leaves is for `remove_leftovers`. Permissions are those of any new file: the umask says them.
 
-    Raises: InputError if the folder cannot be written.
+    Raises: InputError if the folder cannot be written, or a disk takes no name of such a length.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = _new_temporary(path)
+        handle, temporary = _new_temporary(path.parent, path.suffix)
     except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another folder") from None
+        raise _unwritable(path, problem, "choose another folder") from None
     try:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as problem:
         if problem.errno is None:  # of a library, about what it was given to write: a bug of ours
             raise
-        remedy = "free some space, or choose another folder"
-        raise InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}") from None
+        raise _unwritable(path, problem, "free some space, or choose another folder") from None
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
 
 
-TEMPORARY = re.compile(r"\..+\.mlsl-[a-z0-9_]{8}")  # nobody else's: as mkstemp makes them in `_new_temporary`
+def _unwritable(path: Path, problem: OSError, remedy: str) -> InputError:
+    if problem.errno == errno.ENAMETOOLONG:
+        remedy = "give what it is called after a shorter name, or choose a folder less deep"
+    return InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}")
+
+
+def check_lengths(folder: Path, names: Iterable[str]) -> None:
+    """See that files of these names, or paths, below a folder are not too long for its disk: before any is written.
+
+    Raises: InputError for the first that is; how long a name may be depends on the disk, as a rule 255 bytes.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+    most = os.pathconf(there, "PC_NAME_MAX")
+    for name in names:
+        size = max(len(os.fsencode(part)) for part in name.split("/"))
+        if size > most:
+            raise InputError(
+                f"{folder / name}: cannot be written: a name of {size} bytes, at most {most} are possible there: give "
+                "what it is called after a shorter name"
+            )
+
+
+TEMPORARY = re.compile(r"\.mlsl-[0-9a-f]{16}(\..*)?")  # nobody else's: see `temporary_name`
 # What a stage needs no more once the file beside it is there, in folders of a run directory.
 NEEDED_BEFORE = {
     "source/.checkpoint": "weights.params",
@@ -83,14 +104,20 @@ NEEDED_BEFORE = {
 }
 
 
-def _new_temporary(path: Path) -> tuple[int, Path]:
-    """An empty file beside `path`, locked as long as the handle is open: so others see that somebody is at it."""
+def temporary_name(folder: Path, ending: str) -> Path:
+    """A path in the folder, as short for a file with a long name as for any other."""
+    return folder / f".mlsl-{secrets.token_hex(8)}{ending}"
+
+
+def _new_temporary(folder: Path, ending: str) -> tuple[int, Path]:
+    """An empty file in a folder, locked as long as the handle is open: so others see that somebody is at it."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.mlsl-", dir=path.parent)
+        path = temporary_name(folder, ending)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         with suppress(OSError):  # a disk without locks: there `remove_leftovers` removes no temporary file
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.exists(name):  # else `remove_leftovers` was faster than the lock
-            return handle, Path(name)
+        if path.exists():  # else `remove_leftovers` was faster than the lock
+            return handle, path
         os.close(handle)
 
 
@@ -268,7 +295,7 @@ def environment() -> dict[str, Any]:
         "gluoncv": version("gluoncv"),  # what is installed: 0.10.5.post0 calls itself 0.11.0
         "machine": platform.machine(),
         "cpu": cpu_model(CPUINFO),
-        "cpus": os.cpu_count(),
+        "cpus": usable_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "command": shlex.join(sys.argv[1:]),
     }

@@ -39,7 +39,16 @@ from mlsl_mx.pseudo_labels.diagnose import CONSISTENCY, compare_with_truth, diag
 from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, mined_groups, take_over_labels
 from mlsl_mx.pseudo_labels.prior_files import keep_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.runs import begin_stage, file_hash, is_done, read_json, remove_leftovers, write_bytes, write_json
+from mlsl_mx.runs import (
+    begin_stage,
+    check_lengths,
+    file_hash,
+    is_done,
+    read_json,
+    remove_leftovers,
+    write_bytes,
+    write_json,
+)
 from mlsl_mx.shipped import found
 from mlsl_mx.stage_inputs import check_files, class_sizes, prior, target_patch
 from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
@@ -150,6 +159,7 @@ def pseudo_label(job: Job, round_index: int) -> Outcome:
         "selection": selection_settings(job.config.selection),
     }
     if not job.workers.agreed(is_done(record, inputs, folder / "selection.json")):
+        check_lengths(folder, (f"{name}.png" for name in target.names))
         check_files(target, "target", patch=target_patch(job))
     check_method_settings(job)
     with job.stage("pseudo-label", round_index) as log:
@@ -280,6 +290,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> Outcome:
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
     validation, flip = job.validation, job.config.evaluation.flip
     if not job.workers.agreed((folder / "evaluation.json").exists()):
+        check_lengths(folder, (f"{name}.png" for name in validation.names))
         check_files(validation, "validation")
     if round_index is not None:
         check_method_settings(job)

@@ -263,7 +263,7 @@ def test_damaged_and_foreign_stores_are_made_again(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "cut")
     shutil.copytree(tmp_path / "cut", tmp_path / "foreign")
-    stores = sorted((tmp_path / "cut" / ".store").glob("*.maps"))
+    stores = sorted((tmp_path / "cut" / ".store").glob("*.map"))
     assert len(stores) == 5
     stores[1].write_bytes(stores[1].read_bytes()[:100])
     stores[3].unlink()

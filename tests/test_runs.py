@@ -2,7 +2,9 @@
 
 import fcntl
 import json
+import os
 import signal
+import stat
 import subprocess
 import sys
 from functools import partial
@@ -15,6 +17,7 @@ from mlsl_mx.run_log import RunLog, read_log
 from mlsl_mx.runs import (
     TEMPORARY,
     begin_stage,
+    check_lengths,
     check_settings,
     environment,
     file_hash,
@@ -40,6 +43,28 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o027, 0o002])
+def test_the_umask_says_who_may_read_a_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_json(tmp_path / "file.json", 1)
+        write_json(tmp_path / "file.json", 2)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file.json").stat().st_mode) == 0o666 & ~mask
+
+
+def test_names_as_long_as_a_disk_takes(tmp_path):
+    longest = "街" * 83 + "a.json"  # 255 bytes
+    write_json(tmp_path / longest, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [longest]
+    check_lengths(tmp_path, [longest, f"below/{longest}"])
+    with pytest.raises(InputError, match="a name of 256 bytes, at most 255 are possible there: give .* a shorter name"):
+        check_lengths(tmp_path / "new", ["a", f"below/{longest}x"])
+    with pytest.raises(InputError, match=r"File name too long\): give what it is called after a shorter name"):
+        write_json(tmp_path / f"{longest}x", 1)
 
 
 KILLED_WHILE_WRITING = """

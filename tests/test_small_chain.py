@@ -83,7 +83,7 @@ def test_a_killed_chain_goes_on_to_the_same_bytes(world, soak):
     run, chain = world / "cut" / "run", stages("cut/run")
     moments = [  # which stages are started, and what the signal waits for
         (chain[:2], "source/.checkpoint/position.json", signal.SIGKILL),
-        (chain[1:4], "sisc-pwl/round-0/pseudo_labels/.store/*.maps", signal.SIGKILL),
+        (chain[1:4], "sisc-pwl/round-0/pseudo_labels/.store/*.map", signal.SIGKILL),
         (chain[3:5], "sisc-pwl/round-0/.checkpoint/position.json", signal.SIGTERM),
     ]
     for started, pattern, number in moments:

@@ -247,7 +247,7 @@ class _Stage:
         store.unlink(missing_ok=True)
 
     def _store_path(self, index: int) -> Path:
-        return self.store_dir / f"{self.dataset.names[index]}.maps"
+        return self.store_dir / f"{self.dataset.names[index]}.map"
 
 
 def _thresholds_of(path: Path, key: str) -> dict[str, Any] | None:
