@@ -213,6 +213,15 @@ def test_names_that_would_be_the_same(run, photos, tmp_path):
     assert "out2: 3 images in" in run("photos/wide.png", "photos/./wide.png", "photos/b", out="out2")
 
 
+def test_results_whose_names_would_be_too_long(run, photos, tmp_path):
+    longest = "街" * 83  # 249 bytes
+    for ending in (".png", ".bmp"):
+        Image.fromarray(picture(40, 48)).save(tmp_path / f"{longest}{ending}")
+    assert "out: 1 image in" in run(f"{longest}.png")
+    line = run(f"{longest}.png", f"{longest}.bmp", code=2, out="two")  # they keep their endings, and get another
+    assert "a name of 257 bytes, at most 255 are possible there" in line
+
+
 def test_hidden_folders_are_no_input(run, photos):
     write_png(photos / ".thumbnails" / "wide.png", picture(8, 8))
     assert "5 images" in run("photos")

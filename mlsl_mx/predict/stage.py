@@ -24,7 +24,7 @@ from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
 from mlsl_mx.progress import progress, rate_text
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.run_log import RunLog
-from mlsl_mx.runs import file_hash, keep_settings, locked, read_settings, remove_leftovers, write_bytes
+from mlsl_mx.runs import check_lengths, file_hash, keep_settings, locked, read_settings, remove_leftovers, write_bytes
 
 LOGGER = logging.getLogger(__name__)
 SETTINGS = "settings.yaml"
@@ -64,6 +64,7 @@ def predict(
     describe_segmentation(weights)
     _check_kinds(inputs, kinds)
     _check_out(out)
+    check_lengths(out, (f"{one.name}{ENDINGS[kind]}" for one in inputs for kind in kinds))
     unreadable = Unreadable(keep_going)
     sound = check_inputs(inputs, settings.patch, unreadable)
     how = {"settings": settings.inference, "precision": settings.precision, "seed": settings.seed, "ctx": ctx}
@@ -154,20 +155,24 @@ class _Results:
     def _make_video(self, one: Input) -> int:
         """Returns: the number of frames, which may be fewer than the file says that it has: then it was cut off."""
         facts, content, net = video_facts(one.path), file_hash(one.path), self.predictor.segmenter.net
-        shown = progress(video_frames(one.path), f"predict {one.name}", "frame", facts.frames, network=net)
+        shown, made = progress(video_frames(one.path), f"predict {one.name}", "frame", facts.frames, network=net), 0
+        if facts.rate != facts.claimed_rate:
+            told = "%s: says %g frames a second, but they come otherwise: the overlay has %g a second"
+            LOGGER.warning(told, one.path, facts.claimed_rate, facts.rate)
         with video_writer(self.out / "overlay" / one.name, facts) as (path, write):
             with Beside() as beside:
                 for frame in shown:
                     # One name for all frames: patches stay where they are, or borders would flicker.
                     beside.run(self._write_frame, write, frame, self.predictor.maps(frame, one.path.stem))
-        if facts.frames is not None and shown.n < facts.frames:
+                    made += 1  # not `shown.n`: a bar that is not shown counts nothing
+        if facts.is_longer_than(made):
             LOGGER.warning(
                 "%s: says that it has %d frames, but only %d can be read, and so many the overlay has: see whether the "
                 "file is whole",
-                *(one.path, facts.frames, shown.n),
+                *(one.path, facts.frames, made),
             )
         note(self.log, one, content, {"overlay": path}, self.out)
-        return shown.n
+        return made
 
     def _write_frame(self, write, frame: np.ndarray, maps: ImageMaps) -> None:
         train_ids, _ = self.predictor.segmenter.predicted(maps)
