@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-# How MXNet says that a device's memory is used up.
+import errno
+
+# How MXNet, OpenCV, the C++ library and the linker say that memory is used up.
 OUT_OF_MEMORY = (
     "out of memory",
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "Failed to find any forward convolution algorithm",
     "Failed to allocate CPU Memory",
+    "larger than 2^31 elements",
+    "std::bad_alloc",
+    "std: :bad_alloc",  # as MXNet shortens it
+    "Insufficient memory",
+    "can't start new thread",
+    "failed to map segment from shared object",
+    "cannot allocate memory",
 )
+# What lowers what a command needs; the network's part counts, so settings of what it sees at once.
+LESS_MEMORY = {
+    "train-source": "lower source_training.batch or source_training.crops.size",
+    "train-head": "lower head_training.batch or head_training.crops.size",
+    "self-train": "lower self_training.batch or self_training.crops.size",
+    "pseudo-label": "lower pseudo_labels.batch or pseudo_labels.patch, or target.size",
+    "diagnose": "lower pseudo_labels.batch or pseudo_labels.patch, or target.size",
+    "evaluate": "set evaluation.flip=false, or lower target.size",
+    "predict": "use --inference sisc with a small --patch, e.g. 256, --no-flip, or smaller images",
+}
 
 DOCTOR = "`mlsl doctor` tells more"
-TOO_LARGE = "not enough memory: lower self_training.batch, source_training.batch, pseudo_labels.batch or the sizes"
 ERRORS_OF_OTHERS = {
-    **dict.fromkeys(OUT_OF_MEMORY, TOO_LARGE),
-    "larger than 2^31 elements": TOO_LARGE,
-    "std::bad_alloc": TOO_LARGE,
-    "Insufficient memory": TOO_LARGE,  # OpenCV
     "is not implemented for GPU": "this MXNet was built without CUDA: make CTX='gpu(0)' installs the one with it",
     "no kernel image is available": "this MXNet holds no code for this GPU: it knows Maxwell to Ada, no newer one",
     "libcuda.so.1": f"mxnet-cu112 needs NVIDIA's driver: install it, or use CTX=cpu; {DOCTOR}",
@@ -27,6 +41,7 @@ ERRORS_OF_OTHERS = {
     "PTX was compiled with an unsupported toolchain": "update NVIDIA's driver to 520.61.05, or set MXNET_USE_FUSION=0",
     "GPU usage requires at least 1 GPU": f"no GPU is visible: use CTX=cpu; {DOCTOR}",
     "API call is not supported in the installed CUDA driver": f"NVIDIA's driver does not answer as it should; {DOCTOR}",
+    "Cannot find Engine": "MXNET_ENGINE_TYPE names an engine that MXNet has not: unset it",
     "no CUDA-capable device is detected": f"no GPU is visible: use CTX=cpu, or in a container --gpus all; {DOCTOR}",
 }
 
@@ -38,10 +53,21 @@ class InputError(Exception):
     """
 
 
-def meaning(problem: Exception) -> str | None:
-    """What to do about an error of MXNet, OpenCV or the system that is the user's to mend; None for any other."""
-    if isinstance(problem, MemoryError):
-        return TOO_LARGE
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether an error of whatever library means that there was not enough memory."""
+    if isinstance(problem, MemoryError) or getattr(problem, "errno", None) == errno.ENOMEM:
+        return True
+    return any(text.lower() in str(problem).lower() for text in OUT_OF_MEMORY)
+
+
+def meaning(problem: Exception, command: str = "") -> str | None:
+    """What to do about an error of MXNet, OpenCV or the system that is the user's to mend; None for any other.
+
+    Args:
+        command: at which it was raised; what needs less memory depends on it.
+    """
+    if is_out_of_memory(problem):
+        return f"not enough memory: {LESS_MEMORY.get(command, 'free some, or raise its limit')}"
     if isinstance(problem, OSError) and problem.filename is not None:
         return (
             f"{problem.filename}: {problem.strerror}: see that it can be read and written, and that the disk has space"

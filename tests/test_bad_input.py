@@ -235,7 +235,7 @@ sys.exit(main({words(original, tmp_path / "run", "train-source", **settings)!r})
 """
     alone = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=120)
     assert alone.returncode == 2
-    assert "not enough memory: lower self_training.batch" in alone.stderr.splitlines()[-1]
+    assert "not enough memory: lower source_training.batch" in alone.stderr.splitlines()[-1]
     assert not (tmp_path / "run" / "source" / "weights.params").exists()
 
 

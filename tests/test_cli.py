@@ -2,21 +2,22 @@
 
 import errno
 import os
+import re
 import signal
 
 import pytest
 
 from mlsl_mx import cli
-from mlsl_mx.errors import InputError, meaning
+from mlsl_mx.arguments import build_parser
+from mlsl_mx.config import Config, to_dict
+from mlsl_mx.errors import LESS_MEMORY, InputError, meaning
+from mlsl_mx.runs import flat
 
 
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
         (InputError("x.png: 3 is no id: remove it"), 2, "mlsl report: x.png: 3 is no id: remove it"),
-        (RuntimeError("Check failed: cudaMalloc: out of memory"), 2, "lower self_training.batch"),
-        (RuntimeError("MXNetError: Failed to allocate CPU Memory"), 2, "lower self_training.batch"),
-        (MemoryError("Unable to allocate 9 EiB"), 2, "lower self_training.batch"),
         (OSError(errno.ENOSPC, "No space left on device", "r/x"), 2, "r/x: No space left on device: see that"),
         (OSError(errno.EROFS, "Read-only file system", "r/x"), 2, "r/x: Read-only file system: see that"),
     ],
@@ -29,6 +30,35 @@ def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, co
     assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == code
     error = capsys.readouterr().err
     assert said in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        RuntimeError("Check failed: cudaMalloc: out of memory"),
+        RuntimeError("MXNetError: Failed to allocate CPU Memory"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("Traceback ... MXNetError: std: :bad_alloc"),
+        RuntimeError("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
+        RuntimeError("can't start new thread"),
+        ImportError("libmxnet.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),  # of fork
+        MemoryError("Unable to allocate 9 EiB"),  # of NumPy
+    ],
+)
+def test_too_little_memory_is_known_and_what_lowers_it_is_of_the_command(raised):
+    assert "free some" in meaning(raised)
+    options = {"predict": "--inference sisc", "self-train": "self_training.batch", "evaluate": "target.size"}
+    for command, option in options.items():
+        assert option in meaning(raised, command)
+
+
+def test_advice_for_less_memory_names_settings_and_options_that_there_are():
+    parser, settings = build_parser(), dict(flat(to_dict(Config())))
+    commands = next(action.choices for action in parser._actions if action.dest == "command")
+    for command, advice in LESS_MEMORY.items():
+        named = re.findall(r"--?[a-z][\w-]+|\w+\.[\w.]+\w", advice.replace("e.g.", ""))
+        assert named and set(named) <= {*settings, *commands[command]._option_string_actions}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

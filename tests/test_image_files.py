@@ -81,3 +81,21 @@ def test_what_is_no_image_file(tmp_path, read):
             read(endless)
     with pytest.raises(UnreadableFile, match="not PNG, JPEG, BMP, PPM, TIFF, WEBP"):
         read(tmp_path / "x.eps")
+
+
+@pytest.mark.parametrize(
+    ("read", "module", "problem"),
+    [
+        (read_image, "cv2.imdecode", cv2.error("OpenCV: alloc.cpp:73: error: (-4:Insufficient memory)")),
+        (decode_with_mode, "numpy.array", MemoryError()),
+    ],
+)
+def test_a_file_is_not_blamed_for_memory_that_is_used_up(tmp_path, monkeypatch, read, module, problem):
+    write_png(tmp_path / "a.png", np.zeros((8, 8), np.uint8))
+
+    def full(*_, **__):
+        raise problem
+
+    monkeypatch.setattr(module, full)
+    with pytest.raises(type(problem)):
+        read(tmp_path / "a.png")

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 from mlsl_mx.data.file_kinds import KINDS, other_kind
 from mlsl_mx.data.image_structure import ENDING_BYTES, USUAL_ENDS, grey_bits, has_end, orientation, tiff_kind, turned
 from mlsl_mx.data.netpbm import read_netpbm
-from mlsl_mx.errors import InputError
+from mlsl_mx.errors import InputError, is_out_of_memory
 
 MOST_PIXELS = 1 << 26  # 8192x8192; a small file can claim many more, which would be allocated
 MOST_BYTES = 1 << 29
@@ -164,7 +164,9 @@ def _cv2_pixels(path: Path, content: bytes, flags: int) -> np.ndarray:
     """What cv2.imread gives."""
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:
+    except cv2.error as problem:
+        if is_out_of_memory(problem):
+            raise
         pixels = None
     if pixels is None:
         raise _unreadable(path, f"{len(content)} bytes that are not a whole image")
@@ -175,6 +177,8 @@ def _pillow_pixels(path: Path, image: Image.Image) -> np.ndarray:
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv's import sets it, and the missing part would be read as id 0
     try:
         return np.array(image)
+    except MemoryError:
+        raise
     except Exception as problem:  # Pillow raises many kinds for a damaged file
         raise _unreadable(path, f"not a whole image, {problem}") from None
 

@@ -7,7 +7,7 @@ from typing import Callable, Sequence
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.errors import OUT_OF_MEMORY
+from mlsl_mx.errors import is_out_of_memory
 
 # A CPU gains nothing from more than one. Of a GPU more is asked than a small one can give: it is halved until it fits.
 FIRST_TRIED = {"cpu": 1, "gpu": 16}
@@ -41,7 +41,7 @@ class PatchBatch:
                 return self._run(call, inputs)
             except mx.base.MXNetError as problem:
                 tried = min(self.size, len(inputs))
-                if not (self.automatic and tried > 1 and any(text in str(problem) for text in OUT_OF_MEMORY)):
+                if not (self.automatic and tried > 1 and is_out_of_memory(problem)):
                     raise
                 self.size = tried // 2
 
