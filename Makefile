@@ -67,6 +67,9 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 	"$$p" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && \
 	echo "$$p" && exit; done; echo $(call QUOTED,$(NO_PYTHON)) >&2; exit 1
 
+# Of a checkout: its environment is whole, and what another program's PYTHONPATH holds would pass for installed.
+$(if $(INSTALLED),$(eval unexport PYTHONPATH PYTHONHOME))
+
 # $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
 LOCKED = $(PIP) install --require-hashes --no-deps -r $(1)
 

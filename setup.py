@@ -70,5 +70,5 @@ setup(
         "dev": ["cityscapesScripts==2.3.0", "hypothesis==6.168.5", "playwright", "pytest", "ruff==0.17.6", *ONNX],
     },
     cmdclass={"build_py": BuildWithShipped},
-    entry_points={"console_scripts": ["mlsl = mlsl_mx.cli:main"]},
+    entry_points={"console_scripts": ["mlsl = mlsl_mx.__main__:main"]},
 )

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-import traceback
 import unicodedata
 from pathlib import Path
 from typing import Callable
@@ -16,36 +15,23 @@ from mlsl_mx.arguments import build_parser
 from mlsl_mx.errors import InputError, meaning
 from mlsl_mx.outcome import Outcome
 from mlsl_mx.stopping import Stopped, stops_at_once
+from mlsl_mx.surroundings import check_variables, unfit_name
 from mlsl_mx.terminal import RED, coloured, messages
-from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join, leave
+from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join
 
 LOGGER = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand. Returns: the exit code."""
-    # MXNet's default on some machines is one thread, at half the speed of two.
-    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
     options = build_parser().parse_args(arguments)
-    try:
-        code = _run(options)
-    except Exception:
-        if not is_worker():
-            raise
-        traceback.print_exc()
-        code = 1
-    if code and is_worker():
-        leave(code)
-    return code
-
-
-def _run(options: argparse.Namespace) -> int:
     outcome, problem, code = Outcome(""), None, 0
     with messages(sys.stderr, getattr(options, "quiet", False), getattr(options, "verbose", False)):
         try:
             if is_worker():
                 check_shared(options.command)
             _check_words(options)
+            check_variables(os.environ)
             with stops_at_once():
                 told = _calls()[options.command](options)
             outcome = told if isinstance(told, Outcome) else Outcome(told or "")
@@ -53,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
         except Stopped as stopped:
             problem, code = f"{stopped}; the same command goes on from here", stopped.exit_code
         except Exception as error:
-            problem, code = str(error) if isinstance(error, InputError) else meaning(error), 2
+            problem, code = str(error) if isinstance(error, InputError) else meaning(error, options.command), 2
             if problem is None:
                 raise
             LOGGER.debug("raised from:", exc_info=True)
@@ -66,18 +52,11 @@ def _tell(options: argparse.Namespace, outcome: Outcome, problem: str | None, co
     if getattr(options, "json", False):
         told = {"command": options.command, "exit_code": code, "text": outcome.text, "result": outcome.content}
         if options.command != "launch" or code:  # a launched stage has told its own
-            _print(json.dumps({**told, "error": problem}))
+            print(json.dumps({**told, "error": problem}), flush=True)
     elif outcome.text:
-        _print(outcome.text)
+        print(outcome.text, flush=True)
     if problem is not None:
         print(f"{coloured(f'mlsl {options.command}:', RED, sys.stderr)} {problem}", file=sys.stderr)
-
-
-def _print(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # its reader, e.g. `head`, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_words(options: argparse.Namespace) -> None:
@@ -90,7 +69,7 @@ def _check_words(options: argparse.Namespace) -> None:
                     f"{word}: the shell has not expanded the ~: write {os.path.expanduser('~')} in its place"
                 )
             if any(unicodedata.category(character) in ("Cc", "Cs") for character in word):
-                raise InputError(f"{word!r}: is not UTF-8, or holds a control character: rename it")
+                raise InputError(unfit_name(word))
 
 
 def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:

@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Sequence
 
+from mlsl_mx.processor import usable_cores
 from mlsl_mx.sharing import check_count, divided
 from mlsl_mx.stopping import SIGNALS, Stopped, end_with_parent, stops_when_asked
+from mlsl_mx.surroundings import PROGRAM, python
 from mlsl_mx.workers import check_shared
 
 HOST = "127.0.0.1"  # the parameter server trusts whoever reaches it
@@ -29,7 +31,7 @@ STOPPING_SECONDS = 120  # for workers that are asked to stop: a step, and a chec
 LEAVING_SECONDS = 5  # for the others once one has left: all leave together, but who waits for one that is gone
 SHOWN_LINES = 20
 # As scheduler or server, the import does the work and exits.
-PARAMETER_SERVER = [sys.executable, "-c", "import mlsl_mx, mxnet"]
+PARAMETER_SERVER = python("import mlsl_mx, mxnet")
 
 
 def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
@@ -48,8 +50,8 @@ def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
     if threads is not None:
         check_count("--threads", threads)
     check_shared(stage[0] if stage else "")
-    commands = [[sys.executable, "-m", "mlsl_mx", *words] for words in divide_devices(stage, count)]
-    return run_workers(commands, threads or max(1, (os.cpu_count() or 1) // count))
+    commands = [[*PROGRAM, *words] for words in divide_devices(stage, count)]
+    return run_workers(commands, threads or max(1, usable_cores() // count))
 
 
 def run_workers(commands: Sequence[Sequence[str]], threads: int) -> int:

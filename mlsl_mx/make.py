@@ -10,6 +10,7 @@ from typing import Sequence
 
 from mlsl_mx.errors import InputError
 from mlsl_mx.shipped import shipped
+from mlsl_mx.surroundings import PROGRAM
 
 
 def make(words: Sequence[str], options: Sequence[str] = ()) -> None:
@@ -28,8 +29,8 @@ def make(words: Sequence[str], options: Sequence[str] = ()) -> None:
 
 
 def make_command(words: Sequence[str], options: Sequence[str] = ()) -> list[str]:
-    """What `make` runs: without an environment to build, and with stages by the Python that runs now."""
-    stage = f"{shlex.quote(sys.executable)} -m mlsl_mx".replace("$", "$$")
+    """What `make` runs: without an environment to build, and with stages by the program that runs now."""
+    stage = shlex.join(PROGRAM).replace("$", "$$")
     makefile = str(shipped("Makefile"))
     given = [f"MAKEFILE={makefile}", f"MLSL={stage}", "INSTALLED=", "VENV="]
     return ["make", "-f", makefile, *options, *given, *words]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import sys
 from typing import Any, Callable
 
 import numpy as np
@@ -131,13 +130,6 @@ def check_shared(command: str) -> None:
         raise InputError(
             f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it without them"
         )
-
-
-def leave(code: int) -> None:
-    """End a worker that failed at once, without `Workers.part`."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def join() -> Workers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import shutil
 import subprocess
@@ -67,7 +66,7 @@ def test_the_kernel_module_s_version(tmp_path):
 )
 def test_what_another_process_answers_before_it_ends_badly(tmp_path, monkeypatch, code, ended):
     (tmp_path / "answering.py").write_text(f"print('warning'); print('{{\"a\": 1}}', flush=True)\n{code}\n")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     assert answered("answering", seconds=1) == ([{"a": 1}], ended)
 
 
@@ -177,10 +176,17 @@ def test_text_and_json_say_the_same(stub, monkeypatch, capsys):
     assert content["usable"] == (run.returncode == 0)
 
 
+def with_broken_mxnet(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """The program in an environment whose MXNet lacks a library."""
+    (folder / "mxnet.py").write_text("raise OSError('libcuda.so.1: cannot open shared object file: No such file')")
+    program = (
+        f"import sys; sys.path[:0] = {[str(folder), str(ROOT)]}; from mlsl_mx.__main__ import main; sys.exit(main())"
+    )
+    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+
+
 def test_a_broken_mxnet_is_a_finding_and_no_crash(tmp_path):
-    (tmp_path / "mxnet.py").write_text("raise OSError('libcuda.so.1: cannot open shared object file: No such file')")
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    run = CARDS["doctor"](variables, "--data", str(tmp_path))
+    run = with_broken_mxnet(tmp_path, "doctor", "--data", str(tmp_path))
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert "MXNet          does not import" in run.stdout and "libcuda.so.1: cannot open" in run.stdout
     assert "NOT usable" in run.stdout and "mlsl doctor: NOT usable: 1 fault" in run.stderr
@@ -188,10 +194,7 @@ def test_a_broken_mxnet_is_a_finding_and_no_crash(tmp_path):
 
 def test_the_same_in_a_stage_is_one_line(tmp_path):
     """What a stage says where MXNet cannot be imported."""
-    (tmp_path / "mxnet.py").write_text("raise OSError('libcuda.so.1: cannot open shared object file: No such file')")
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    command = [sys.executable, "-m", "mlsl_mx", "make-miniature", "--root", str(tmp_path / "data")]
-    run = subprocess.run(command, env=variables, capture_output=True, text=True)
+    run = with_broken_mxnet(tmp_path, "make-miniature", "--root", str(tmp_path / "data"))
     assert run.returncode == 2 and len(run.stderr.splitlines()) == 1
     assert "mxnet-cu112 needs NVIDIA's driver: install it, or use CTX=cpu; `mlsl doctor` tells more" in run.stderr
 

@@ -78,7 +78,7 @@ def test_the_commands_it_prints_are_understood_as_printed(here, capsys, out, sma
         text=True,
     )
     assert plan.returncode == 0 and plan.stderr == ""
-    begun = shlex.split(next(line for line in plan.stdout.splitlines() if "mlsl_mx begin" in line))
+    begun = shlex.split(next(line for line in plan.stdout.splitlines() if "__main__.py begin" in line))
     given = dict(zip(begun, begun[1:]))
     assert given["--experiment"] == out and given["--imagenet"] == TRUNKS[small]
     assert small == (main(["begin", "--imagenet", TRUNKS[small], "--experiment", out, "--run", "r"]) == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -89,7 +90,8 @@ def test_the_sdist_builds_the_same_wheel(built, tmp_path):
 def test_the_plan_without_a_checkout_is_that_of_a_checkout(installed, tmp_path):
     made = installed("make", "-n", "gta2city", "METHOD=sisc", folder=tmp_path)
     assert made.returncode == 0, made.stderr
-    planned = stages(made.stdout.replace(f"{sys.executable} -m mlsl_mx ", ".venv/bin/mlsl "))
+    program = rf"{re.escape(sys.executable)} \S+/mlsl_mx/__main__\.py "
+    planned = stages(re.sub(program, ".venv/bin/mlsl ", made.stdout))
     assert planned == stages(plan("gta2city", "METHOD=sisc", f"RUN={tmp_path}/r", f"MINIATURE={tmp_path}/d").stdout)
     assert len(planned) > 10
 

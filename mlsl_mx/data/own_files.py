@@ -21,6 +21,7 @@ from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.lists import ImageList, check_names, read_lines
 from mlsl_mx.data.names import composed, on_disk
 from mlsl_mx.errors import InputError
+from mlsl_mx.surroundings import unfit_name
 
 NAME = "{name}"
 
@@ -193,7 +194,7 @@ def _files(where: Place) -> dict[str, str]:
             others.append(file)
             continue
         if not entry.isprintable():
-            raise InputError(f"{where.folder}: {entry!r} holds a character that cannot be printed: rename the file")
+            raise InputError(f"{where.folder}: {unfit_name(entry)}")
         if key in found:
             raise InputError(
                 f"{where.folder}: {found[key]} and {entry} have one name: keep one, or write a pattern such as "

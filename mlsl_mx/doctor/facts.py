@@ -10,13 +10,16 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from mlsl_mx.doctor.driver import Driver
-from mlsl_mx.processor import CPUINFO, cpu_model, has_bfloat16
+from mlsl_mx.processor import CPUINFO, cpu_model, has_bfloat16, usable_cores
+from mlsl_mx.surroundings import python
 
+PACKAGES = ("numpy", "cv2", "mxnet", "gluoncv", "PIL", "yaml", "scipy", "tqdm", "matplotlib")
 SECONDS = 180  # that an import may take, from a slow network disk, before it counts as hanging
 MEMINFO, LIMIT, USED = Path("/proc/meminfo"), *(Path(f"/sys/fs/cgroup/memory.{n}") for n in ("max", "current"))
 
@@ -50,6 +53,7 @@ class Facts:
     free_memory: int | None
     free_disk: int
     folder: str
+    elsewhere: tuple[str, ...] = ()  # packages of ours that PYTHONPATH has, too: their files
 
 
 def gather() -> Facts:
@@ -63,18 +67,19 @@ def gather() -> Facts:
         imports=imports(*answered("mlsl_mx.doctor.imports")),
         driver=driver(*answered("mlsl_mx.doctor.driver")),
         cpu=cpu_model(CPUINFO),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         bfloat16=has_bfloat16(CPUINFO),
         memory=total,
         free_memory=free,
         free_disk=shutil.disk_usage(folder).free,
         folder=_shown(folder),
+        elsewhere=tuple(packages_in(os.environ.get("PYTHONPATH", ""))),
     )
 
 
 def answered(module: str, seconds: float = SECONDS) -> tuple[list[dict[str, Any]], str | None]:
     """The lines of JSON that `python -m MODULE` prints, and how it ended if not well."""
-    command = [sys.executable, "-m", module]
+    command = python(f"import runpy; runpy.run_module({module!r}, run_name='__main__')")
     try:
         run = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL)
         output, code = run.stdout, run.returncode
@@ -102,6 +107,15 @@ def imports(answers: list[dict[str, Any]], ended: str | None) -> Imports:
 def driver(answers: list[dict[str, Any]], ended: str | None) -> Driver:
     """The answer of `doctor.driver`."""
     return Driver.from_json(answers[0]) if answers else Driver(error=f"asking the driver {ended}")
+
+
+def packages_in(path: str) -> Iterator[str]:
+    """The files of packages that stages import, where folders of a PYTHONPATH hold another one."""
+    folders = [folder for folder in path.split(os.pathsep) if folder]
+    for package in PACKAGES:
+        found = PathFinder.find_spec(package, folders)
+        if found is not None:
+            yield found.origin or package
 
 
 def memory(meminfo: Path = MEMINFO, limit: Path = LIMIT, used: Path = USED) -> tuple[int | None, int | None]:

@@ -47,6 +47,9 @@ class Finding:
 def findings(facts: Facts) -> Iterator[Finding]:
     """All but those about data."""
     yield Finding("Python", f"{facts.python} in {facts.environment}", facts={"version": facts.python})
+    if facts.elsewhere:
+        text = f"holds packages that are not used, as those of the environment come first: {', '.join(facts.elsewhere)}"
+        yield Finding("PYTHONPATH", text, NOTE, "unset it, for programs that do take them", {"files": facts.elsewhere})
     for module, name in (("numpy", "NumPy"), ("cv2", "OpenCV"), ("gluoncv", "gluoncv")):
         yield _module(facts, module, name)
     yield _mxnet(facts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import warnings
 from importlib.metadata import version
 from typing import Any, Iterator
 
@@ -69,6 +68,5 @@ def last_line(problem: Exception) -> str:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
     for answer in answers():
         print(json.dumps(answer), flush=True)
