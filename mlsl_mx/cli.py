@@ -14,7 +14,7 @@ from typing import Callable
 from mlsl_mx.arguments import build_parser
 from mlsl_mx.errors import InputError, meaning
 from mlsl_mx.outcome import Outcome
-from mlsl_mx.stopping import Stopped, stops_at_once
+from mlsl_mx.stopping import Stopped, forks_processes, stops_at_once
 from mlsl_mx.surroundings import check_variables, unfit_name
 from mlsl_mx.terminal import RED, coloured, messages
 from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join
@@ -25,6 +25,7 @@ LOGGER = logging.getLogger(__name__)
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand. Returns: the exit code."""
     options = build_parser().parse_args(arguments)
+    forks_processes()
     outcome, problem, code = Outcome(""), None, 0
     with messages(sys.stderr, getattr(options, "quiet", False), getattr(options, "verbose", False)):
         try:

@@ -65,6 +65,17 @@ def stops_when_asked(agree: Callable[[bool], bool] | None = None) -> Iterator[Ca
         yield stop_here
 
 
+def forks_processes() -> None:
+    """Have Linux fork the processes of pools, as Python did by itself until 3.14.
+
+    So they are this process's own children and end with it, and pools of threads start no process that tracks locks.
+    """
+    if sys.platform == "linux":
+        import multiprocessing  # which takes time that `mlsl --help` need not
+
+        multiprocessing.set_start_method("fork", force=True)
+
+
 def end_with_parent() -> None:
     """Have Linux end this process when the one that started it is killed; elsewhere do nothing."""
     if sys.platform == "linux":

@@ -92,7 +92,8 @@ def test_a_terminal_that_is_closed_stops_but_not_under_nohup():
 POOL = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from mlsl_mx.stopping import end_with_parent
+from mlsl_mx.stopping import end_with_parent, forks_processes
+forks_processes()
 with ProcessPoolExecutor(2, initializer=end_with_parent) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(60)
