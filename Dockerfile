@@ -7,11 +7,11 @@
 # Both start from Python's image and not from NVIDIA's of CUDA 11.2: the lock file brings CUDA's libraries, which a base with
 # CUDA would hold twice, and they are the ones of `make setup-gpu`. The host gives its driver alone.
 
-FROM python:3.11-slim-bookworm AS base
-# make drives the stages; OpenCV links to the other two.
+FROM python:3.13-slim-trixie AS base
+# make drives the stages; all else that is needed comes with the wheels.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 make \
+    && apt-get install -y --no-install-recommends make \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 mlsl \
     && install -d -o mlsl -g mlsl /mlsl-mx /mlsl-mx/mlsl_mx /mlsl-mx/runs

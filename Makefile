@@ -26,7 +26,7 @@ SHELL := /bin/bash
 QUOTED = '$(subst ','\'',$(1))'
 QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET EXPERIMENT SET PYTHON
 OTHERS := METHOD SEED CTX ROUNDS RUN CHECKPOINT WORKERS TRAIN_CTX TRAIN_WORKERS GROUND_TRUTH SEEDS CHAINS RESULTS \
-          MINUTES FUZZ
+          MINUTES FUZZ DEBIAN
 GIVEN := $(foreach v,$(QUOTABLE) $(OTHERS),$(if $(filter command environment%,$(origin $(v))),$(v)))
 ifneq ($(EXPERIMENT),)
 override RUN := $(or $(RUN),runs/own/$(basename $(notdir $(subst $(EMPTY) ,-,$(EXPERIMENT))))-seed$(SEED))
@@ -75,10 +75,16 @@ LOCKED = $(PIP) install --require-hashes --no-deps -r $(1)
 
 # `mlsl make` gives MLSL, an empty INSTALLED, and MAKEFILE: the package is installed, maybe without a checkout around it.
 MAKEFILE ?= Makefile
-CHECKOUT_GOALS := lock test lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
+CHECKOUT_GOALS := lock fresh-machine test lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
 $(if $(INSTALLED),,$(if $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)),$(error $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)): needs a checkout of the project: call make there)))
 
+# Where MXNet has no wheel pip would install all else, or nothing, and say nothing.
+SYSTEM = $$(uname -sm)$$(ldd --version 2>&1 | grep -o musl)
+HAS_WHEEL = case "$(SYSTEM)" in "Linux x86_64"|"Linux aarch64"|"Darwin x86_64") ;; *) echo "MXNet 1.9.1 has wheels for \
+	Linux with glibc (x86-64, aarch64) and for macOS on x86-64, none for $(SYSTEM): see docs/PLATFORMS.md" >&2; exit 1; esac
+
 $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
+	@$(HAS_WHEEL)
 ifneq ($(filter gpu%,$(CTX)),)
 	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels for Linux on x86-64 alone: use CTX=cpu" >&2; exit 1; }
 endif
@@ -282,7 +288,7 @@ announce:
 	@echo $(call QUOTED,$(if $(EXPERIMENT),$(EXPERIMENT),$(if $(REAL),full recipe on $(or $(DATA),the given data),miniature: not comparable with the paper (give DATA=/path for the real data sets))))
 
 # --- the other verbs -----------------------------------------------------------------------------------------------------
-.PHONY: help lock test browser lint format check-data miniature-pretraining benchmark soak fuzz clean
+.PHONY: help lock fresh-machine test browser lint format check-data miniature-pretraining benchmark soak fuzz clean
 
 help:
 	@echo "make gta2city          GTA-V -> Cityscapes: source model, rounds of self-training, table beside the paper's Table 1"
@@ -299,6 +305,7 @@ help:
 	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
 	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
 	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"
+	@echo "make fresh-machine     make gta2city and make test on a bare Debian, DEBIAN=$(DEBIAN) (bookworm, sid); as root, with debootstrap"
 	@echo "make format            format the code"
 	@echo "make lock              choose the packages of requirements*.lock anew (UV=$(UV), which pip installs)"
 	@echo "make clean             remove .venv and the miniature's data and runs"
@@ -355,6 +362,11 @@ benchmark-%: | $(DEVELOPER) $(TORCH)
 MINUTES ?= 30
 soak: | $(INSTALLED)
 	$(VENV)/bin/python benchmarks/soak.py --minutes $(MINUTES)
+
+# README's two commands on a bare Debian: as root, with debootstrap.
+DEBIAN ?= trixie
+fresh-machine: | $(INSTALLED)
+	$(VENV)/bin/python benchmarks/fresh_machine.py $(DEBIAN)
 
 # Not in .venv: GluonCV refuses to be imported where it finds a PyTorch of today.
 $(TORCH): | $(INSTALLED)

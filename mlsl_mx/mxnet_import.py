@@ -1,8 +1,8 @@
 """What MXNet 1.9.1, of 2022, needs to be imported by a Python of today.
 
 `import mlsl_mx` loads nothing of it, and must come before `import mxnet`: at that moment the names that NumPy has
-removed since are put back, and the libraries of CUDA are loaded. What else is gone, Python's distutils, comes with
-setuptools. Nothing else of this package knows which NumPy there is.
+removed since are put back, and libraries are loaded that MXNet links to. What else is gone, Python's distutils, comes
+with setuptools. Nothing else of this package knows which NumPy there is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mlsl_mx.cuda_libraries import load_cuda_libraries
+from mlsl_mx.system_libraries import load_system_libraries
 
 
 def prepare_for_mxnet() -> None:
@@ -27,6 +28,7 @@ class _BeforeMXNet:
         if fullname == "mxnet":
             sys.meta_path.remove(self)
             put_names_back()
+            load_system_libraries()
             load_cuda_libraries()
         return None
 

@@ -254,6 +254,11 @@ KINDS = (
     Kind("mlsl init-experiment", check_mlsl, "is mentioned, without its files"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
     Kind("pip ", check_pip, "needs the network"),
+    Kind(
+        "(apt-get|dnf|uv python) install ",
+        check_nothing,
+        "changes the machine: benchmarks/fresh_machine.py has made one",
+    ),
     Kind("python ", check_python, TIME),
     Kind("export ", check_export, "of several machines"),
     Kind("csEvalPixelLevelSemanticLabeling", check_installed, "tests/test_evaluate.py compares with it"),

@@ -144,9 +144,20 @@ def test_two_wheels_of_mxnet():
     assert finding.verdict == NOTE and "pip uninstall mxnet mxnet-cu112" in finding.remedy
 
 
-def test_opencv_without_the_system_s_libraries():
-    broken = replace(IMPORTS, errors={"cv2": "libGL.so.1: cannot open"}, versions={})
-    assert found("OpenCV", imports=broken).remedy == "apt-get install libgl1 libglib2.0-0"
+@pytest.mark.parametrize(
+    "topic, module, library, debian, fedora",
+    [
+        ("MXNet", "mxnet", "libgomp.so.1", "libgomp1", "libgomp"),
+        ("MXNet", "mxnet", "libquadmath.so.0", "libquadmath0", "libquadmath"),
+        ("NumPy", "numpy", "libstdc++.so.6", "libstdc++6", "libstdc++"),
+        ("OpenCV", "cv2", "libGL.so.1", "libgl1 libglib2.0-0", "mesa-libGL glib2"),
+        ("OpenCV", "cv2", "libgthread-2.0.so.0", "libglib2.0-0", "glib2"),
+    ],
+)
+def test_a_library_of_the_system_is_missing(topic, module, library, debian, fedora):
+    broken = replace(IMPORTS, errors={module: f"{library}: cannot open shared object file"}, versions={})
+    said = f"apt-get install {debian} (Debian, Ubuntu) or dnf install {fedora} (Fedora); or "
+    assert found(topic, imports=broken).remedy.startswith(said)
 
 
 def test_little_memory_and_disk():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -71,3 +72,25 @@ def test_the_question_tells_versions_apart():
     for version, fits in (((3, 9), False), ((3, 10), True), ((3, 14), True), ((3, 15), False), ((2, 7), False)):
         run = subprocess.run([sys.executable, "-c", code.format(version)])
         assert (run.returncode == 0) == fits, version
+
+
+@pytest.mark.parametrize(
+    "system, libc, fits",
+    [
+        ("Linux x86_64", "ldd (Debian GLIBC 2.41) 2.41", True),
+        ("Linux aarch64", "ldd (GNU libc) 2.28", True),
+        ("Darwin x86_64", "", True),
+        ("Linux x86_64", "musl libc (x86_64)", False),
+        ("Darwin arm64", "", False),
+        ("Linux riscv64", "ldd (GNU libc) 2.41", False),
+    ],
+)
+def test_a_machine_that_mxnet_has_no_wheel_for_is_told(tmp_path, monkeypatch, system, libc, fits):
+    for name, said in (("uname", system), ("ldd", libc)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{said}' >&{2 if name == 'ldd' else 1}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    command = ["make", "-s", "--eval", "shown: ; @$(HAS_WHEEL)", "shown"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = "" if fits else f"none for {system}"
+    assert (run.returncode == 0) == fits and said in run.stderr

@@ -21,6 +21,15 @@ OK, NOTE, UNUSABLE = "ok", "note", "unusable"
 INSTALL = "pip install --require-hashes --no-deps -r requirements.lock"
 GPU_BUILD = "make setup-gpu, then give CTX='gpu(0)'"
 CPU_BUILD = "use the build for CPUs (make setup, CTX=cpu)"
+# A library -> who has it in Debian and in Fedora. Wheels bring the first two as well (system_libraries.py); the
+# last two are what OpenCV with windows asks for, in whose place the lock files have the one without.
+SYSTEM_PACKAGES = {
+    "libgomp.so.1": ("libgomp1", "libgomp"),
+    "libquadmath.so.0": ("libquadmath0", "libquadmath"),
+    "libstdc++.so.6": ("libstdc++6", "libstdc++"),
+    "libGL.so.1": ("libgl1 libglib2.0-0", "mesa-libGL glib2"),
+    "libgthread-2.0.so.0": ("libglib2.0-0", "glib2"),
+}
 SHOWN_FEATURES = {  # MXNet's name -> ours
     "MKLDNN": "oneDNN",
     "CUDA": "CUDA",
@@ -74,11 +83,9 @@ def _module(facts: Facts, module: str, name: str) -> Finding:
     why = imports.errors.get(module)
     if why is None:
         return Finding(name, f"not known: importing it {imports.ended}", UNUSABLE, _reinstall(facts))
-    if "libGL.so.1" in why or "libgthread" in why:
-        return Finding(name, f"does not import: {why}", UNUSABLE, "apt-get install libgl1 libglib2.0-0")
     if module == "gluoncv" and "mxnet" not in imports.versions:
         return Finding(name, "not known: it imports MXNet, which does not import", NOTE)
-    return Finding(name, f"does not import: {why}", UNUSABLE, _reinstall(facts))
+    return Finding(name, f"does not import: {why}", UNUSABLE, _provide(facts, why))
 
 
 def _mxnet(facts: Facts) -> Finding:
@@ -86,7 +93,7 @@ def _mxnet(facts: Facts) -> Finding:
     found = {"wheels": list(facts.wheels), "features": list(imports.features)}
     if "mxnet" not in imports.versions:
         why = imports.errors.get("mxnet", f"importing it {imports.ended}")
-        return Finding("MXNet", f"does not import ({wheels} installed): {why}", UNUSABLE, _reinstall(facts), found)
+        return Finding("MXNet", f"does not import ({wheels} installed): {why}", UNUSABLE, _provide(facts, why), found)
     has = [name for feature, name in SHOWN_FEATURES.items() if feature in imports.features]
     lacks = [name for feature, name in SHOWN_FEATURES.items() if feature not in imports.features]
     text = f"{imports.versions['mxnet']}, wheel {wheels}: with {', '.join(has) or 'none'}"
@@ -97,6 +104,15 @@ def _mxnet(facts: Facts) -> Finding:
         remedy = f"they overwrite each other's files: {pip} uninstall {' '.join(facts.wheels)}, then install one"
         return Finding("MXNet", text, NOTE, remedy, found)
     return Finding("MXNet", text, OK, "", found)
+
+
+def _provide(facts: Facts, why: str) -> str:
+    """What to do where an import fails, maybe for want of a library of the system."""
+    packages = next((names for library, names in SYSTEM_PACKAGES.items() if library in why), None)
+    if packages is None:
+        return _reinstall(facts)
+    debian, fedora = packages
+    return f"apt-get install {debian} (Debian, Ubuntu) or dnf install {fedora} (Fedora); or {_reinstall(facts)}"
 
 
 def _reinstall(facts: Facts) -> str:
