@@ -6,11 +6,14 @@ By its path it starts itself again: `-m` would import from the current folder fi
 import os
 import sys
 import traceback
+from importlib.util import module_from_spec, spec_from_file_location
 
-PATH = os.path.abspath(__file__)
-if not __package__:  # by its path: the package is found in the folder around it, and no module in its own
-    package, around = os.path.dirname(PATH), os.path.dirname(os.path.dirname(PATH))
-    sys.path[:] = [around] * (around not in sys.path) + [folder for folder in sys.path if folder != package]
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+if not __package__:  # by its path: the package is the one around this file, wherever others of its name are
+    sys.path[:] = [*(folder for folder in sys.path if folder != PACKAGE), os.path.dirname(PACKAGE)]
+    found = spec_from_file_location("mlsl_mx", os.path.join(PACKAGE, "__init__.py"))
+    sys.modules["mlsl_mx"] = module_from_spec(found)
+    found.loader.exec_module(sys.modules["mlsl_mx"])
 
 
 def main() -> int:

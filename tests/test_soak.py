@@ -44,13 +44,13 @@ def test_what_is_left_over_is_seen(soak, tmp_path):
     run = tmp_path / "run"
     (run / ".locks").mkdir(parents=True)
     (run / "source" / ".checkpoint").mkdir(parents=True)
-    (run / "source" / ".weights.params.mlsl-ab12_xyz").touch()
+    (run / "source" / ".mlsl-0123456789abcdef.params").touch()
     with open(run / ".locks" / "source-only", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert sorted(soak.leftovers(tmp_path)) == [
             "run/.locks/source-only: still locked",
             "run/source/.checkpoint: left over",
-            "run/source/.weights.params.mlsl-ab12_xyz: left over",
+            "run/source/.mlsl-0123456789abcdef.params: left over",
         ]
     assert len(list(soak.temporaries(tmp_path))) == 1
 

@@ -97,13 +97,13 @@ def test_channels_that_are_closed_full_or_have_no_reader(tmp_path, words, how, c
 def test_messages_do_not_get_into_files_in_place_of_a_closed_channel(tmp_path):
     """The first file that is opened has the number of the channel, to which C libraries write."""
     program = "from mlsl_mx.surroundings import prepare; prepare(); import os; f = open('f', 'w'); os.write(2, b'x')"
-    mlsl(program, cwd=tmp_path, how="2>&- >&-", start=(sys.executable, "-c"))
+    mlsl(cwd=tmp_path, how="2>&- >&-", start=python(program))
     assert (tmp_path / "f").read_text() == ""
 
 
 def test_what_the_encoding_of_stdout_lacks_is_escaped(tmp_path):
     program = "from mlsl_mx.surroundings import prepare; prepare(); print('Straße')"
-    told = mlsl(program, cwd=tmp_path, start=(sys.executable, "-c"), PYTHONIOENCODING="ascii")
+    told = mlsl(cwd=tmp_path, start=python(program), PYTHONIOENCODING="ascii")
     assert (told.stdout, told.stderr) == ("Stra\\xdfe\n", "")
 
 
