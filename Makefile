@@ -380,7 +380,6 @@ TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
 ABLATIONS := sisc patches-25 patches-100 patch-256 votes
-# The committed ones were written with RESULTS=experiments/results/miniature.
 RESULTS ?= $(RUNS_IN)
 # On CPUs one chain of one thread a core, faster than all threads for one chain; real data and GPUs take one chain.
 CHAINS ?= $(if $(REAL)$(filter gpu%,$(CTX))$(filter-out 1,$(WORKERS)),1,$(shell nproc 2>/dev/null || echo 2))

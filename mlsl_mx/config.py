@@ -164,8 +164,8 @@ class WeakLabels:
     weight: float = 0.025  # lambda of Eq. 6
     # The head before round 0: source: trained on the source | random: as initialised
     start: str = "source"
-    # crop: what the network sees | image: all of it (the paper's wording) | cells: the crop at stride 8 (released)
-    scope: str = "crop"
+    # image: all of it (the paper) | crop: what the network sees | cells: the crop at stride 8 (released)
+    scope: str = "image"
     sizes: str = "source"  # h_s: source: Eq. 4 over the source labels | released: the release's constants, 19 classes
     comparison: str = "greater"  # h_t > eta h_s: greater (text) | at_least (Figure 2, released)
     source_rule: str = "present"  # of source labels: present: one pixel is enough (paper) | threshold (released)

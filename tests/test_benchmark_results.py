@@ -80,11 +80,3 @@ def test_fuzz():
     assert found["tried"] == sum(kind["accepted"] + kind["refused"] for kind in kinds) >= 3000
     text = (RESULTS / "fuzz.md").read_text()
     assert f"| all | {found['tried']} | " in text and f" | 0 | {found['peak_extra_bytes'] / 1e6:.0f} |" in text
-
-
-def test_numpy_versions():
-    found = read_json(RESULTS / "numpy_versions.json")
-    (before, here), (few, many) = found["numpy"], found["tests_of_the_original"]
-    said = " ".join((ROOT / "docs" / "PLATFORMS.md").read_text().split())
-    assert f"on NumPy {before} and on {here} {len(found['differing'])} of {found['results']} files" in said
-    assert few == many and f"the same {many} tests" in said

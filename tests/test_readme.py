@@ -1,4 +1,4 @@
-"""The README's numbers are those of the committed results and of the paper's tables."""
+"""The README's numbers are the published ones, and those of the committed results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mlsl_mx.evaluation.results import METHODS
 from mlsl_mx.runs import read_json
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "experiments" / "results" / "miniature"
 
 
 def table_rows() -> dict[str, list[str]]:
@@ -20,12 +19,6 @@ def table_rows() -> dict[str, list[str]]:
     section = (ROOT / "README.md").read_text().split("## What comes out")[1].split("\n## ")[0]
     lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
-
-
-def measured(table: str, method: str, counts: tuple[str, ...]) -> str:
-    rows = {row["method"]: row for row in read_json(RESULTS / table / "comparison.json")["rows"]}
-    means = (rows[method]["mious"][count] for count in counts)
-    return " / ".join(f"{m['mean']:.1f} ± {m['std']:.1f}" for m in means)
 
 
 def printed(source: str, method: str) -> str:
@@ -38,23 +31,13 @@ def printed(source: str, method: str) -> str:
 @pytest.mark.parametrize("name", list(table_rows()))
 def test_a_row_of_the_table(name):
     method = {title: method for method, title in METHODS.items()}[name]
-    paper, full, miniature, paper_2, full_2, miniature_2 = table_rows()[name]
+    paper, here, paper_2, here_2 = table_rows()[name]
     assert (paper, paper_2) == (printed("gta5", method), printed("synthia", method))
-    assert miniature == measured("table1", method, ("19",))
-    assert miniature_2 == measured("table2", method, ("16", "13"))
-    assert full == full_2 == "not measured"
+    assert here == here_2 == "not measured"
 
 
 def test_the_table_has_all_methods():
     assert list(table_rows()) == [METHODS[m] for m in METHODS if not re.match("lambda|eta|patch|votes|released", m)]
-
-
-@pytest.mark.parametrize("table", ["table1", "table2", "table4"])
-def test_committed_results_are_of_three_seeds_or_more(table):
-    content = read_json(RESULTS / table / "comparison.json")
-    assert content["miniature"] and len(set(content["runs"].values())) >= 3
-    assert all(row["miou"]["n"] == len(content["runs"]) for row in content["rows"])
-    assert all(environment["revision"] for environment in content["made_with"])
 
 
 def test_the_example_of_ones_own_data():

@@ -56,7 +56,7 @@ DIFFERENCES = {
         "weak_labels.weight": (0.025, 0.04),
         "weak_labels.sizes": ("source", "released"),
         "weak_labels.comparison": ("greater", "at_least"),
-        "weak_labels.scope": ("crop", "cells"),
+        "weak_labels.scope": ("image", "cells"),
         "weak_labels.source_rule": ("present", "threshold"),
     },
 }
