@@ -40,6 +40,13 @@ def test_the_table_has_all_methods():
     assert list(table_rows()) == [METHODS[m] for m in METHODS if not re.match("lambda|eta|patch|votes|released", m)]
 
 
+def test_the_main_job_on_the_miniature():
+    source, adapted = read_json(ROOT / "experiments" / "results" / "miniature" / "gta2city" / "report.json")["methods"]
+    said = f"{source['miou']:.1f}\nmIoU before, {adapted['miou']:.1f} after three rounds"
+    assert said in (ROOT / "README.md").read_text()
+    assert f"from {source['miou']:.1f} mIoU to {adapted['miou']:.1f}" in (ROOT / "docs" / "MINIATURE.md").read_text()
+
+
 def test_the_example_of_ones_own_data():
     source, adapted = read_json(ROOT / "experiments" / "results" / "own" / "report.json")["methods"]
     text = (ROOT / "docs" / "YOUR_OWN_DATA.md").read_text()
