@@ -507,3 +507,10 @@ def test_check_data_reports_and_refuses(world, capsys):
     gone.unlink()
     assert "missing image" in refused(capsys, main(words))
     gone.write_bytes(content)
+
+
+def test_a_source_model_can_be_trained_where_there_is_no_target(world, tmp_path):
+    alone = tmp_path / "world"  # as the miniature's pretraining: its data has no target scenes
+    shutil.copytree(world / "lists", alone / "lists")
+    shutil.copytree(world / "data" / "gta5", alone / "data" / "gta5")
+    assert stage(alone, tmp_path / "run", "train-source", **{"target.val": ""}) == 0
