@@ -513,4 +513,4 @@ def test_a_source_model_can_be_trained_where_there_is_no_target(world, tmp_path)
     alone = tmp_path / "world"  # as the miniature's pretraining: its data has no target scenes
     shutil.copytree(world / "lists", alone / "lists")
     shutil.copytree(world / "data" / "gta5", alone / "data" / "gta5")
-    assert stage(alone, tmp_path / "run", "train-source", **{"target.val": ""}) == 0
+    assert stage(alone, tmp_path / "run", "train-source", **{"target.val": '""'}) == 0
