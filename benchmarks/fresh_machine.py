@@ -35,9 +35,8 @@ CLONE = Path("root/mlsl-mx")
 
 def readme_commands() -> list[str]:
     """The first block of commands in README.md, without its comments."""
-    block = re.search(r"^## Two commands\n.+?\n\n((?:    .+\n)+)", (ROOT / "README.md").read_text(), re.S | re.M).group(
-        1
-    )
+    section = (ROOT / "README.md").read_text().split("## Two commands\n")[1]
+    block = re.search(r"^(?:    .+\n)+", section, re.MULTILINE).group()
     return [line.split("#")[0].strip() for line in block.splitlines()]
 
 

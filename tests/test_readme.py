@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def test_a_row_of_the_table(name):
 
 def test_the_table_has_all_methods():
     assert list(table_rows()) == [METHODS[m] for m in METHODS if not re.match("lambda|eta|patch|votes|released", m)]
+
+
+def test_a_fresh_machine_runs_the_two_commands_and_nothing_else(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    assert import_module("fresh_machine").readme_commands() == ["make gta2city", "make test"]
 
 
 def test_the_main_job_on_the_miniature():
