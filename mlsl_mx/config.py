@@ -107,6 +107,9 @@ class SourceTraining:
     # lambda of Eq. 6 on the source. 0: no weak-label head is trained (Eq. 1 alone), for methods without weak labels: a
     # quarter less arithmetic at width 1.
     weak_label_weight: float = 0.025
+    # That a crop is centred on a pixel of one of the rarest classes of the source labels; the release: never
+    mining_probability: float = 0.0
+    mining_rarest: int = 9  # so many classes are
 
 
 @dataclass(frozen=True)

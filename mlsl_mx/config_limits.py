@@ -55,6 +55,8 @@ LIMITS = {
     "weak_labels.eta": (0, 1),
     "weak_labels.weight": (0, 1e6),
     "source_training.weak_label_weight": (0, 1e6),
+    "source_training.mining_probability": (0, 1),
+    "source_training.mining_rarest": (1, 1000),
     "self_training.rounds": (0, 999),
     "self_training.learning_rate_decay": (0, 1),
     "self_training.source_portion": (0, 1),

@@ -56,10 +56,23 @@ def prior(job: Job) -> SpatialPrior | None:
 
 def class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
     """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
-    sizes, weak = ClassSizes(job.config.num_classes), job.config.weak_labels
+    weak = job.config.weak_labels
     if not weak.enabled:
-        return sizes.mean()
-    if weak.sizes == "released":
-        return np.array(RELEASED_SIZES)
-    cache = job.source_folder / "class_sizes.json"
+        return ClassSizes(job.config.num_classes).mean()
+    return np.array(RELEASED_SIZES) if weak.sizes == "released" else _counted(job, source).mean()
+
+
+def rare_classes(job: Job, source: SceneDataset) -> tuple[tuple[int, ...], ...]:
+    """The group of classes that source training is to mine, the rarest of those that its labels have; none if it mines
+    none."""
+    training = job.config.source_training
+    if not training.mining_probability:
+        return ()
+    shares = _counted(job, source).share_sum
+    return (tuple(c for c in np.argsort(shares, kind="stable").tolist() if shares[c])[: training.mining_rarest],)
+
+
+def _counted(job: Job, source: SceneDataset) -> ClassSizes:
+    """The classes of all source labels, counted once a run."""
+    sizes, cache = ClassSizes(job.config.num_classes), job.source_folder / "class_sizes.json"
     return job.workers.first_then_all(lambda: source_class_sizes(source, sizes, cache))

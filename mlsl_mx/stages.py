@@ -50,7 +50,7 @@ from mlsl_mx.runs import (
     write_json,
 )
 from mlsl_mx.shipped import found
-from mlsl_mx.stage_inputs import check_files, class_sizes, prior, target_patch
+from mlsl_mx.stage_inputs import check_files, class_sizes, prior, rare_classes, target_patch
 from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
 from mlsl_mx.training.train import train
 from mlsl_mx.workers import ALONE, Workers
@@ -83,7 +83,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
         if imagenet:
             log.write("imagenet", file=str(imagenet), report=loaded)
             LOGGER.info("%s: %s", imagenet, loaded)
-        epochs = source_epochs(source, settings, job.seed, job.readers, job.workers)
+        epochs = source_epochs(source, settings, rare_classes(job, source), job.seed, job.readers, job.workers)
         events = job.tensorboard_folder(None) / "training"
         train(net, epochs, job.devices, job.source_folder, log, "source", job.workers, checkpoint_seconds, events)
         return f"source model: {weights}"

@@ -10,21 +10,7 @@ from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.statistics import label_maps, source_class_sizes
 from mlsl_mx.errors import InputError
 from mlsl_mx.labels import class_set
-
-
-class NaiveSizes:
-    """Eq. 4 word by word; NaN for a class seen nowhere."""
-
-    def __init__(self):
-        self.shares = [[] for _ in range(19)]
-
-    def update(self, train_ids):
-        for c in range(19):
-            if (train_ids == c).any():
-                self.shares[c].append((train_ids == c).mean())
-
-    def mean(self):
-        return np.array([np.mean(s) if s else np.nan for s in self.shares])
+from mlsl_mx.pseudo_labels import ClassSizes
 
 
 def written(tmp_path, size=(2, 4)):
@@ -37,25 +23,30 @@ def written(tmp_path, size=(2, 4)):
 def test_class_sizes_are_computed_once(tmp_path):
     dataset, cache = written(tmp_path), tmp_path / "run/class_sizes.json"
     expected = [(4 / 8 + 2 / 8) / 2, 1 / 8] + [np.nan] * 17
-    np.testing.assert_allclose(source_class_sizes(dataset, NaiveSizes(), cache), expected)
-    assert json.loads(cache.read_text())["h_s"][:3] == [0.375, 0.125, None]
+    np.testing.assert_allclose(source_class_sizes(dataset, ClassSizes(19), cache).mean(), expected)
+    kept = json.loads(cache.read_text())
+    assert (kept["share_sum"][:3], kept["images"][:3]) == ([0.75, 0.125, 0], [2, 1, 0])
     for i in range(2):
         dataset.label_path(i).unlink()
-    np.testing.assert_allclose(source_class_sizes(dataset, NaiveSizes(), cache), expected)
+    again = source_class_sizes(dataset, ClassSizes(19), cache)
+    np.testing.assert_allclose(again.mean(), expected)
+    assert again.share_sum.tolist() == kept["share_sum"]
 
 
 def test_a_cache_of_something_else_is_not_used(tmp_path):
     dataset, cache = written(tmp_path), tmp_path / "class_sizes.json"
-    source_class_sizes(dataset, NaiveSizes(), cache)
-    np.testing.assert_allclose(source_class_sizes(dataset.subset([1]), NaiveSizes(), cache)[:2], [0.25, np.nan])
-    np.testing.assert_allclose(source_class_sizes(dataset, NaiveSizes(), cache)[:2], [0.375, 0.125])
+    source_class_sizes(dataset, ClassSizes(19), cache)
+    np.testing.assert_allclose(
+        source_class_sizes(dataset.subset([1]), ClassSizes(19), cache).mean()[:2], [0.25, np.nan]
+    )
+    np.testing.assert_allclose(source_class_sizes(dataset, ClassSizes(19), cache).mean()[:2], [0.375, 0.125])
 
 
 def test_a_damaged_cache_is_named(tmp_path):
     dataset, cache = written(tmp_path), tmp_path / "class_sizes.json"
     cache.write_text("{")
     with pytest.raises(InputError, match="class_sizes.json"):
-        source_class_sizes(dataset, NaiveSizes(), cache)
+        source_class_sizes(dataset, ClassSizes(19), cache)
 
 
 def test_labels_come_in_order(tmp_path):

@@ -13,31 +13,32 @@ from mlsl_mx.progress import progress
 from mlsl_mx.runs import read_json, write_json
 
 
-def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int = 2) -> np.ndarray:
-    """h_s, the mean share of the image that each class fills where it occurs (Eq. 4), over a labelled data set.
+def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int = 2):
+    """Count every label of a data set, for h_s of Eq. 4 and for which classes are rare.
 
-    The result is kept in `cache` under the data set's fingerprint; a cache of another list, class set or size is
+    The counts are kept in `cache` under the data set's fingerprint; a cache of another list, class set or size is
     computed again and overwritten.
 
     Args:
         dataset: with labels.
-        sizes: a fresh `mlsl_mx.pseudo_labels.ClassSizes`, with `update(train_ids)` and `mean()`.
+        sizes: a fresh `mlsl_mx.pseudo_labels.ClassSizes`.
         cache: JSON file.
         threads: that decode labels.
 
-    Returns: (C,) float64; NaN, as `sizes.mean()` gives it, survives the cache.
+    Returns: `sizes`, with all labels counted.
     Raises: InputError naming a label file that cannot be used, or an unreadable cache.
     """
+    kept = {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes.names)}
     if Path(cache).exists():
         cached = read_json(cache)
-        if isinstance(cached, dict) and cached.get("fingerprint") == dataset.fingerprint:
-            return np.array([np.nan if share is None else share for share in cached["h_s"]], np.float64)
+        if isinstance(cached, dict) and {"share_sum", "images"} <= cached.keys() and kept.items() <= cached.items():
+            sizes.share_sum += cached["share_sum"]
+            sizes.images += cached["images"]
+            return sizes
     for train_ids in progress(label_maps(dataset, threads), "class sizes", "label", total=len(dataset)):
         sizes.update(train_ids)
-    h_s = np.asarray(sizes.mean(), np.float64)
-    shares = [None if np.isnan(share) else float(share) for share in h_s]
-    write_json(cache, {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes.names), "h_s": shares})
-    return h_s
+    write_json(cache, {**kept, "share_sum": sizes.share_sum.tolist(), "images": sizes.images.tolist()})
+    return sizes
 
 
 def label_maps(dataset: SceneDataset, threads: int = 2) -> Iterator[np.ndarray]:

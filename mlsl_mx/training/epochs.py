@@ -30,13 +30,22 @@ ROUNDS_AT_MOST = 1000
 
 
 def source_epochs(
-    source: SceneDataset, settings: SourceTraining, seed: int, readers: int, workers: Workers = ALONE
+    source: SceneDataset,
+    settings: SourceTraining,
+    mined: tuple[tuple[int, ...], ...],
+    seed: int,
+    readers: int,
+    workers: Workers = ALONE,
 ) -> Epochs:
     """Source training: every source image once an epoch, in random order; both heads (Eq. 6), or Eq. 1 alone.
 
     Whether the network has the weak-label head is the caller's choice, with `settings.weak_label_weight`.
+
+    Args:
+        mined: groups of rare classes (see `training_crop`).
     """
-    batches, steps = _source_batches(source, settings, seed, 0, readers, workers)
+    domain = Domain(source, _present(source), mined=mined, mining_probability=settings.mining_probability)
+    batches, steps = _source_batches(domain, settings, seed, 0, readers, workers)
     return Epochs(
         count=settings.epochs,
         steps=steps,
@@ -52,7 +61,7 @@ def head_epochs(
     source: SceneDataset, settings: HeadTraining, seed: int, readers: int, workers: Workers = ALONE
 ) -> Epochs:
     """Training of the weak-label head alone (Eq. 5): every source image once an epoch, at a constant rate."""
-    batches, steps = _source_batches(source, settings, seed, HEAD_TRAINING, readers, workers)
+    batches, steps = _source_batches(Domain(source, _present(source)), settings, seed, HEAD_TRAINING, readers, workers)
     return Epochs(
         count=settings.epochs,
         steps=steps,
@@ -64,18 +73,18 @@ def head_epochs(
     )
 
 
-def _source_batches(source: SceneDataset, settings, seed: int, first_epoch: int, readers: int, workers: Workers):
+def _source_batches(domain: Domain, settings, seed: int, first_epoch: int, readers: int, workers: Workers):
     """The batches of an epoch from a step on, as `Epochs` wants them, and how many there are.
 
     Args:
         settings: with `crops` and `batch`.
         first_epoch: number of the first epoch among all of the run.
     """
-    domain = Domain(source, _present(source))
 
     def crops(epoch: int) -> TrainingCrops:
         unique = first_epoch + epoch
-        return TrainingCrops([domain], joint_order(len(source), 0, seed, unique), settings.crops, seed, unique)
+        order = joint_order(len(domain.dataset), 0, seed, unique)
+        return TrainingCrops([domain], order, settings.crops, seed, unique)
 
     def batches(epoch: int, start: int):
         return load_batches(crops(epoch), settings.batch, readers, start, workers)
