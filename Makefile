@@ -374,7 +374,7 @@ $(TORCH): | $(INSTALLED)
 	@touch $@
 
 # --- the paper's tables ---------------------------------------------------------------------------------------------------
-# Methods of each table beside the source model (a test keeps these equal to mlsl_mx/evaluation/compare.py).
+# Methods of each table beside the source model (a test keeps these equal to mlsl_mx/reports/compare.py).
 SEEDS ?= 0 1 2
 TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl

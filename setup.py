@@ -15,14 +15,14 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mlsl_mx" / "__init__.py").read_text()).group(1)
 # setuptools: MXNet and GluonCV import distutils, which Python 3.12 dropped.
 REQUIRED = ["mxnet==1.9.1", "gluoncv==0.10.5.post0", "numpy>=1.26,<2.5", "opencv-python-headless<5", "setuptools"]
-# Its wheel brings libgomp, which MXNet is linked to: mlsl_mx/system_libraries.py.
+# Its wheel brings libgomp, which MXNet is linked to: mlsl_mx/system/gcc_libraries.py.
 REQUIRED += ["pykdtree; sys_platform == 'linux'"]
 REQUIRED += ["pillow", "pyyaml", "scipy", "shtab", "tensorboardX", "tqdm"]
 ONNX = ["onnx>=1.19", "onnxruntime"]
 # What mxnet-cu112 links to, from PyPI instead of a CUDA toolkit; mlsl_mx loads it. cuDNN 9 has other library names.
 CUDA_NAMES = ("cuda-runtime", "cuda-nvrtc", "nvtx", "cublas", "cufft", "curand", "cusparse", "cusolver", "nccl")
 CUDA = [*(f"nvidia-{name}-cu11" for name in CUDA_NAMES), "nvidia-cudnn-cu11<9"]
-# What a wheel carries besides the package, in mlsl_mx/share, where `mlsl_mx.shipped` looks: all that a chain needs.
+# What a wheel carries besides the package, in mlsl_mx/share, where `system.packaged_files` looks: what a chain needs.
 SHIPPED = ("Makefile", "data_lists", "experiments")
 
 

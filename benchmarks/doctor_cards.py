@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
-from mlsl_mx.cuda_libraries import has_cuda_build
-from mlsl_mx.runs import write_bytes
+from mlsl_mx.system.cuda_libraries import has_cuda_build
+from mlsl_mx.system.runs import write_bytes
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "doctor"

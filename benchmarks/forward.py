@@ -20,7 +20,7 @@ from torch_net import check_same, multiply_adds, random_net, torch_copy
 
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import inference_net
-from mlsl_mx.processor import has_bfloat16
+from mlsl_mx.system.processor import has_bfloat16
 
 SIDE = 512  # pixels
 BATCHES = (1, 2, 4)

@@ -23,8 +23,8 @@ from typing import Iterator
 
 from stage_processes import ROOT
 
-from mlsl_mx.processor import CPUINFO, cpu_model
-from mlsl_mx.runs import write_bytes, write_json
+from mlsl_mx.system.processor import CPUINFO, cpu_model
+from mlsl_mx.system.runs import write_bytes, write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = "git,make,python3,python3-venv,ca-certificates"

@@ -21,9 +21,9 @@ import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's 
 import mxnet as mx
 from PIL import Image
 
-from mlsl_mx.data.miniature import make_miniature
+from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.network import MLSLNet, save_original
-from mlsl_mx.runs import environment, write_bytes, write_json
+from mlsl_mx.system.runs import environment, write_bytes, write_json
 
 HERE = Path(__file__).parent
 EXPERIMENT = HERE.parent / "experiments" / "gta2city.yaml"

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mlsl_mx.config.classes import IGNORE, class_set
 from mlsl_mx.data.datasets import LAYOUTS, SceneDataset, open_dataset, with_pseudo_labels
 from mlsl_mx.data.label_images import palette_png
-from mlsl_mx.data.miniature import make_miniature
-from mlsl_mx.labels import IGNORE, class_set
-from mlsl_mx.runs import write_bytes
+from mlsl_mx.data.miniature.datasets import make_miniature
+from mlsl_mx.system.runs import write_bytes
 
 SIZES = {"gta5": (1052, 1914), "synthia": (760, 1280), "cityscapes": (1024, 2048)}  # height, width
 # Standard deviation that gives the originals' bytes per pixel: about 2.2, 1.3 and 2.3 MB an image.

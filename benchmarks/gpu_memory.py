@@ -18,9 +18,9 @@ from typing import Iterable, NamedTuple
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config import Config, load_config
+from mlsl_mx.config.settings import Config, load_config
 from mlsl_mx.network import MLSLNet
-from mlsl_mx.runs import read_json
+from mlsl_mx.system.runs import read_json
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = ROOT / "experiments" / "gta2city.yaml"

@@ -21,8 +21,8 @@ import measure  # before MXNet: it sets the number of threads
 import mxnet as mx
 import numpy as np
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.evaluation.evaluate import evaluate
-from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import inference_net
 

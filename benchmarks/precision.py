@@ -16,14 +16,14 @@ from typing import Any
 import measure  # before MXNet: it sets the number of threads
 import numpy as np
 
-from mlsl_mx import stages
+from mlsl_mx.config.classes import IGNORE, class_set
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import read_prediction
-from mlsl_mx.data.miniature import make_miniature
-from mlsl_mx.job import open_job
-from mlsl_mx.labels import IGNORE, class_set
-from mlsl_mx.runs import read_json
-from mlsl_mx.shipped import found
+from mlsl_mx.data.miniature.datasets import make_miniature
+from mlsl_mx.stages import stages
+from mlsl_mx.stages.job import open_job
+from mlsl_mx.system.packaged_files import existing
+from mlsl_mx.system.runs import read_json
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "miniature"
 PRECISIONS = ("float32", "bfloat16")
@@ -35,7 +35,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data, runs = Path(folder) / "data", [Path(folder) / precision for precision in PRECISIONS]
-        make_miniature(data, found("data_lists/miniature"), seed=0)
+        make_miniature(data, existing("data_lists/miniature"), seed=0)
         for run, precision in zip(runs, PRECISIONS):
             label_and_evaluate(run, data, precision)
         content = {

@@ -24,10 +24,10 @@ from measure import table, write_results
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config import PseudoLabels, Selection
-from mlsl_mx.labels import class_set
-from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels
-from mlsl_mx.pseudo_labels.upsampling import upsample
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.network.upsampling import upsample
+from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels
 
 HEIGHT, WIDTH = 1024, 2048
 ANSWERS = 97  # a prime, so that many images differ before they repeat

@@ -24,17 +24,17 @@ from measure import large_copy, peak_extra_bytes, seconds_in_turn, table, write_
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import inference_net
+from mlsl_mx.network.upsampling import interpolation_matrix, upsample
 from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, patch_positions
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.store import read_store, write_store
-from mlsl_mx.pseudo_labels.upsampling import interpolation_matrix, upsample
-from mlsl_mx.runs import write_bytes
+from mlsl_mx.system.runs import write_bytes
 
 SETTINGS = PseudoLabels()
 CLASSES, HEIGHT, WIDTH = 19, 1024, 2048

@@ -19,14 +19,14 @@ os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
 
 import numpy as np
 
+from mlsl_mx.config.classes import IGNORE
 from mlsl_mx.evaluation import ConfusionMatrix
-from mlsl_mx.job import Job, open_job
-from mlsl_mx.labels import IGNORE
-from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.runs import environment, write_bytes, write_json
+from mlsl_mx.stages.job import Job, open_job
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.runs import environment, write_bytes, write_json
 
 HERE = Path(__file__).parent
 PORTION = 0.2

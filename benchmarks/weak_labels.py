@@ -26,18 +26,18 @@ import numpy as np
 
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.label_images import train_id_png
-from mlsl_mx.data.miniature import make_miniature
+from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present, joint_order, load_batches
-from mlsl_mx.job import Job, open_job
 from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.runs import read_json, read_settings, write_bytes
-from mlsl_mx.shipped import found
-from mlsl_mx.stage_inputs import class_sizes
+from mlsl_mx.stages.inputs import class_sizes
+from mlsl_mx.stages.job import Job, open_job
+from mlsl_mx.system.packaged_files import existing
+from mlsl_mx.system.runs import read_json, read_settings, write_bytes
 from mlsl_mx.training.losses import weak_label_loss
 
-EXPERIMENT = found("experiments/miniature/gta2city.yaml")
+EXPERIMENT = existing("experiments/miniature/gta2city.yaml")
 UNSEEN = 2000  # seed of source scenes that no training saw
 BATCH = 8
 CROPS_OF_AN_IMAGE = 4
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        make_miniature(Path(folder), found("data_lists/miniature"), UNSEEN)
+        make_miniature(Path(folder), existing("data_lists/miniature"), UNSEEN)
         rows = [measure(run, options.data, Path(folder)) for run in options.runs]
     write_results("weak_labels", {"rows": rows}, tables(rows))
 

@@ -3,7 +3,7 @@
 The way of the data: datasets -> network -> pseudo_labels -> training -> evaluation -> report, round after round.
 """
 
-from mlsl_mx.mxnet_import import prepare_for_mxnet
+from mlsl_mx.system.mxnet_import import prepare_for_mxnet
 
 __version__ = "0.1.0"
 

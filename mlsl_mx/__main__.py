@@ -22,7 +22,7 @@ def main() -> int:
     A command that fails ends the process with its exit code at once: libraries on their way out may wait for other
     workers, or fail where memory is used up.
     """
-    from mlsl_mx.surroundings import prepare
+    from mlsl_mx.system.surroundings import prepare
 
     prepare()
     from mlsl_mx.cli import main as run

@@ -11,13 +11,13 @@ import unicodedata
 from pathlib import Path
 from typing import Callable
 
-from mlsl_mx.arguments import build_parser
-from mlsl_mx.errors import InputError, meaning
-from mlsl_mx.outcome import Outcome
-from mlsl_mx.stopping import Stopped, forks_processes, stops_at_once
-from mlsl_mx.surroundings import check_variables, unfit_name
-from mlsl_mx.terminal import RED, coloured, messages
-from mlsl_mx.workers import ALONE, Workers, check_shared, is_worker, join
+from mlsl_mx.commands import build_parser
+from mlsl_mx.system.errors import InputError, meaning
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.stopping import Stopped, forks_processes, stops_at_once
+from mlsl_mx.system.surroundings import check_variables, unfit_name
+from mlsl_mx.system.terminal import RED, coloured, messages
+from mlsl_mx.system.workers import ALONE, Workers, check_shared, is_worker, join
 
 LOGGER = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand. Returns: the exit code."""
     options = build_parser().parse_args(arguments)
     forks_processes()
-    outcome, problem, code = Outcome(""), None, 0
+    outcome, problem, code = Result(""), None, 0
     with messages(sys.stderr, getattr(options, "quiet", False), getattr(options, "verbose", False)):
         try:
             if is_worker():
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             check_variables(os.environ)
             with stops_at_once():
                 told = _calls()[options.command](options)
-            outcome = told if isinstance(told, Outcome) else Outcome(told or "")
+            outcome = told if isinstance(told, Result) else Result(told or "")
             problem, code = outcome.fault, 2 if outcome.fault else 0
         except Stopped as stopped:
             problem, code = f"{stopped}; the same command goes on from here", stopped.exit_code
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _tell(options: argparse.Namespace, outcome: Outcome, problem: str | None, code: int) -> None:
+def _tell(options: argparse.Namespace, outcome: Result, problem: str | None, code: int) -> None:
     """The result on stdout, a problem in one line on stderr; with --json both in the object on stdout, too."""
     if getattr(options, "json", False):
         told = {"command": options.command, "exit_code": code, "text": outcome.text, "result": outcome.content}
@@ -73,7 +73,7 @@ def _check_words(options: argparse.Namespace) -> None:
                 raise InputError(unfit_name(word))
 
 
-def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
+def _calls() -> dict[str, Callable[[argparse.Namespace], Result | str | None]]:
     """What each subcommand calls; it returns the result, or the text alone where that is all there is."""
     return {
         "doctor": _doctor,
@@ -101,7 +101,7 @@ def _calls() -> dict[str, Callable[[argparse.Namespace], Outcome | str | None]]:
 
 
 def _job(options: argparse.Namespace, workers: Workers = ALONE):
-    from mlsl_mx.job import open_job
+    from mlsl_mx.stages.job import open_job
 
     settings = list(options.set)
     if options.rounds is not None:
@@ -127,26 +127,26 @@ def _doctor(options):
     from mlsl_mx.doctor import examine
 
     diagnosis = examine(options.experiment, options.set, _roots(options))
-    return Outcome(
+    return Result(
         diagnosis.text(), diagnosis.content(), None if diagnosis.usable else f"{diagnosis.summary()}: see above"
     )
 
 
 def _make_miniature(options):
-    from mlsl_mx import preparation
+    from mlsl_mx.stages import preparation
 
     return preparation.make_miniature(options.root, options.lists, options.seed, options.preview)
 
 
 def _make_worlds(options):
-    from mlsl_mx.data.own_worlds import make_worlds
+    from mlsl_mx.data.own.worlds import make_worlds
 
     make_worlds(options.root, options.seed, tuple(options.counts))
     return f"two worlds in {options.root}"
 
 
 def _init_experiment(options):
-    from mlsl_mx.init_experiment import Places, init_experiment
+    from mlsl_mx.data.own.init_experiment import Places, init_experiment
 
     labels = (options.source_images, options.source_labels, options.target, options.val, options.val_labels)
     places = Places(*labels, options.encoding, options.val_encoding)
@@ -154,69 +154,69 @@ def _init_experiment(options):
 
 
 def _check_data(options):
-    from mlsl_mx import preparation
+    from mlsl_mx.stages import preparation
 
     return preparation.check_data(options.experiment, options.set, _roots(options))
 
 
 def _rounds(options):
-    from mlsl_mx.config import load_config
+    from mlsl_mx.config.settings import load_config
 
     rounds = load_config(options.experiment, options.method, tuple(options.set)).self_training.rounds
-    return Outcome(str(rounds), rounds)
+    return Result(str(rounds), rounds)
 
 
 def _begin(options):
-    from mlsl_mx import preparation
+    from mlsl_mx.stages import preparation
 
     sharing = (options.workers, options.train_ctx, options.train_workers)
     return preparation.begin(_job(options), options.imagenet, options.weights, *sharing)
 
 
 def _train_source(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.train_source(_job(options, join()), options.imagenet, options.checkpoint_seconds)
 
 
 def _import_weights(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.import_weights(_job(options), options.weights)
 
 
 def _train_head(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.train_head(_job(options, join()), options.checkpoint_seconds)
 
 
 def _spatial_prior(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.spatial_prior(_job(options))
 
 
 def _pseudo_label(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.pseudo_label(_job(options, join()), options.round)
 
 
 def _diagnose(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.diagnose(_job(options), options.round, options.with_ground_truth)
 
 
 def _self_train(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     return stages.self_train(_job(options, join()), options.round, options.checkpoint_seconds)
 
 
 def _evaluate(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     if options.predictions:
         if is_worker():
@@ -226,7 +226,7 @@ def _evaluate(options):
 
 
 def _report(options):
-    from mlsl_mx import stages
+    from mlsl_mx.stages import stages
 
     if options.compare:
         if options.experiment is not None or options.run is not None:
@@ -252,7 +252,7 @@ def _predict(options):
 
 
 def _launch(options):
-    from mlsl_mx.launch import launch
+    from mlsl_mx.system.launch import launch
 
     words = options.stage[options.stage[:1] == ["--"] :]
     words += [f"--{name}" for name in ("quiet", "verbose", "json") if words and getattr(options, name)]
@@ -268,13 +268,13 @@ def _export_onnx(options):
 
 
 def _make(options):
-    from mlsl_mx.make import make
+    from mlsl_mx.system.make import make
 
     flags = ["-n"] * options.dry_run + ["-s"] * options.silent + ([f"-j{options.j}"] if options.j else [])
     make(options.words, flags)
 
 
 def _completion(options):
-    from mlsl_mx.completion import completion
+    from mlsl_mx.commands.completion import completion
 
     return completion(build_parser(), options.shell)

@@ -25,13 +25,13 @@ from tiny_run import STAGES, results, words, write_world
 
 import mlsl_mx.training.train as train
 from mlsl_mx.cli import main
-from mlsl_mx.config import Config, to_dict
+from mlsl_mx.config.settings import Config, to_dict
 from mlsl_mx.data.lists import read_list
-from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original, save_original
-from mlsl_mx.network.params_file import read_params
-from mlsl_mx.pseudo_labels.generate import _Stage
-from mlsl_mx.runs import flat
+from mlsl_mx.network.weights.params_file import read_params
+from mlsl_mx.pseudo_labels.labelling import _Stage
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import flat
 
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")  # not a folder in the checkout
 KEYS = sorted(key for key, _ in flat(to_dict(Config())))

@@ -9,7 +9,7 @@ import mxnet as mx
 import numpy as np
 from volumes import whole_volume
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference

@@ -11,12 +11,12 @@ from typing import Mapping
 import numpy as np
 import yaml
 
-from mlsl_mx.config import Config, to_dict
+from mlsl_mx.config.classes import ClassSet, class_set
+from mlsl_mx.config.settings import Config, to_dict
 from mlsl_mx.data.label_images import palette_png
-from mlsl_mx.labels import ClassSet, class_set
-from mlsl_mx.loss_curve import LossPoint
-from mlsl_mx.run_log import RunLog
-from mlsl_mx.runs import write_bytes, write_json
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import write_bytes, write_json
+from mlsl_mx.training.loss_curve import LossPoint
 
 PAPER = Config()
 SOURCE_LIST = "fedcba9876543210"  # fingerprint of the source images

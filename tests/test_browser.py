@@ -11,13 +11,13 @@ from PIL import Image
 from run_directory import SOURCE_LIST, write_loss, write_run
 from scene_files import write_cityscapes
 
-from mlsl_mx.config import Config, Selection
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import Config, Selection
 from mlsl_mx.data.datasets import open_dataset
-from mlsl_mx.evaluation.compare import PAPER_TABLES
-from mlsl_mx.evaluation.compare_tables import write_comparison
-from mlsl_mx.evaluation.report import write_report
-from mlsl_mx.labels import class_set
-from mlsl_mx.runs import prior_path
+from mlsl_mx.reports.compare import PAPER_TABLES
+from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.report import write_report
+from mlsl_mx.system.runs import prior_path
 
 REASON = f"no browser ({', '.join(NAMES)}): `make browser` installs Debian's chromium as root"
 pytestmark = pytest.mark.skipif(find_browser() is None, reason=REASON)

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from mlsl_mx.evaluation.charts import Series, dot_chart, line_chart
-from mlsl_mx.evaluation.colours import PAIRS
+from mlsl_mx.reports.charts import Series, dot_chart, line_chart
+from mlsl_mx.reports.colours import PAIRS
 
 
 def test_labels_of_lines_that_end_together_stay_apart_and_inside():

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from scene_files import write_cityscapes, write_gta5, write_palette_png, write_png, write_synthia
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
+from mlsl_mx.system.errors import InputError
 
 
 def gta5(tmp_path, count=12, size=(32, 48)):

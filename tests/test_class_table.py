@@ -8,11 +8,11 @@ import pytest
 from documented_commands import blocks
 from own_data import EXPERIMENT, write_experiment
 
-from mlsl_mx.class_table import default_colour, read_classes
-from mlsl_mx.config import data_config, load_config, to_dict
-from mlsl_mx.errors import InputError
-from mlsl_mx.given_classes import read_class_file
-from mlsl_mx.labels import class_set
+from mlsl_mx.config.class_table import default_colour, read_classes
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import data_config, load_config, to_dict
+from mlsl_mx.data.own.given_classes import read_class_file
+from mlsl_mx.system.errors import InputError
 
 
 def test_ids_and_colours_in_every_form():

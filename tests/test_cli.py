@@ -8,10 +8,10 @@ import signal
 import pytest
 
 from mlsl_mx import cli
-from mlsl_mx.arguments import build_parser
-from mlsl_mx.config import Config, to_dict
-from mlsl_mx.errors import LESS_MEMORY, InputError, meaning
-from mlsl_mx.runs import flat
+from mlsl_mx.commands import build_parser
+from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.system.errors import LESS_MEMORY, InputError, meaning
+from mlsl_mx.system.runs import flat
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from run_directory import write_run
 
 from mlsl_mx.cli import main
-from mlsl_mx.config import Config, PseudoLabels, load_config
-from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.compare import PAPER_TABLES
-from mlsl_mx.evaluation.compare_tables import write_comparison
-from mlsl_mx.evaluation.results import METHODS
+from mlsl_mx.config.settings import Config, PseudoLabels, load_config
+from mlsl_mx.reports.compare import PAPER_TABLES
+from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.results import METHODS
+from mlsl_mx.system.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 

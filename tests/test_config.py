@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlsl_mx.config import METHOD_FILES, Config, load_config, to_dict
-from mlsl_mx.errors import InputError
+from mlsl_mx.config.settings import METHOD_FILES, Config, load_config, to_dict
+from mlsl_mx.system.errors import InputError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 # What the recipes of experiments/own leave to the file of a user.

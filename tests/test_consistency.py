@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scene_files import write_cityscapes, write_palette_png
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.classes import ClassSet, class_set
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.pseudo_labels import patch_positions
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.system.errors import InputError
 
 FOUR = ClassSet(class_set(19).classes[:4])  # road, sidewalk, building, wall
 SETTINGS = PseudoLabels(patches=6, patch=16, batch=4)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsl_mx.cuda_libraries import LIBRARIES
+from mlsl_mx.system.cuda_libraries import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 COMPILER = shutil.which("cc")

@@ -14,7 +14,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from mlsl_mx.cuda_libraries import LIBRARIES
+from mlsl_mx.system.cuda_libraries import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-gpu.lock")

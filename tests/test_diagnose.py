@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlsl_mx.pseudo_labels.diagnose import diagnosis
+from mlsl_mx.pseudo_labels.diagnosis import diagnosis
 
 SELECTION = {
     "portion": 0.2,

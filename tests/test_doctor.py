@@ -16,7 +16,7 @@ from own_data import EXPERIMENT, write_experiment, write_own
 from tiny_run import SETTINGS, write_world
 
 from mlsl_mx.cli import main
-from mlsl_mx.data.miniature import STAMP
+from mlsl_mx.data.miniature.datasets import STAMP
 from mlsl_mx.doctor.data import default_experiments
 from mlsl_mx.doctor.driver import Driver, kernel_module
 from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory

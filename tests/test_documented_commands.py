@@ -32,8 +32,8 @@ from run_directory import write_run
 from scene_files import write_png
 from test_makefile import outside_make
 
-from mlsl_mx.arguments import build_parser
 from mlsl_mx.cli import main
+from mlsl_mx.commands import build_parser
 from mlsl_mx.network import MLSLNet, save_original
 
 ROOT = Path(__file__).parents[1]

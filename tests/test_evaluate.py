@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 from scene_files import write_cityscapes
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
-from mlsl_mx.labels import class_set
+from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels.inference import single_inference
-from mlsl_mx.pseudo_labels.upsampling import upsample
-from mlsl_mx.run_log import RunLog, read_log
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.run_log import RunLog, read_log
 
 
 class BlockColour:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
-from mlsl_mx.config import Config, load_config, to_dict
+from mlsl_mx.config.settings import Config, load_config, to_dict
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.data.sampling import source_subset
-from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation import published
+from mlsl_mx.reports import published
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.training.schedules import source_portion
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from mlsl_mx.doctor.cards import architecture, has_code
 from mlsl_mx.doctor.driver import Driver
 from mlsl_mx.doctor.facts import Imports
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, findings
-from mlsl_mx.errors import meaning
+from mlsl_mx.system.errors import meaning
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "GPU.md").read_text()
 

@@ -12,14 +12,15 @@ import pytest
 from PIL import Image
 from volumes import naive_labels, selected_from, sorted_thresholds
 
-from mlsl_mx.config import PseudoLabels, Selection
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
-from mlsl_mx.pseudo_labels import ClassConfidences, generate, select_pseudo_labels
-from mlsl_mx.pseudo_labels.diagnose import compare_with_truth
-from mlsl_mx.pseudo_labels.generate import generate_pseudo_labels, mined_groups
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
+from mlsl_mx.pseudo_labels import labelling as generate
+from mlsl_mx.pseudo_labels.diagnosis import compare_with_truth
+from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels, mined_groups
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.system.errors import InputError
 
 SETTINGS = PseudoLabels(patches=5, patch=16, batch=2)
 SELECTION = Selection(portion=0.2, portion_step=0.1, portion_max=0.35)

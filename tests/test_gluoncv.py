@@ -11,11 +11,11 @@ from gluoncv.utils.metrics.segmentation import SegmentationMetric
 from model_files import picture, write_model
 from scene_files import write_cityscapes
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.evaluation.evaluate import evaluate
-from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.predict import Predictor
 

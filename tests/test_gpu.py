@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mxnet import nd
 
-from mlsl_mx.config import Optimizer, PseudoLabels
+from mlsl_mx.config.settings import Optimizer, PseudoLabels
 from mlsl_mx.data.sampling import Batch
 from mlsl_mx.doctor.facts import gather
 from mlsl_mx.doctor.findings import UNUSABLE, findings

@@ -16,14 +16,14 @@ from tiny_run import words as stage_words
 from tiny_run import write_world
 
 from mlsl_mx import cli
-from mlsl_mx.arguments import build_parser
-from mlsl_mx.completion import SHELLS, completion
-from mlsl_mx.errors import InputError
-from mlsl_mx.outcome import Outcome
-from mlsl_mx.progress import progress
-from mlsl_mx.run_log import RunLog
-from mlsl_mx.runs import read_json
-from mlsl_mx.terminal import RED, YELLOW, coloured
+from mlsl_mx.commands import build_parser
+from mlsl_mx.commands.completion import SHELLS, completion
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.terminal import RED, YELLOW, coloured
 
 REPORT = ["report", "--experiment", "x.yaml", "--run", "r"]
 
@@ -64,11 +64,11 @@ def said(monkeypatch, capsys, answer, *options: str) -> tuple:
 @pytest.mark.parametrize(
     "answer, code, expected",
     [
-        (Outcome("35.0", {"miou": 35.0}), 0, {"text": "35.0", "result": {"miou": 35.0}, "error": None}),
+        (Result("35.0", {"miou": 35.0}), 0, {"text": "35.0", "result": {"miou": 35.0}, "error": None}),
         ("done", 0, {"text": "done", "result": None, "error": None}),
         (InputError("x.png: bad"), 2, {"text": "", "result": None, "error": "x.png: bad"}),
         (MemoryError(), 2, {"text": "", "result": None}),
-        (Outcome("1 bad", {"bad": 1}, "x: bad"), 2, {"text": "1 bad", "result": {"bad": 1}, "error": "x: bad"}),
+        (Result("1 bad", {"bad": 1}, "x: bad"), 2, {"text": "1 bad", "result": {"bad": 1}, "error": "x: bad"}),
     ],
 )
 def test_json_is_one_object_on_stdout_for_results_and_errors(monkeypatch, capsys, answer, code, expected):
@@ -81,7 +81,7 @@ def test_json_is_one_object_on_stdout_for_results_and_errors(monkeypatch, capsys
 
 
 def test_a_fault_follows_the_result(monkeypatch, capsys):
-    assert said(monkeypatch, capsys, Outcome("1 bad", None, "x: bad")) == (2, "1 bad\n", "mlsl report: x: bad\n")
+    assert said(monkeypatch, capsys, Result("1 bad", None, "x: bad")) == (2, "1 bad\n", "mlsl report: x: bad\n")
 
 
 def test_json_of_a_report_and_of_data(tmp_path, capsys):
@@ -184,7 +184,7 @@ def test_errors_are_red_and_warnings_yellow_on_a_terminal(monkeypatch):
 
 def test_a_launched_stage_is_told_how_to_speak(monkeypatch):
     started = []
-    monkeypatch.setattr("mlsl_mx.launch.launch", lambda stage, *_: started.append(stage) or 0)
+    monkeypatch.setattr("mlsl_mx.system.launch.launch", lambda stage, *_: started.append(stage) or 0)
     assert cli.main(["launch", "-n", "2", "--quiet", "--json", "--", "evaluate", "--source"]) == 0
     assert started == [["evaluate", "--source", "--quiet", "--json"]]
 

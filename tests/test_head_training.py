@@ -10,11 +10,11 @@ import pytest
 from tiny_run import words, write_world
 
 from mlsl_mx.cli import main
-from mlsl_mx.loss_curve import loss_curves
 from mlsl_mx.network import MLSLNet
-from mlsl_mx.network.original_weights import WEAK_LABEL_NAME
-from mlsl_mx.network.params_file import read_params
-from mlsl_mx.run_log import read_log
+from mlsl_mx.network.weights.original_weights import WEAK_LABEL_NAME
+from mlsl_mx.network.weights.params_file import read_params
+from mlsl_mx.system.run_log import read_log
+from mlsl_mx.training.loss_curve import loss_curves
 
 ALONE = {"source_training.weak_label_weight": 0}  # a source model as the published ones: without the head
 

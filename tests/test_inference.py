@@ -8,12 +8,12 @@ import pytest
 from original_sisc import original_sisc
 from volumes import whole_volume
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import patch_positions
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference
-from mlsl_mx.pseudo_labels.upsampling import upsample
 
 
 def convolution(images):

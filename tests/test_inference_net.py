@@ -9,12 +9,12 @@ import pytest
 from mxnet import nd
 from original_params import FIXTURES, write_original
 
-from mlsl_mx.errors import InputError
-from mlsl_mx.job import open_job
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network import inference_net as module
 from mlsl_mx.network.inference_net import check_precision, inference_net
-from mlsl_mx.processor import has_bfloat16
+from mlsl_mx.stages.job import open_job
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.processor import has_bfloat16
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "gta2city.yaml"
 

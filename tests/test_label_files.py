@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scene_files import write_cityscapes, write_gta5, write_palette_png, write_png, write_synthia, write_synthia_label
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.image_files import MissingFile, UnreadableFile
 from mlsl_mx.data.label_files import (
     WrongLabels,
@@ -13,8 +14,7 @@ from mlsl_mx.data.label_files import (
     read_pseudo_label,
     read_train_ids,
 )
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
+from mlsl_mx.system.errors import InputError
 
 
 def train_ids(path, dataset, count=19):

@@ -7,12 +7,12 @@ from scene_files import write_png
 from test_image_kinds import grey_png
 from test_own_formats import COLOURS, IDS, TRAIN_IDS, form
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.label_files import WrongLabels, read_train_ids
-from mlsl_mx.data.label_survey import survey
+from mlsl_mx.data.own.label_survey import survey
 from mlsl_mx.data.palettes import other_palettes
-from mlsl_mx.labels import class_set
 
 HIDDEN = [[0, 255, 1, 255]]  # of TRAIN_IDS, where the second pixel is transparent
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import labels as official
 
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import CLASSES, IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set, listed
+from mlsl_mx.config.classes import CLASSES, IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set, listed
+from mlsl_mx.system.errors import InputError
 
 
 def test_names_colours_and_train_ids_are_those_of_the_official_script():

@@ -16,13 +16,13 @@ from processes import is_running, wait_for
 from scene_files import write_lists
 
 from mlsl_mx.cli import main
-from mlsl_mx.data.miniature import make_miniature
-from mlsl_mx.errors import InputError
-from mlsl_mx.launch import divide_devices, launch, run_workers
+from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.network import MLSLNet, save_original
-from mlsl_mx.run_log import read_log
-from mlsl_mx.runs import read_json
-from mlsl_mx.stopping import Stopped
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.launch import divide_devices, launch, run_workers
+from mlsl_mx.system.run_log import read_log
+from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.stopping import Stopped
 
 ROOT = Path(__file__).parents[1]
 LISTS = {
@@ -232,8 +232,8 @@ sys.exit("out of luck")
 """
 LAUNCHER = """
 import sys
-from mlsl_mx.launch import run_workers
-from mlsl_mx.stopping import Stopped
+from mlsl_mx.system.launch import run_workers
+from mlsl_mx.system.stopping import Stopped
 try:
     sys.exit(run_workers([[sys.executable, *sys.argv[1:], index] for index in "01"], threads=1))
 except Stopped as stopped:
@@ -310,8 +310,8 @@ while True:
 @on_linux
 @pytest.mark.parametrize("how, number", [("leaves", 2), ("leaves", 1), ("first leaves", 15), ("stays", 15)])
 def test_workers_are_asked_to_stop_and_have_time_to_end(tmp_path, monkeypatch, how, number):
-    monkeypatch.setattr("mlsl_mx.launch.LEAVING_SECONDS", 0.3)
-    monkeypatch.setattr("mlsl_mx.launch.STOPPING_SECONDS", 1.5 if how == "stays" else 60)
+    monkeypatch.setattr("mlsl_mx.system.launch.LEAVING_SECONDS", 0.3)
+    monkeypatch.setattr("mlsl_mx.system.launch.STOPPING_SECONDS", 1.5 if how == "stays" else 60)
     commands = [[sys.executable, "-c", ASKED, str(tmp_path), how, index] for index in "01"]
 
     def ask():

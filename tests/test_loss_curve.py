@@ -6,9 +6,9 @@ import pytest
 from event_records import read_events, scalar_points
 from tensorboardX.proto.event_pb2 import SessionLog
 
-from mlsl_mx import loss_curve
-from mlsl_mx.loss_curve import MOST_POINTS, LossCurve, loss_curves
-from mlsl_mx.run_log import RunLog, read_log
+from mlsl_mx.system.run_log import RunLog, read_log
+from mlsl_mx.training import loss_curve
+from mlsl_mx.training.loss_curve import MOST_POINTS, LossCurve, loss_curves
 
 NAMES = ("segmentation", "weak_labels", "consistency")
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from browser import NAMES as BROWSERS
 
-from mlsl_mx.config import load_config
-from mlsl_mx.evaluation.compare import PAPER_TABLES
-from mlsl_mx.network.params_file import write_params
-from mlsl_mx.runs import write_json
+from mlsl_mx.config.settings import load_config
+from mlsl_mx.network.weights.params_file import write_params
+from mlsl_mx.reports.compare import PAPER_TABLES
+from mlsl_mx.system.runs import write_json
 
 ROOT = Path(__file__).parents[1]
 

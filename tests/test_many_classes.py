@@ -9,19 +9,19 @@ from mxnet import autograd, nd
 from PIL import Image
 from volumes import naive_labels, saturated, sorted_thresholds
 
-from mlsl_mx.config import Crops, PseudoLabels
-from mlsl_mx.data.label_counts import MOST_CLASSES, joint_counts
+from mlsl_mx.config.classes import MOST_CLASSES, ClassSet, LabelClass, id_type, ignore_id
+from mlsl_mx.config.settings import Crops, PseudoLabels
+from mlsl_mx.data.label_counts import joint_counts
 from mlsl_mx.data.label_files import WrongLabels, read_pseudo_label
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction, train_id_png
 from mlsl_mx.data.sampling import classes_present
 from mlsl_mx.data.transforms import labels_at_stride, resized_labels, training_crop
-from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation import ConfusionMatrix
-from mlsl_mx.labels import ClassSet, LabelClass, id_type, ignore_id
 from mlsl_mx.pseudo_labels import ClassConfidences, ClassSizes, select_pseudo_labels, weak_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.selection import most_probable
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.training import segmentation_loss
 
 C, IGNORE = 300, 65535

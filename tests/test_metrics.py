@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.evaluation import ConfusionMatrix
-from mlsl_mx.labels import class_set
 
 
 @pytest.fixture(scope="module")

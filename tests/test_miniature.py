@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 from scene_files import write_lists
 
-from mlsl_mx.data import miniature
+from mlsl_mx.config.classes import IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.lists import read_list
-from mlsl_mx.data.miniature import draw, make_miniature, write_preview
-from mlsl_mx.data.miniature_geometry import STANDING, Camera, Scene, frustum, quad
-from mlsl_mx.data.miniature_render import render
-from mlsl_mx.data.miniature_style import CITYSCAPES
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set
+from mlsl_mx.data.miniature import datasets as miniature
+from mlsl_mx.data.miniature.datasets import draw, make_miniature, write_preview
+from mlsl_mx.data.miniature.geometry import STANDING, Camera, Scene, frustum, quad
+from mlsl_mx.data.miniature.render import render
+from mlsl_mx.data.miniature.style import CITYSCAPES
+from mlsl_mx.system.errors import InputError
 
 ENTRIES = {
     "gta5": ["images/00001.png", "images/00002.png"],

@@ -9,13 +9,13 @@ import pytest
 import yaml
 from run_directory import write_run
 
-from mlsl_mx.config import Config
-from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation import model_card
-from mlsl_mx.evaluation.stage_times import stage_times
-from mlsl_mx.job import gpu_model
-from mlsl_mx.labels import class_set
-from mlsl_mx.runs import read_json, read_settings, write_json
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import Config
+from mlsl_mx.reports import model_card
+from mlsl_mx.reports.stage_times import stage_times
+from mlsl_mx.stages.job import gpu_model
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import read_json, read_settings, write_json
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # SHA-256 of "abc", FIPS 180-2
 MINIATURE = "miniature: not comparable with the paper"

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from mlsl_mx.mxnet_import import put_names_back
+from mlsl_mx.system.mxnet_import import put_names_back
 
 MATRIX = np.array([[3, 1], [2, 5]])
 

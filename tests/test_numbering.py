@@ -7,9 +7,9 @@ import pytest
 from scene_files import write_cityscapes, write_palette_png, write_png, write_synthia
 from test_check_data import gta5
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
-from mlsl_mx.labels import class_set
 
 TRAIN_IDS = {one.cityscapes_id: index for index, one in enumerate(class_set(19).classes)}
 

@@ -15,14 +15,14 @@ from volumes import whole_volume
 
 import mlsl_mx
 from mlsl_mx import cli
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
 from mlsl_mx.network import MLSLNet, load_original, onnx_export, save_original
 from mlsl_mx.network.onnx_export import export_onnx
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
-from mlsl_mx.runs import file_hash
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import file_hash
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

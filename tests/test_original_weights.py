@@ -7,8 +7,8 @@ import pytest
 from mxnet import nd
 from original_params import is_weak_label, original_parameters, write_original
 
-from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original, save_original
+from mlsl_mx.system.errors import InputError
 
 WIDTH = 1 / 64
 

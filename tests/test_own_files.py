@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 
-from mlsl_mx.data.own_files import own_images, own_labels
-from mlsl_mx.errors import InputError
+from mlsl_mx.data.own.files import own_images, own_labels
+from mlsl_mx.system.errors import InputError
 
 
 def touch(root, *names):

@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 from scene_files import write_palette_png, write_png
 
-from mlsl_mx.class_table import read_classes
-from mlsl_mx.config import SourceData, TargetData
+from mlsl_mx.config.class_table import read_classes
+from mlsl_mx.config.classes import LabelClass, class_set
+from mlsl_mx.config.settings import SourceData, TargetData
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.image_files import Header
 from mlsl_mx.data.label_files import WrongLabels, check_header, label_format, published_format, read_train_ids
-from mlsl_mx.data.label_survey import survey
-from mlsl_mx.errors import InputError
+from mlsl_mx.data.own.label_survey import survey
 from mlsl_mx.evaluation.evaluate import evaluate_predictions
-from mlsl_mx.labels import LabelClass, class_set
+from mlsl_mx.system.errors import InputError
 
 # a: 3 and 7; b: 12; ignored: 200
 IDS = np.array([[3, 7, 12, 200]], np.uint8)

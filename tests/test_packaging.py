@@ -19,7 +19,7 @@ from own_data import write_own
 from test_makefile import outside_make, plan, stages
 
 import mlsl_mx
-from mlsl_mx.shipped import found, shipped
+from mlsl_mx.system.packaged_files import existing, packaged
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("mlsl_mx", "experiments", "data_lists", "docs", "benchmarks", "tests")  # folders that a build reads
@@ -154,12 +154,12 @@ def test_without_make(installed, tmp_path, monkeypatch):
 def test_what_is_here_comes_before_what_is_shipped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = "experiments/gta2city.yaml"
-    assert found(name) == shipped(name) == ROOT / name
+    assert existing(name) == packaged(name) == ROOT / name
     Path("experiments").mkdir()
     Path(name).touch()
-    assert found(name) == Path(name)
-    assert found("experiments/none.yaml") == Path("experiments/none.yaml")
-    assert found("/nowhere/none.yaml") == Path("/nowhere/none.yaml")
+    assert existing(name) == Path(name)
+    assert existing("experiments/none.yaml") == Path("experiments/none.yaml")
+    assert existing("/nowhere/none.yaml") == Path("/nowhere/none.yaml")
 
 
 def test_metadata(monkeypatch):

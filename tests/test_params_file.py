@@ -10,8 +10,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from mlsl_mx.errors import InputError
-from mlsl_mx.network.params_file import read_index, read_params, write_params
+from mlsl_mx.network.weights.params_file import read_index, read_params, write_params
+from mlsl_mx.system.errors import InputError
 
 LIST = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -113,8 +113,8 @@ def test_a_hostile_file_costs_no_memory(tmp_path):
         (tmp_path / f"{number}.params").write_bytes(listed([tensor] * 9, [b"arg:%d" % i for i in range(9)]))
     code = f"""
 from pathlib import Path
-from mlsl_mx.errors import InputError
-from mlsl_mx.network.params_file import read_params
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.network.weights.params_file import read_params
 for number in range({len(claims)}):
     try:
         read_params(Path({str(tmp_path)!r}, str(number) + ".params"))

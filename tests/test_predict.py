@@ -14,9 +14,9 @@ from PIL import Image
 from scene_files import write_png
 from tiny_run import EXPERIMENT, words, write_world
 
-from mlsl_mx.arguments.predict import KINDS
 from mlsl_mx.cli import main
-from mlsl_mx.labels import class_set
+from mlsl_mx.commands.predict import KINDS
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.predict import Predictor, read_image, videos
 from mlsl_mx.predict.inputs import find_inputs
 from mlsl_mx.predict.pictures import ENDINGS

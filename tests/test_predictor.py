@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from model_files import picture, write_model
 
-from mlsl_mx.class_table import numbered_classes
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.class_table import numbered_classes
+from mlsl_mx.config.classes import ClassSet, class_set
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.predict import Predictor
 from mlsl_mx.pseudo_labels import patch_positions
+from mlsl_mx.system.errors import InputError
 
 SLIDING = PseudoLabels(patches=6, patch=32, placement="sliding", flip=False)
 

@@ -9,11 +9,11 @@ from scene_files import write_cityscapes
 from scipy.io import savemat
 from scipy.io.matlab import MatlabObject
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels.prior_files import keep_prior, read_prior
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.system.errors import InputError
 
 VALUES = np.random.RandomState(1).uniform(0, 1.5, (3, 4, 6))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlsl_mx.labels import class_set
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.pseudo_labels.prior_picture import COLUMNS, MAP_SIZE, MARGIN, TITLE_HEIGHT, prior_picture
 
 WIDTH, HEIGHT = MAP_SIZE[0] + 2 * MARGIN, MAP_SIZE[1] + TITLE_HEIGHT + MARGIN

@@ -5,7 +5,7 @@ import platform
 
 import pytest
 
-from mlsl_mx.processor import cpu_model, has_bfloat16, usable_cores
+from mlsl_mx.system.processor import cpu_model, has_bfloat16, usable_cores
 
 
 def test_cpu_model_is_what_linux_calls_it(tmp_path):

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlsl_mx import progress as module
-from mlsl_mx.network_time import TimedNetwork, TrainingTime
-from mlsl_mx.progress import progress, rate_text
+from mlsl_mx.system import progress as module
+from mlsl_mx.system.network_time import TimedNetwork, TrainingTime
+from mlsl_mx.system.progress import progress, rate_text
 
 
 class Clock:
@@ -24,7 +24,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("tqdm.std.time", clock)
-    monkeypatch.setattr("mlsl_mx.network_time.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("mlsl_mx.system.network_time.time", SimpleNamespace(monotonic=clock))
     return clock
 
 

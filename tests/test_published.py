@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlsl_mx.evaluation import published
-from mlsl_mx.labels import class_set
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.reports import published
 
 ROWS = [(1, row, 19) for row in published.TABLE_1]
 ROWS += [(2, row, classes) for row in published.TABLE_2 for classes in (16, 13)]

@@ -8,9 +8,9 @@ import pytest
 from mxnet import nd
 from original_params import original_parameters
 
-from mlsl_mx.errors import InputError
 from mlsl_mx.network import MLSLNet, load_original, save_original
-from mlsl_mx.network.published_weights import PUBLISHED, check_source_model, check_trunk, describe
+from mlsl_mx.network.weights.published_weights import PUBLISHED, check_source_model, check_trunk, describe
+from mlsl_mx.system.errors import InputError
 
 WIDTH = 1 / 64
 GTA, SYNTHIA, IMAGENET = (published.name for published in PUBLISHED)

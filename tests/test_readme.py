@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlsl_mx.evaluation.published import CBST_README, published_row
-from mlsl_mx.evaluation.results import METHODS
-from mlsl_mx.runs import read_json
+from mlsl_mx.reports.published import CBST_README, published_row
+from mlsl_mx.reports.results import METHODS
+from mlsl_mx.system.runs import read_json
 
 ROOT = Path(__file__).parents[1]
 

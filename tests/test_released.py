@@ -16,19 +16,19 @@ from released_scenes import SCENE, gradients, source_ids, target_ids
 from scene_files import write_cityscapes, write_gta5, write_palette_png
 from volumes import whole_volume
 
-from mlsl_mx.config import Config, Crops, load_config
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import Config, Crops, load_config
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.lists import read_list
-from mlsl_mx.errors import InputError
-from mlsl_mx.job import Job
-from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, patch_positions, weak_labels
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
-from mlsl_mx.runs import flat
-from mlsl_mx.shipped import found
-from mlsl_mx.stage_inputs import class_sizes, prior
+from mlsl_mx.stages.inputs import class_sizes, prior
+from mlsl_mx.stages.job import Job
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.packaged_files import existing
+from mlsl_mx.system.runs import flat
 from mlsl_mx.training.epochs import self_training_epochs
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -222,7 +222,7 @@ def test_the_prior_is_that_of_the_source_labels(tmp_path):
 
 @switches("target.train")
 def test_the_target_list_is_a_part_of_the_papers():
-    paper, released = (read_list(found(path)) for path in TRAIN)
+    paper, released = (read_list(existing(path)) for path in TRAIN)
     assert (len(paper), len(released)) == (2975, 505)
     assert set(released) < set(paper)
 

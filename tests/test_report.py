@@ -13,14 +13,14 @@ from PIL import Image
 from run_directory import SOURCE_LIST, write_loss, write_run
 from scene_files import write_cityscapes
 
-from mlsl_mx.config import Config, Selection, SourceData
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
-from mlsl_mx.errors import InputError
-from mlsl_mx.evaluation.compare_tables import write_comparison
-from mlsl_mx.evaluation.report import write_report
-from mlsl_mx.evaluation.results import METHODS
-from mlsl_mx.labels import class_set
-from mlsl_mx.runs import prior_path, read_json, write_json
+from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.report import write_report
+from mlsl_mx.reports.results import METHODS
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import prior_path, read_json, write_json
 
 MINIATURE = "miniature: not comparable with the paper"
 GTA = Config()

@@ -6,10 +6,10 @@ from PIL import Image
 from run_directory import ABSENT, diagnosis, evaluation, selection, write_run
 from scene_files import write_cityscapes
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset
-from mlsl_mx.evaluation.round_events import write_round_events
-from mlsl_mx.labels import class_set
-from mlsl_mx.runs import read_json, write_json
+from mlsl_mx.reports.round_events import write_round_events
+from mlsl_mx.system.runs import read_json, write_json
 
 CLASSES = class_set(19)
 

@@ -12,9 +12,9 @@ from importlib.metadata import version
 
 import pytest
 
-from mlsl_mx.errors import InputError
-from mlsl_mx.run_log import RunLog, read_log
-from mlsl_mx.runs import (
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.run_log import RunLog, read_log
+from mlsl_mx.system.runs import (
     TEMPORARY,
     begin_stage,
     check_lengths,
@@ -70,7 +70,7 @@ def test_names_as_long_as_a_disk_takes(tmp_path):
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from mlsl_mx.runs import whole_file
+from mlsl_mx.system.runs import whole_file
 with whole_file(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -130,7 +130,7 @@ def test_a_temporary_that_is_removed_before_it_is_locked_is_made_again(tmp_path,
             removed[0].unlink()
         lock(handle, how)
 
-    monkeypatch.setattr("mlsl_mx.runs.fcntl.flock", removing)
+    monkeypatch.setattr("mlsl_mx.system.runs.fcntl.flock", removing)
     write_json(tmp_path / "file.json", 1)
     assert removed and [p.name for p in tmp_path.iterdir()] == ["file.json"]
 
@@ -276,7 +276,7 @@ def test_one_process_at_a_time(tmp_path):
     lock, out = tmp_path / ".locks" / "source-only", tmp_path / "out"
     code = f"""
 from pathlib import Path
-from mlsl_mx.runs import locked
+from mlsl_mx.system.runs import locked
 with locked(Path({str(lock)!r})):
     Path({str(out)!r}).touch()
 """

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scene_files import write_cityscapes, write_gta5, write_palette_png
 
-from mlsl_mx.config import Crops, SelfTraining, WeakLabels
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import Crops, SelfTraining, WeakLabels
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.sampling import (
     SOURCE,
@@ -20,8 +21,7 @@ from mlsl_mx.data.sampling import (
     source_subset,
 )
 from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.training.epochs import self_training_epochs
 
 CROPS = Crops(16, (0.7, 1.3), True)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from volumes import selected_from
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.errors import InputError
+from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import patch_positions, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.pseudo_labels.upsampling import upsample
+from mlsl_mx.system.errors import InputError
 
 SETTINGS = PseudoLabels(patches=9, patch=32)
 PICTURE = np.random.RandomState(0).randint(0, 256, (96, 300, 3)).astype(np.uint8)  # more than one window

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from volumes import MARGINS, naive_labels, saturated, sorted_thresholds
 
-from mlsl_mx.labels import class_set
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, kept_confidences, select_pseudo_labels, selection
 from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
 from mlsl_mx.pseudo_labels.selection import mined_classes

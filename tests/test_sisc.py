@@ -6,8 +6,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import SISCAccumulator
-from mlsl_mx.pseudo_labels.upsampling import upsample
 
 
 def naive(shape, patches, tops, lefts):

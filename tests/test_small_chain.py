@@ -10,7 +10,7 @@ import pytest
 from scene_files import write_lists
 from small_chain import LISTS, MAKE_MINIATURE, ROOT, stages, start
 
-from mlsl_mx.run_log import read_log
+from mlsl_mx.system.run_log import read_log
 
 # Runs stages in one process, and ends it at the first attempt to reach another machine.
 OFFLINE = """

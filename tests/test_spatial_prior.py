@@ -6,9 +6,9 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from mlsl_mx.errors import InputError
 from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.system.errors import InputError
 
 
 def sky_above_road(height, width):

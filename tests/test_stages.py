@@ -16,10 +16,10 @@ from scene_files import write_lists
 from scipy.io import savemat
 
 from mlsl_mx.cli import main
-from mlsl_mx.data.miniature import make_miniature
+from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.run_log import read_log
-from mlsl_mx.runs import read_json, write_json
+from mlsl_mx.system.run_log import read_log
+from mlsl_mx.system.runs import read_json, write_json
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
@@ -459,7 +459,7 @@ def test_settings_of_a_process_that_waits_do_not_replace_those_of_the_one_at_wor
         shutil.copytree(finished / folder, run / folder)
         yield
 
-    monkeypatch.setattr("mlsl_mx.job.locked", waited)
+    monkeypatch.setattr("mlsl_mx.stages.job.locked", waited)
     assert "seed: 0 -> 7" in refused(capsys, stage(world, run, *words, "--seed", "7"))
     assert files(run / folder) == files(finished / folder)
 

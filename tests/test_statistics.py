@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scene_files import write_gta5, write_palette_png
 
+from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.statistics import label_maps, source_class_sizes
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import class_set
 from mlsl_mx.pseudo_labels import ClassSizes
+from mlsl_mx.system.errors import InputError
 
 
 def written(tmp_path, size=(2, 4)):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from processes import is_running, wait_for
 
-from mlsl_mx.stopping import Stopped, stops_at_once, stops_when_asked
+from mlsl_mx.system.stopping import Stopped, stops_at_once, stops_when_asked
 
 
 class StoppedWhenDeleted:
@@ -54,13 +54,13 @@ def test_who_waits_is_told_where_it_asks_and_a_later_signal_does_not_wait(monkey
         ask()  # at once: as Make passes on what a batch system tells all
         with pytest.raises(Stopped):
             stop_here()
-        monkeypatch.setattr("mlsl_mx.stopping.SAME_SECONDS", 0)
+        monkeypatch.setattr("mlsl_mx.system.stopping.SAME_SECONDS", 0)
         with pytest.raises(Stopped):
             ask()
 
 
 def test_of_processes_that_stop_together_none_leaves_the_others(monkeypatch):
-    monkeypatch.setattr("mlsl_mx.stopping.SAME_SECONDS", 0)
+    monkeypatch.setattr("mlsl_mx.system.stopping.SAME_SECONDS", 0)
     told = []
     with stops_when_asked(lambda asked: told.append(asked) or len(told) == 3) as stop_here:
         stop_here()
@@ -92,7 +92,7 @@ def test_a_terminal_that_is_closed_stops_but_not_under_nohup():
 POOL = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from mlsl_mx.stopping import end_with_parent, forks_processes
+from mlsl_mx.system.stopping import end_with_parent, forks_processes
 forks_processes()
 with ProcessPoolExecutor(2, initializer=end_with_parent) as pool:
     print(pool.submit(os.getpid).result(), flush=True)

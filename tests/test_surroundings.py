@@ -14,10 +14,10 @@ import pytest
 from model_files import picture, write_model
 from scene_files import write_png
 
-from mlsl_mx import surroundings
 from mlsl_mx.doctor.facts import packages_in
-from mlsl_mx.errors import InputError
-from mlsl_mx.surroundings import PROGRAM, check_variables, python, unfit_name
+from mlsl_mx.system import surroundings
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.surroundings import PROGRAM, check_variables, python, unfit_name
 
 HOSTILE = "raise RuntimeError('of another program')\n"
 SHADOWS = ("numpy", "cv2", "yaml", "mxnet", "PIL", "tqdm", "random", "json", "mlsl_mx")
@@ -96,13 +96,15 @@ def test_channels_that_are_closed_full_or_have_no_reader(tmp_path, words, how, c
 
 def test_messages_do_not_get_into_files_in_place_of_a_closed_channel(tmp_path):
     """The first file that is opened has the number of the channel, to which C libraries write."""
-    program = "from mlsl_mx.surroundings import prepare; prepare(); import os; f = open('f', 'w'); os.write(2, b'x')"
+    program = (
+        "from mlsl_mx.system.surroundings import prepare; prepare(); import os; f = open('f', 'w'); os.write(2, b'x')"
+    )
     mlsl(cwd=tmp_path, how="2>&- >&-", start=python(program))
     assert (tmp_path / "f").read_text() == ""
 
 
 def test_what_the_encoding_of_stdout_lacks_is_escaped(tmp_path):
-    program = "from mlsl_mx.surroundings import prepare; prepare(); print('Straße')"
+    program = "from mlsl_mx.system.surroundings import prepare; prepare(); print('Straße')"
     told = mlsl(cwd=tmp_path, start=python(program), PYTHONIOENCODING="ascii")
     assert (told.stdout, told.stderr) == ("Stra\\xdfe\n", "")
 

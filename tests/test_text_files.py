@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlsl_mx.config import Config, load_config, to_dict
-from mlsl_mx.errors import InputError
-from mlsl_mx.text_files import dump_yaml, parse_yaml, read_text
+from mlsl_mx.config.settings import Config, load_config, to_dict
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.text_files import dump_yaml, parse_yaml, read_text
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 

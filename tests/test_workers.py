@@ -8,9 +8,9 @@ import pytest
 from volumes import saturated, sorted_thresholds
 from worker_process import CLASSES, confident, counts, trained
 
-from mlsl_mx.errors import InputError
-from mlsl_mx.launch import run_workers
-from mlsl_mx.workers import ALONE, COUNTS_BELOW, LIMB_BITS, MOST_WORKERS, check_shared, join
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.launch import run_workers
+from mlsl_mx.system.workers import ALONE, COUNTS_BELOW, LIMB_BITS, MOST_WORKERS, check_shared, join
 
 SCRIPT = Path(__file__).parent / "worker_process.py"
 

@@ -9,7 +9,7 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from mlsl_mx.class_table import OWN
+from mlsl_mx.config.class_table import OWN
 from mlsl_mx.data.datasets import SceneDataset, remedy
 from mlsl_mx.data.image_files import Header, MissingFile, UnreadableFile, header, size_text
 from mlsl_mx.data.image_structure import TURNS
@@ -17,8 +17,8 @@ from mlsl_mx.data.jpeg_damage import DamageFinder
 from mlsl_mx.data.label_files import WrongLabels, check_lossless
 from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.data.palettes import other_palettes
-from mlsl_mx.errors import InputError
-from mlsl_mx.progress import progress
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
 
 VOID_SHARE = 0.97  # of a label's pixels without a class: no street scene
 EXAMPLES = 3  # names shown of each finding

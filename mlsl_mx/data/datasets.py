@@ -12,7 +12,8 @@ import mxnet as mx
 import numpy as np
 from gluoncv.data.segbase import SegmentationDataset
 
-from mlsl_mx.class_table import OWN
+from mlsl_mx.config.class_table import OWN
+from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.image_files import Header, header, read_image, size_text
 from mlsl_mx.data.label_files import (
     LabelFormat,
@@ -23,10 +24,9 @@ from mlsl_mx.data.label_files import (
     read_train_ids,
 )
 from mlsl_mx.data.lists import ImageList, image_name, read_list
-from mlsl_mx.data.own_files import own_images, own_labels
+from mlsl_mx.data.own.files import own_images, own_labels
 from mlsl_mx.data.transforms import resized, resized_labels
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet
+from mlsl_mx.system.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Iterable
 
-from mlsl_mx.errors import InputError
+from mlsl_mx.system.errors import InputError
 
 # Folders in which systems keep thumbnails, copies and what was deleted, in lower case. Others of theirs are hidden.
 SYSTEM_FOLDERS = frozenset(

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 from mlsl_mx.data.file_kinds import KINDS, other_kind
 from mlsl_mx.data.image_structure import ENDING_BYTES, USUAL_ENDS, grey_bits, has_end, orientation, tiff_kind, turned
 from mlsl_mx.data.netpbm import read_netpbm
-from mlsl_mx.errors import InputError, is_out_of_memory
+from mlsl_mx.system.errors import InputError, is_out_of_memory
 
 MOST_PIXELS = 1 << 26  # 8192x8192; a small file can claim many more, which would be allocated
 MOST_BYTES = 1 << 29

@@ -5,12 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import id_type
+from mlsl_mx.config.classes import MOST_CLASSES, id_type
+from mlsl_mx.system.errors import InputError
 
 # Pixels that OpenCV, which gives counts as float32, counts exactly; it takes half of np.bincount's time.
 EXACT = 1 << 24
-MOST_CLASSES = 2048  # whose pairs are counted: 34 MB a count, and 25 MB of evaluation.json
 
 
 def no_counts(num_classes: int) -> np.ndarray:

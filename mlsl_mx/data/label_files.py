@@ -9,18 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import cv2
 import numpy as np
 
-from mlsl_mx.class_table import OWN, REST
+from mlsl_mx.config.class_table import OWN, REST
+from mlsl_mx.config.classes import IGNORE, KNOWN_IDS, ClassSet, FileValue
+from mlsl_mx.config.encodings import BITS
+from mlsl_mx.config.settings import SourceData, TargetData
 from mlsl_mx.data.image_files import Header, decode_channels, decode_with_mode
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import IGNORE, KNOWN_IDS, ClassSet, FileValue
-
-if TYPE_CHECKING:
-    from mlsl_mx.config import SourceData, TargetData
+from mlsl_mx.system.errors import InputError
 
 UNKNOWN, VOID = 65534, 65535  # codes of look-ups: of no class and not ignored; ignored. Train ids are smaller
 SHOWN = 5  # unknown values named in an error
@@ -36,7 +35,6 @@ class Encoding:
 
     meaning: str
     modes: tuple[str, ...]  # PIL's names of such files
-    bits: int  # of a value
     fits: Callable[[np.ndarray], bool]  # whether pixels as decoded are of this kind
     values: Callable[[np.ndarray], np.ndarray]  # (H, W) uint8 or uint16 ids, or int32 colours as 0xRRGGBB
 
@@ -45,11 +43,12 @@ def _is(dtype: type, *channels: int) -> Callable[[np.ndarray], bool]:
     return lambda pixels: pixels.dtype == dtype and (1 if pixels.ndim == 2 else pixels.shape[2]) in channels
 
 
-def _channel(name: str, bits: int) -> Encoding:
+def _channel(encoding: str) -> Encoding:
+    name, bits = encoding.removesuffix("16"), BITS[encoding]
     index = ("blue", "green", "red").index(name)  # cv2's order
     dtype = {8: np.uint8, 16: np.uint16}[bits]
     meaning = f"ids in the {name} channel of {bits} bits x 3 channels"
-    return Encoding(meaning, ("RGB", "RGBA"), bits, _is(dtype, 3, 4), lambda pixels: cv2.extractChannel(pixels, index))
+    return Encoding(meaning, ("RGB", "RGBA"), _is(dtype, 3, 4), lambda pixels: cv2.extractChannel(pixels, index))
 
 
 def _packed(pixels: np.ndarray) -> np.ndarray:
@@ -60,15 +59,11 @@ def _packed(pixels: np.ndarray) -> np.ndarray:
 
 ENCODINGS = {
     "ids": Encoding(
-        "ids of 8 bits x 1 channel (grey or palette)", ("P", "L", "1", "LA"), 8, _is(np.uint8, 1), lambda pixels: pixels
+        "ids of 8 bits x 1 channel (grey or palette)", ("P", "L", "1", "LA"), _is(np.uint8, 1), lambda pixels: pixels
     ),
-    "ids16": Encoding("ids of 16 bits x 1 channel", ("I;16", "I;16B", "I"), 16, _is(np.uint16, 1), lambda p: p),
-    "colours": Encoding("colours of 8 bits x 3 channels", ("RGB", "RGBA", "P"), 24, _is(np.uint8, 3, 4), _packed),
-    **{
-        f"{name}{16 if bits == 16 else ''}": _channel(name, bits)
-        for bits in (8, 16)
-        for name in ("red", "green", "blue")
-    },
+    "ids16": Encoding("ids of 16 bits x 1 channel", ("I;16", "I;16B", "I"), _is(np.uint16, 1), lambda p: p),
+    "colours": Encoding("colours of 8 bits x 3 channels", ("RGB", "RGBA", "P"), _is(np.uint8, 3, 4), _packed),
+    **{encoding: _channel(encoding) for encoding in BITS if encoding not in ("ids", "ids16", "colours")},
 }
 
 
@@ -91,7 +86,7 @@ class LabelFormat:
     @property
     def lookup(self) -> np.ndarray:
         """uint16: value in the file -> train id, VOID or UNKNOWN."""
-        return _lookup(self.train_ids, self.ignored, max(ENCODINGS[encoding].bits for encoding in self.encodings))
+        return _lookup(self.train_ids, self.ignored, max(BITS[encoding] for encoding in self.encodings))
 
 
 # What label files of the published data sets are, and the remedy if one is not.

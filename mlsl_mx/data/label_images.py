@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mlsl_mx.config.classes import ClassSet, class_set
 from mlsl_mx.data.image_files import decode_with_mode, header
 from mlsl_mx.data.label_files import pseudo_label_format, read_train_ids
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet, class_set
+from mlsl_mx.system.errors import InputError
 
 _VALUE = {"P": "palette index", "L": "grey value"}
 

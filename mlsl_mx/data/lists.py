@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Sequence
 
 from mlsl_mx.data.names import composed
-from mlsl_mx.errors import InputError
-from mlsl_mx.text_files import read_text
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.text_files import read_text
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlsl_mx.config.classes import CLASSES, IGNORE
 from mlsl_mx.data.datasets import LAYOUTS, SceneDataset
 from mlsl_mx.data.label_files import read_file_values
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import CLASSES, IGNORE
+from mlsl_mx.system.errors import InputError
 
 FEW = 8  # labels tell
 LARGEST = len(CLASSES) - 1  # train id

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from mxnet.gluon.data import DataLoader, Dataset
 
-from mlsl_mx import config
+from mlsl_mx.config import settings as config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.transforms import MinedGroups, labels_at_stride, normalise, training_crop
-from mlsl_mx.errors import InputError
-from mlsl_mx.workers import ALONE, Workers
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.workers import ALONE, Workers
 
 SOURCE, TARGET = 0, 1
 

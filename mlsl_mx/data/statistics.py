@@ -9,8 +9,8 @@ from typing import Iterator
 import numpy as np
 
 from mlsl_mx.data.datasets import SceneDataset
-from mlsl_mx.progress import progress
-from mlsl_mx.runs import read_json, write_json
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.runs import read_json, write_json
 
 
 def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int = 2):

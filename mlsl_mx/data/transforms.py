@@ -10,7 +10,7 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-from mlsl_mx import config
+from mlsl_mx.config import settings as config
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's images / 255, RGB
 STD = (0.229, 0.224, 0.225)

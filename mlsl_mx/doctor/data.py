@@ -10,13 +10,13 @@ from typing import Iterator, Sequence
 
 import mxnet as mx
 
-from mlsl_mx.config import load_config
+from mlsl_mx.config.settings import load_config
 from mlsl_mx.data.datasets import SceneDataset
-from mlsl_mx.data.miniature import STAMP
+from mlsl_mx.data.miniature.datasets import STAMP
 from mlsl_mx.doctor.findings import NOTE, OK, Finding
-from mlsl_mx.errors import InputError
-from mlsl_mx.job import Job
-from mlsl_mx.shipped import found
+from mlsl_mx.stages.job import Job
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.packaged_files import existing
 
 
 def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
@@ -28,7 +28,7 @@ def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
 
 def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
     """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
-    path = found(str(experiment))
+    path = existing(str(experiment))
     job = Job(load_config(path, None, tuple(settings)), Path(), roots, 0, (mx.cpu(),), folder=path.parent)
     for part in ("source", "target", "validation"):
         try:

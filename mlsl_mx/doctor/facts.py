@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from mlsl_mx.doctor.driver import Driver
-from mlsl_mx.processor import CPUINFO, cpu_model, has_bfloat16, usable_cores
-from mlsl_mx.surroundings import python
+from mlsl_mx.system.processor import CPUINFO, cpu_model, has_bfloat16, usable_cores
+from mlsl_mx.system.surroundings import python
 
 PACKAGES = ("numpy", "cv2", "mxnet", "gluoncv", "PIL", "yaml", "scipy", "tqdm", "matplotlib")
 SECONDS = 180  # that an import may take, from a slow network disk, before it counts as hanging

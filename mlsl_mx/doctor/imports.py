@@ -11,7 +11,7 @@ import json
 from importlib.metadata import version
 from typing import Any, Iterator
 
-from mlsl_mx.errors import meaning
+from mlsl_mx.system.errors import meaning
 
 # In the order in which one needs the other; libraries of MXNet and OpenCV are where imports fail.
 MODULES = ("numpy", "cv2", "mxnet", "gluoncv")

@@ -13,24 +13,24 @@ from typing import Sequence
 
 import numpy as np
 
-from mlsl_mx.beside import Beside
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.file_kinds import has_ending
 from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.names import composed
 from mlsl_mx.data.numbering import FEW, files_of_train_ids
-from mlsl_mx.errors import InputError
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.evaluation.resolution import resized_labels
-from mlsl_mx.labels import ClassSet
-from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.run_log import RunLog
-from mlsl_mx.runs import begin_stage, read_json, write_bytes, write_json
-from mlsl_mx.workers import ALONE, Workers
+from mlsl_mx.system.background import Beside
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import begin_stage, read_json, write_bytes, write_json
+from mlsl_mx.system.workers import ALONE, Workers
 
 
 def evaluate(
@@ -72,9 +72,9 @@ def evaluate(
             predicted = _stored_prediction(predictions, dataset, index, label.shape)
             if predicted is None:
                 maps = segmenter.exact_maps(dataset.image(index), str(dataset.image_path(index)))
-                beside.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, confusion)
+                background.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, confusion)
             else:
-                beside.run(confusion.update, label, predicted)
+                background.run(confusion.update, label, predicted)
     confusion.sum_over(workers)
     result = {**summary(confusion, dataset.classes, len(dataset)), "resized": resized_labels(dataset), **inputs}
     seconds = time.monotonic() - started

@@ -6,15 +6,15 @@ from typing import Sequence
 
 import numpy as np
 
+from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.data.label_counts import joint_counts, no_counts
-from mlsl_mx.labels import id_type, ignore_id
-from mlsl_mx.workers import Workers
+from mlsl_mx.system.workers import Workers
 
 
 class ConfusionMatrix:
     """Counts of (true class, predicted class) over the pixels of any number of images.
 
-    Raises: ValueError for no class at all, InputError for too many (`label_counts.MOST_CLASSES`).
+    Raises: ValueError for no class at all, InputError for too many (`classes.MOST_CLASSES`).
 
     Pixels whose truth is 255 (65535 of more than 255 classes) do not count. A prediction outside 0..C-1 (an unlabelled
     pixel) is a miss of the true class and a false alarm of none, as in the official script.

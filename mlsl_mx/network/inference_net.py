@@ -13,10 +13,10 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import SymbolBlock, nn
 
-from mlsl_mx.errors import InputError
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.resnet38 import BATCH_NORM_EPSILON, BatchNormReLU, ResidualBlock
-from mlsl_mx.processor import has_bfloat16
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.processor import has_bfloat16
 
 # MXNet knows bfloat16 by this name inside a NumPy type.
 DTYPES = {"float32": np.float32, "bfloat16": np.dtype([("bfloat16", np.uint16)]), "float16": np.float16}

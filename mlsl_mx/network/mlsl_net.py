@@ -8,7 +8,7 @@ from mxnet.gluon import nn
 from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.network.heads import SegmentationHead, WeakLabelHead
 from mlsl_mx.network.resnet38 import CHANNELS, ResNet38, scaled
-from mlsl_mx.pseudo_labels.upsampling import upsample
+from mlsl_mx.network.upsampling import upsample
 
 
 class MLSLNet(nn.HybridBlock):

@@ -11,13 +11,13 @@ import mxnet as mx
 import numpy as np
 
 import mlsl_mx
-from mlsl_mx.class_table import classes_of_weights
+from mlsl_mx.config.class_table import classes_of_weights
+from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.transforms import MEAN, STD
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
-from mlsl_mx.runs import file_hash, whole_file
+from mlsl_mx.network.weights.published_weights import describe_segmentation, load_segmentation
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import file_hash, whole_file
 
 # Several images, wide enough for convolutions of dilation 12 at stride 8; and a size that is no multiple of 8.
 TRIED_SHAPES = ((2, 3, 136, 200), (1, 3, 93, 141))

@@ -13,9 +13,9 @@ from typing import Iterator, Sequence
 from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS, has_ending, is_video, warn_of_images
 from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.image_files import header, size_text
-from mlsl_mx.errors import InputError
 from mlsl_mx.predict.videos import video_facts
-from mlsl_mx.progress import progress
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
 
 LOGGER = logging.getLogger(__name__)
 

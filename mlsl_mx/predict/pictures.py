@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.label_images import encoded, label_id_png, palette_png
-from mlsl_mx.labels import ClassSet
 
 # What there is, and how its files end. A PNG of an overlay is 10 times as large and takes 10 times as long.
 ENDINGS = {"overlay": ".jpg", "palette": ".png", "label_ids": ".png", "confidence": ".png"}

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsl_mx.class_table import classes_of_weights
-from mlsl_mx.config import PseudoLabels
-from mlsl_mx.errors import InputError
-from mlsl_mx.job import device
-from mlsl_mx.labels import ClassSet
+from mlsl_mx.config.class_table import classes_of_weights
+from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.network.inference_net import check_precision, inference_net
-from mlsl_mx.network.published_weights import describe_segmentation, load_segmentation
+from mlsl_mx.network.weights.published_weights import describe_segmentation, load_segmentation
 from mlsl_mx.predict.pictures import overlay
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.stages.job import device
+from mlsl_mx.system.errors import InputError
 
 SINGLE = PseudoLabels(inference="single")
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any, Collection, Sequence
 
-from mlsl_mx.errors import InputError
 from mlsl_mx.predict.inputs import Input
-from mlsl_mx.run_log import RunLog, read_log
-from mlsl_mx.runs import file_hash
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.run_log import RunLog, read_log
+from mlsl_mx.system.runs import file_hash
 
 
 class Record:

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlsl_mx.config import Config, PseudoLabels, load_config
-from mlsl_mx.config_limits import check_each
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import ClassSet
+from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.limits import check_each
+from mlsl_mx.config.settings import Config, PseudoLabels, load_config
+from mlsl_mx.system.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,30 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from mlsl_mx.beside import Beside
 from mlsl_mx.data.image_files import read_image
-from mlsl_mx.errors import InputError
-from mlsl_mx.job import gpu_model
-from mlsl_mx.network.published_weights import describe_segmentation
-from mlsl_mx.outcome import Outcome
+from mlsl_mx.network.weights.published_weights import describe_segmentation
 from mlsl_mx.predict.inputs import Input, Unreadable, check_inputs, find_inputs
 from mlsl_mx.predict.pictures import ENDINGS, picture
 from mlsl_mx.predict.predictor import Predictor
 from mlsl_mx.predict.record import Record, note
 from mlsl_mx.predict.setup import Setup
 from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
-from mlsl_mx.progress import progress, rate_text
 from mlsl_mx.pseudo_labels.inference import ImageMaps
-from mlsl_mx.run_log import RunLog
-from mlsl_mx.runs import check_lengths, file_hash, keep_settings, locked, read_settings, remove_leftovers, write_bytes
+from mlsl_mx.stages.job import gpu_model
+from mlsl_mx.system.background import Beside
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress, rate_text
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import (
+    check_lengths,
+    file_hash,
+    keep_settings,
+    locked,
+    read_settings,
+    remove_leftovers,
+    write_bytes,
+)
 
 LOGGER = logging.getLogger(__name__)
 SETTINGS = "settings.yaml"
@@ -40,7 +48,7 @@ def predict(
     strength: float,
     ctx: str,
     keep_going: bool = False,
-) -> Outcome:
+) -> Result:
     """Segment images and videos, and write what is asked for below `out`, in a folder for each kind.
 
     An image FOLDER/a/b.png of a given FOLDER becomes OUT/KIND/a/b.png, or .jpg; a video an overlay video of the same
@@ -83,7 +91,7 @@ def predict(
     content = {**made, "there_already": len(sound) - len(todo), "left_out": others, "unreadable": len(faults)}
     content["out"] = str(out)
     fault = f"{len(faults)} of {len(inputs)} files are left out, e.g. {faults[0]}" if faults else None
-    return Outcome(_in_words(content), content, fault)
+    return Result(_in_words(content), content, fault)
 
 
 def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
@@ -141,7 +149,7 @@ class _Results:
                     read = read_image(one.path), file_hash(one.path)
                 if read is not None:
                     image, content = read
-                    beside.run(self._write, one, content, image, self.predictor.maps(image, one.path.stem))
+                    background.run(self._write, one, content, image, self.predictor.maps(image, one.path.stem))
                     count += 1
         return count
 
@@ -163,7 +171,7 @@ class _Results:
             with Beside() as beside:
                 for frame in shown:
                     # One name for all frames: patches stay where they are, or borders would flicker.
-                    beside.run(self._write_frame, write, frame, self.predictor.maps(frame, one.path.stem))
+                    background.run(self._write_frame, write, frame, self.predictor.maps(frame, one.path.stem))
                     made += 1  # not `shown.n`: a bar that is not shown counts nothing
         if facts.is_longer_than(made):
             LOGGER.warning(

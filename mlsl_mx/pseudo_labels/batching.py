@@ -7,7 +7,7 @@ from typing import Callable, Sequence
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.errors import is_out_of_memory
+from mlsl_mx.system.errors import is_out_of_memory
 
 # A CPU gains nothing from more than one. Of a GPU more is asked than a small one can give: it is halved until it fits.
 FIRST_TRIED = {"cpu": 1, "gpu": 16}

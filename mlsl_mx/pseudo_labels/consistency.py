@@ -8,11 +8,11 @@ import numpy as np
 
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_counts import joint_counts, no_counts
-from mlsl_mx.errors import InputError
-from mlsl_mx.progress import progress
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
 
 
 def agreement(before, now) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.label_files import read_pseudo_label
-from mlsl_mx.labels import ClassSet
-from mlsl_mx.runs import whole_file
+from mlsl_mx.system.runs import whole_file
 
 SHEET = "contact_sheet"  # the file's name, which no image may have
 SHEET_IMAGES = 12

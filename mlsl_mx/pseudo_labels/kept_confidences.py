@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsl_mx.workers import Workers
+from mlsl_mx.system.workers import Workers
 
 KEPT = 1 << 23  # confidences: 42 MB, those of four images of 1024x2048
 

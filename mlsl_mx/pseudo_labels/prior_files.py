@@ -9,10 +9,10 @@ from scipy.io import loadmat, whosmat
 
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.statistics import label_maps
-from mlsl_mx.errors import InputError
 from mlsl_mx.pseudo_labels.prior_picture import write_prior_picture
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.runs import file_hash, prior_path
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import file_hash, prior_path
 
 NUMERIC = ("double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 OBJECTS = ("object", "opaque", "function")  # instances of MATLAB classes

@@ -8,11 +8,9 @@ from typing import Iterator, Sequence
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.classes import id_type, ignore_id
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise, resized
-from mlsl_mx.errors import InputError
-from mlsl_mx.labels import id_type, ignore_id
-from mlsl_mx.network_time import TimedNetwork
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import (
@@ -27,6 +25,8 @@ from mlsl_mx.pseudo_labels.selection import most_probable, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import as_stored
 from mlsl_mx.pseudo_labels.windows import patch_positions
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.network_time import TimedNetwork
 
 
 def patch_seed(seed: int, round_index: int) -> int:

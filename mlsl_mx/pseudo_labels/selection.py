@@ -6,10 +6,10 @@ from typing import Collection, Sequence
 
 import numpy as np
 
-from mlsl_mx.labels import id_type, ignore_id
+from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
 from mlsl_mx.pseudo_labels.kept_confidences import KeptConfidences
-from mlsl_mx.workers import Workers
+from mlsl_mx.system.workers import Workers
 
 PART = 1 << 19  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
 SORTED_ABOVE = 1 << 23  # bins: adding so many costs more than sorting a part's confidences

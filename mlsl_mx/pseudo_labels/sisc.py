@@ -7,7 +7,7 @@ from typing import Sequence
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.pseudo_labels.upsampling import window_weights
+from mlsl_mx.network.upsampling import window_weights
 
 
 class SISCAccumulator:

@@ -19,10 +19,10 @@ from typing import Sequence
 
 import numpy as np
 
-from mlsl_mx.config import PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.pseudo_labels.inference import ImageMaps, PatchMaps, seen_size
-from mlsl_mx.runs import whole_file
+from mlsl_mx.system.runs import whole_file
 
 FORMAT = 4
 STEPS = np.float32(1 << 24)

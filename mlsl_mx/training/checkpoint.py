@@ -13,10 +13,10 @@ from typing import Sequence
 import mxnet as mx
 from mxnet import gluon
 
-from mlsl_mx.errors import InputError
 from mlsl_mx.network import load_original, save_original
-from mlsl_mx.network.params_file import read_params, write_params
-from mlsl_mx.runs import file_hash, read_json, write_json
+from mlsl_mx.network.weights.params_file import read_params, write_params
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import file_hash, read_json, write_json
 
 
 @dataclass

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from mlsl_mx.config import HeadTraining, SelfTraining, SourceTraining, WeakLabels
+from mlsl_mx.config.settings import HeadTraining, SelfTraining, SourceTraining, WeakLabels
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.sampling import (
     Domain,
@@ -19,9 +19,9 @@ from mlsl_mx.data.sampling import (
 )
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.pseudo_labels import weak_labels
+from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 from mlsl_mx.training.train import Epochs, composite_loss, head_loss
-from mlsl_mx.workers import ALONE, Workers
 
 # No two epochs of a run, and no two stages of runs with other seeds, draw the same crops or the same dropout.
 AFTER_SOURCE_TRAINING = 10**6

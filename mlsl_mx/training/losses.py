@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxnet import autograd, nd
 
-from mlsl_mx.labels import ignore_id
+from mlsl_mx.config.classes import ignore_id
 
 HARD_PROBABILITY = 0.6
 HARD_PIXELS = 256

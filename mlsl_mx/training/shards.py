@@ -9,7 +9,7 @@ import numpy as np
 from mxnet import autograd, nd
 
 from mlsl_mx.data.sampling import Batch
-from mlsl_mx.workers import Workers
+from mlsl_mx.system.workers import Workers
 
 
 def batch_loss(

@@ -14,19 +14,19 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from mlsl_mx.config import Optimizer
+from mlsl_mx.config.settings import Optimizer
 from mlsl_mx.data.sampling import Batch
-from mlsl_mx.errors import InputError
-from mlsl_mx.loss_curve import LossCurve
 from mlsl_mx.network import save_original
-from mlsl_mx.network_time import TrainingTime
-from mlsl_mx.progress import progress
-from mlsl_mx.run_log import RunLog
-from mlsl_mx.stopping import Stopped, stops_when_asked
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.network_time import TrainingTime
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.stopping import Stopped, stops_when_asked
+from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.checkpoint import Checkpoint, Position
+from mlsl_mx.training.loss_curve import LossCurve
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
 from mlsl_mx.training.shards import batch_loss
-from mlsl_mx.workers import ALONE, Workers
 
 LOGGER = logging.getLogger(__name__)
 

@@ -1,0 +1,130 @@
+"""What the subcommands' arguments share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from mlsl_mx.system.packaged_files import existing
+
+# A stage's words in examples: the run of `make gta2city`.
+RUN = (
+    "--experiment experiments/miniature/gta2city.yaml --method sisc-pwl \\\n"
+    "      --run runs/miniature/gta2city-seed0 --data runs/miniature/data"
+)
+
+
+def add_command(
+    commands, name: str, text: str, example: str, details: str = "", speaks: bool = True
+) -> argparse.ArgumentParser:
+    """A subcommand.
+
+    Args:
+        commands: as `add_subparsers` gives them.
+        text: what it does, as the object of "mlsl ... to"; starts with a small letter.
+        example: a command line that can be copied; a test parses it.
+        details: shown below the options, above the example.
+        speaks: whether it has progress and a result of its own, which the options that all others share are about.
+    """
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog="\n".join([*filter(None, [details]), "Example:", f"  {example}"]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if speaks:
+        said = command.add_mutually_exclusive_group()
+        said.add_argument("-q", "--quiet", action="store_true", help="only errors and the result")
+        said.add_argument("-v", "--verbose", action="store_true", help="also the events of the run's log")
+        command.add_argument("--json", action="store_true", help="the result as a JSON object: docs/SCRIPTS.md")
+    return command
+
+
+def add_stage(commands, name: str, text: str, example: str = "", required: bool = True) -> argparse.ArgumentParser:
+    """A subcommand that works in a run directory.
+
+    Args:
+        example: what stands between `mlsl NAME` and the run's words, e.g. "--round 0".
+        required: whether experiment and run must be given.
+    """
+    command = add_command(commands, name, text, " ".join(filter(None, ["mlsl", name, example, RUN])))
+    add_experiment(command, required)
+    add_roots(command)
+    add_method(command)
+    command.add_argument(
+        "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
+    )
+    command.add_argument("--seed", type=whole, default=0, help="of everything random; default 0")
+    command.add_argument("--ctx", default="cpu", help="cpu, gpu(0), or to train on several gpu(0),gpu(1); default cpu")
+    command.add_argument("--rounds", type=whole, help="number of rounds, instead of the experiment's")
+    return command
+
+
+def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The number of the round."""
+    command.add_argument("--round", type=whole, required=True, metavar="R", help="0, 1, ...")
+    return command
+
+
+def add_imagenet(command: argparse.ArgumentParser) -> None:
+    """The weights that source training starts from."""
+    command.add_argument(
+        "--imagenet", type=existing, metavar="FILE", help=".params of the ImageNet classifier; its trunk is the start"
+    )
+
+
+def add_checkpoint(command: argparse.ArgumentParser) -> None:
+    """How often a training leaves a checkpoint."""
+    command.add_argument(
+        "--checkpoint-seconds",
+        type=_seconds,
+        default=300,
+        metavar="S",
+        help="at least, between two checkpoints, from which an interrupted training goes on; default 300",
+    )
+
+
+def add_experiment(command: argparse.ArgumentParser, required: bool = True) -> None:
+    """The settings."""
+    command.add_argument(
+        "--experiment", type=existing, required=required, metavar="FILE", help="a file of experiments/"
+    )
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, e.g. pseudo_labels.patches=25"
+    )
+
+
+def add_method(command: argparse.ArgumentParser) -> None:
+    """What is laid over the experiment."""
+    command.add_argument("--method", help="e.g. sisc-pwl: a file of experiments/methods, released or ablations")
+
+
+def add_roots(command: argparse.ArgumentParser) -> None:
+    """Where the data sets are."""
+    command.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder that holds gta5/, synthia/ and cityscapes/"
+    )
+    for dataset in ("gta5", "synthia", "cityscapes"):
+        command.add_argument(
+            f"--{dataset}", type=Path, metavar="FOLDER", help=f"the folder of {dataset} where it is elsewhere"
+        )
+
+
+def whole(text: str) -> int:
+    """Raises: ArgumentTypeError for all but the digits of a whole number, as Python's int takes 1_000 and 007, too."""
+    if not re.fullmatch("-?(0|[1-9][0-9]*)", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number: write its digits, without leading zeros")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Raises: ArgumentTypeError, whose text argparse shows, for what is no number from 0 on."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:  # NaN is not
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: 0 or more")
+    return seconds

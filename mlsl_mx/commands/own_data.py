@@ -1,0 +1,51 @@
+"""Subcommands for data of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlsl_mx.commands.common import add_command, whole
+
+INIT_DETAILS = """\
+A PLACE is a folder, a pattern FOLDER/PREFIX{name}SUFFIX or FOLDER/{name}/rgb, or a text file with one path a line,
+relative to its folder.
+Encoding, sizes, ids or colours are found by looking at the files; docs/YOUR_OWN_DATA.md shows it from end to end."""
+INIT_EXAMPLE = (
+    "mlsl init-experiment --out my.yaml --source-images sim/frames \\\n"
+    "      --source-labels 'sim/labels/{name}_seg.png' --target cameras/train"
+)
+PLACES = {
+    "source-images": "labelled images",
+    "source-labels": "their labels",
+    "target": "images to adapt to; they need no labels",
+}
+
+
+def add_own_data_commands(commands) -> None:
+    """make-worlds and init-experiment."""
+    text = "render a simulator and cameras, with classes of their own, to try own data with"
+    command = add_command(commands, "make-worlds", text, "mlsl make-worlds --root runs/own/worlds")
+    command.add_argument(
+        "--root", type=Path, required=True, metavar="FOLDER", help="folder for simulator/, cameras/ and classes.csv"
+    )
+    command.add_argument("--seed", type=whole, default=0, help="of the scenes; default 0")
+    counts = "images of the simulator, of the cameras for training and for validation; default 96 48 16"
+    command.add_argument("--counts", type=whole, nargs=3, default=(96, 48, 16), metavar="N", help=counts)
+
+    text = "write an experiment file for your own data from what its folders hold"
+    command = add_command(commands, "init-experiment", text, INIT_EXAMPLE, INIT_DETAILS)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .yaml file; never overwritten")
+    for name, meaning in PLACES.items():
+        command.add_argument(f"--{name}", required=True, metavar="PLACE", help=meaning)
+    for name, meaning in (
+        ("val", "labelled target images to measure IoU on; none: nothing is"),
+        ("val-labels", "theirs"),
+    ):
+        command.add_argument(f"--{name}", default="", metavar="PLACE", help=meaning)
+    kinds = "ids, ids16, colours, red, green, blue, red16, green16 or blue16; found out if not given"
+    command.add_argument("--encoding", default="", metavar="KIND", help=f"of the source's labels: {kinds}")
+    command.add_argument("--val-encoding", default="", metavar="KIND", help="of those to validate on")
+    command.add_argument("--classes", type=Path, metavar="FILE", help="CSV table: name,colour,source,target")
+    command.add_argument(
+        "--small", action="store_true", help="a small network and its recipe, for a first look on a CPU"
+    )

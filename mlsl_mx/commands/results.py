@@ -1,0 +1,56 @@
+"""Subcommands about what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlsl_mx.commands.common import add_command, add_stage, whole
+from mlsl_mx.reports.compare import PAPER_TABLES
+
+EXPORT_DETAILS = """\
+Number of classes and width are found in the weights file; the weak-label head is left out.
+  input   images (B, 3, H, W) float32: RGB / 255, minus mean, over std, any B, H and W
+  output  logits (B, C, H, W) float32, up-sampled bilinearly; softmax over C gives probabilities
+Class names, Cityscapes label ids, mean and std are in the file's metadata. The file is written only if onnxruntime's
+logits of random images are those of MXNet. Needs onnx and onnxruntime.
+How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTERCHANGE.md."""
+
+
+def add_result_commands(commands) -> None:
+    """evaluate, report and export-onnx."""
+    _add_evaluate(commands)
+    _add_report(commands)
+    _add_export_onnx(commands)
+
+
+def _add_evaluate(commands) -> None:
+    text = "IoU of a round, the source model or saved predictions on the validation images"
+    command = add_stage(commands, "evaluate", text, "--round 0")
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--round", type=whole, metavar="R", help="the weights after round R")
+    which.add_argument("--source", action="store_true", help="the source model")
+    which.add_argument("--predictions", type=Path, metavar="FOLDER", help="saved PNGs of train ids or label ids")
+
+
+def _add_report(commands) -> None:
+    text = "one run's tables beside the paper's, with charts and panels; or, with --compare, several runs side by side"
+    command = add_stage(commands, "report", text, required=False)
+    command.add_argument(
+        "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
+    )
+    command.add_argument("--table", choices=sorted(PAPER_TABLES), help="compare the methods of that table of the paper")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="for comparison.md, .html and .json")
+
+
+def _add_export_onnx(commands) -> None:
+    command = add_command(
+        commands,
+        "export-onnx",
+        "write a trained network as ONNX, for use without MXNet",
+        "mlsl export-onnx --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params --out model.onnx",
+        EXPORT_DETAILS,
+    )
+    command.add_argument(
+        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")

@@ -1,0 +1,80 @@
+"""Subcommands around the stages."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mlsl_mx.commands.common import RUN, add_command, add_roots, whole
+from mlsl_mx.commands.completion import SHELLS
+from mlsl_mx.system.workers import SHARED
+
+DOCTOR_DETAILS = """\
+Marks: ? there is something to know or to do, ! stages will fail. Data are looked for by name:
+`mlsl check-data` opens them. Exit codes: 0 usable, 2 not."""
+
+LAUNCH_DETAILS = """\
+Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly. With
+--ctx 'gpu(0),gpu(1)' each worker gets one of the GPUs.
+Several machines: any launcher that sets MXNet's DMLC_* variables; see docs/SCALING.md."""
+
+
+MAKE_DETAILS = """\
+Runs the project's Makefile in the current folder, below which all is written, with this installation's mlsl. Goals and
+variables are those of `make` in a checkout; `mlsl make help` lists them."""
+
+COMPLETION_DETAILS = """\
+  bash  mlsl completion bash > ~/.local/share/bash-completion/completions/mlsl
+  zsh   mlsl completion zsh > FOLDER/_mlsl, a FOLDER of $fpath
+  tcsh  mlsl completion tcsh > ~/.mlsl.tcsh, and `source ~/.mlsl.tcsh` in ~/.tcshrc"""
+
+
+def add_tools(commands) -> None:
+    """doctor, launch, make and completion."""
+    _add_doctor(commands)
+    _add_launch(commands)
+    _add_make(commands)
+    details, example = COMPLETION_DETAILS, "mlsl completion bash > mlsl.bash"
+    command = add_command(commands, "completion", "print a shell's completion script", example, details, speaks=False)
+    command.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or tcsh")
+
+
+def _add_doctor(commands) -> None:
+    text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
+    command = add_command(commands, "doctor", text, "mlsl doctor --data runs/miniature/data --json", DOCTOR_DETAILS)
+    command.add_argument(
+        "--experiment",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="whose data are looked for; default: gta2city and synthia2city, the miniature's if its data are given",
+    )
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
+    add_roots(command)
+
+
+def _add_launch(commands) -> None:
+    command = add_command(
+        commands,
+        "launch",
+        "share a stage among several processes on this machine",
+        f"mlsl launch -n 2 -- pseudo-label --round 0 {RUN}",
+        LAUNCH_DETAILS,
+    )
+    command.usage = "mlsl launch -n N [--threads T] -- STAGE ..."
+    command.add_argument("-n", type=whole, required=True, metavar="N", help="number of workers")
+    command.add_argument("--threads", type=whole, metavar="T", help="CPU threads of each; default: cores / N")
+    command.add_argument("stage", nargs=argparse.REMAINDER, metavar="STAGE ...", help=f"one of {', '.join(SHARED)}")
+
+
+def _add_make(commands) -> None:
+    text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
+    command = add_command(commands, "make", text, example, MAKE_DETAILS, speaks=False)
+    command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
+    command.add_argument("-n", "--dry-run", action="store_true", help="print the plan alone")
+    command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
+    command.add_argument("-j", type=whole, metavar="N", help="stages at a time that do not need each other; default 1")
+    # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
+    metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)

@@ -1,0 +1,1 @@
+"""What an experiment file may say: settings with their limits, and tables of classes."""

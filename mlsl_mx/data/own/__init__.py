@@ -1,0 +1,1 @@
+"""A user's own data: guessing its classes, writing its experiment file, worlds to try it on."""

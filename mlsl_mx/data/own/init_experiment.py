@@ -1,0 +1,314 @@
+"""Write an experiment file for one's own data from what its folders hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from mlsl_mx.config.class_table import OWN
+from mlsl_mx.config.classes import FileValue, LabelClass
+from mlsl_mx.config.settings import Config, load_config
+from mlsl_mx.data.image_files import Header, header, size_text
+from mlsl_mx.data.lists import ImageList
+from mlsl_mx.data.own.files import own_images, own_labels
+from mlsl_mx.data.own.given_classes import read_class_file
+from mlsl_mx.data.own.guessed_classes import class_table
+from mlsl_mx.data.own.label_survey import Survey, survey
+from mlsl_mx.system import next_step
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.packaged_files import packaged
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.runs import write_bytes
+
+BASES = {False: "own/base.yaml", True: "own/small.yaml"}
+# What their source models start from: a file that the original release had, and ours.
+TRUNKS = {False: "ilsvrc-cls_rna-a1_cls1000_ep-0001.params", True: "experiments/miniature/pretrained.params"}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the user says that images and labels are: each a folder, a pattern, or a list."""
+
+    source_images: str
+    source_labels: str
+    target: str
+    val: str = ""
+    val_labels: str = ""
+    encoding: str = ""  # of the source's labels and of those to validate on; empty: found out
+    val_encoding: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there."""
+
+    source: ImageList
+    source_headers: list[Header]
+    source_labels: Survey
+    target: ImageList
+    target_headers: list[Header]
+    val: ImageList | None
+    val_headers: list[Header]
+    val_labels: Survey | None
+
+
+def init_experiment(out: Path, places: Places, class_file: Path | None, small: bool) -> str:
+    """Look at the files and write `out`, a commented experiment file.
+
+    Args:
+        class_file: CSV table of names, as `given_classes.read_class_file` takes it; None names classes by number.
+        small: inherit the recipe of the miniature's network instead of the paper's.
+
+    Returns: what was found and what to do next.
+    Raises: InputError if `out` is there already or no name for Make, or for files that are missing, damaged, without
+        labels or no labels.
+    """
+    out = Path(out)
+    if out.exists():
+        raise InputError(f"{out}: is there already, and is never overwritten: choose another --out, or remove it")
+    if "$" in str(out):
+        raise InputError(f"{out}: make would take the $ for one of its own signs: choose another --out")
+    if bool(places.val) != bool(places.val_labels):
+        raise InputError("--val and --val-labels belong together: give both, or neither, and nothing will be measured")
+    found = look(places)
+    given = read_class_file(class_file) if class_file else None
+    classes, ignored = class_table(found.source_labels, found.val_labels, given)
+    base = load_base(small)
+    write_bytes(out, experiment_text(out, places, found, classes, ignored, base, small).encode())
+    try:
+        load_config(out)
+    except InputError as problem:
+        out.unlink()
+        raise InputError(f"{problem} (nothing was written)") from None
+    void_rows = (
+        [f"{class_file}: {name!r} is no class: what it lists is ignored" for name in given.void_rows] if given else []
+    )
+    steps = [f"  {step}" for step in next_steps(out, small)]
+    return "\n".join([*void_rows, *summary(out, found, classes, ignored), *steps])
+
+
+def load_base(small: bool) -> Config:
+    """The recipe that the file will inherit."""
+    return load_config(packaged("experiments") / BASES[small], settings=_PLACED)
+
+
+# Enough for the recipe alone to be loaded.
+_PLACED = (
+    "source.images=x",
+    "source.labels=x",
+    "target.train=x",
+    "classes=[{name: a, source: 0}, {name: b, source: 1}]",
+)
+
+
+def look(places: Places) -> Found:
+    """Find all files and see what labels hold. Raises: InputError as `init_experiment`."""
+    here = Path()
+    source = own_images(here, places.source_images, "--source-images")
+    labels = own_labels(here, places.source_labels, source, "--source-labels")
+    target, val, val_headers, val_labels = own_images(here, places.target, "--target"), None, [], None
+    if places.val:
+        val = own_images(here, places.val, "--val")
+        paths = own_labels(here, places.val_labels, val, "--val-labels")
+        val_headers, val_labels = (
+            _headers(val, "validation images"),
+            survey(paths, "validation labels", places.val_encoding),
+        )
+    return Found(
+        source,
+        _headers(source, "source images"),
+        survey(labels, "source labels", places.encoding),
+        target,
+        _headers(target, "target images"),
+        val,
+        val_headers,
+        val_labels,
+    )
+
+
+def _headers(images: ImageList, title: str) -> list[Header]:
+    paths = [images.root / entry for entry in images.entries]
+    return [header(path) for path in progress(paths, title, "image")]
+
+
+def next_steps(out: Path, small: bool) -> list[str]:
+    """The commands that follow, and what they need."""
+    needs = "" if small else "  # IMAGENET: a file of the original release; or start: scratch in the file, or WEIGHTS="
+    return [next_step.check_data(out), f"{next_step.adapt(out, TRUNKS[small])}{needs}"]
+
+
+def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dict[str, tuple]) -> list[str]:
+    """What the command prints of the files and what it made of them."""
+    lines = [
+        f"source: {len(found.source.entries)} images, {_size_range(found.source_headers)}; labels: "
+        f"{found.source_labels.encoding}, {len(found.source_labels.shares)} values",
+        f"target: {len(found.target.entries)} images, {_size_range(found.target_headers)}",
+    ]
+    if found.val_labels:
+        lines.append(
+            f"validation: {len(found.val.entries)} images; labels: {found.val_labels.encoding}, "
+            f"{len(found.val_labels.shares)} values"
+        )
+    else:
+        lines.append("validation: none, so no IoU will be measured")
+    for option, labels in (("--encoding", found.source_labels), ("--val-encoding", found.val_labels)):
+        if labels and labels.doubt:
+            lines.append(f"in doubt: {labels.doubt} ({labels.encoding} is written; {option} says otherwise)")
+    for side, headers in (("source", found.source_headers), ("target", found.val_headers)):
+        if _turned(headers):
+            lines.append(f"{side}.label_orientation: {_turned(headers)} labelled images are turned by EXIF: say it")
+    lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
+    return [*lines, f"{out}: {len(classes)} classes; read it, correct it, then"]
+
+
+def experiment_text(
+    out: Path,
+    places: Places,
+    found: Found,
+    classes: Sequence[LabelClass],
+    ignored: dict[str, tuple[FileValue, ...]],
+    base: Config,
+    small: bool,
+) -> str:
+    """The content of the file."""
+    compared = any(one.target for one in classes)
+    parts = [
+        [
+            "# Written by `mlsl init-experiment`. What it found is in the comments; what it could not know is yours.",
+            *(f"# {step}" for step in next_steps(out, small)),
+            f"inherit: {BASES[small]}  # the recipe; own/base.yaml: the paper's, own/small.yaml: a small one, for CPUs",
+            f"name: {_text(out.stem)}",
+        ],
+        _class_lines(found, classes),
+        _source_lines(out, places, found, ignored["source"]),
+        _target_lines(out, places, found, ignored["target"], compared),
+        _recipe_lines(found, base),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _class_lines(found: Found, classes: Sequence[LabelClass]) -> list[str]:
+    kind = "colours" if found.source_labels.encoding == "colours" else "ids"
+    lines = [
+        f"# Names and colours ([red, green, blue]) are yours to choose. `source`, `target`: the {kind} in label files",
+        "# that make up the class; several may. Shares are of the pixels of the label files that were looked at.",
+        "classes:",
+    ]
+    for one in classes:
+        entry = f"  - {{name: {_text(one.name)}, colour: {list(one.colour)}, source: {_values(one.source)}"
+        entry += f", target: {_values(one.target)}}}"
+        shares = [f"source {_share(one.source, found.source_labels)}"]
+        if found.val_labels:
+            shares.append(f"target {_share(one.target, found.val_labels)}")
+        lines.append(f"{entry}  # {', '.join(shares)}")
+    return lines
+
+
+def _share(values: Sequence[FileValue], labels: Survey) -> str:
+    return f"{100 * sum(labels.shares.get(value, 0) for value in values):.2f} %"
+
+
+def _source_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue]) -> list[str]:
+    count, sizes = len(found.source.entries), _size_range(found.source_headers)
+    return [
+        "source:",
+        f"  dataset: {OWN}",
+        f"  images: {_path(out, places.source_images)}  # {count}: {sizes}",
+        f"  labels: {_path(out, places.source_labels)}",
+        f"  encoding: {found.source_labels.encoding}{_looked(found.source_labels)}",
+        f"  ignore: {_values(ignored)}{_ignore_note(ignored, found.source_labels)}",
+        *(f"  {line}" for line in _orientation_lines(found.source_headers)),
+        "  size: null  # each file its own; [height, width] resizes all of them",
+    ]
+
+
+def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue], compared: bool) -> list[str]:
+    count, sizes = len(found.target.entries), _size_range(found.target_headers)
+    lines = [
+        "target:",
+        f"  dataset: {OWN}",
+        f"  train: {_path(out, places.target)}  # {count}: {sizes}; no label is read",
+    ]
+    if found.val_labels is None:
+        lines.append('  val: ""  # with val_labels and encoding: labelled images to measure IoU on; none were given')
+        return [*lines, "  size: null"]
+    labelled = [
+        f"val: {_path(out, places.val)}  # {len(found.val.entries)} images; never trained on",
+        f"val_labels: {_path(out, places.val_labels)}",
+        f"encoding: {found.val_labels.encoding}{_looked(found.val_labels)}",
+        f"ignore: {_values(ignored)}{_ignore_note(ignored, found.val_labels)}",
+        *_orientation_lines(found.val_headers),
+    ]
+    if compared:
+        return [*lines, *(f"  {line}" for line in labelled), "  size: null"]
+    lines.append("  # Once the classes above have target ids or colours, take off the # of these lines.")
+    return [*lines, *(f"  # {line}" for line in labelled), '  val: ""', "  size: null"]
+
+
+def _turned(headers: Sequence[Header]) -> int:
+    return sum(one.orientation != 1 for one in headers)
+
+
+def _orientation_lines(headers: Sequence[Header]) -> list[str]:
+    """Nothing where no image needs it."""
+    note = f"  # {_turned(headers)} images have an EXIF orientation; labels fit them `upright`, or `stored`: look"
+    return [f"label_orientation: unknown{note}"] if _turned(headers) else []
+
+
+def _recipe_lines(found: Found, base: Config) -> list[str]:
+    smallest = min(min(one.upright_size) for one in found.target_headers)
+    patch = max(8, min(base.pseudo_labels.patch, smallest // 2 // 8 * 8))
+    lines = [
+        "pseudo_labels:",
+        f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",
+    ]
+    shortest = sorted(min(one.upright_size) for one in found.source_headers)[len(found.source_headers) // 2]
+    crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
+    if crop < base.source_training.crops.size:
+        lines += [
+            f"source_training: {{crops: {{size: {crop}}}}}  # pixels; a source image has "
+            f"{shortest} in its shorter side, in the median"
+        ]
+    training = f"  crops: {{size: {crop}}}" if crop < base.self_training.crops.size else None
+    return [*lines, "self_training:", f"  rounds: {base.self_training.rounds}", *([training] if training else [])]
+
+
+def _ignore_note(ignored: Sequence[FileValue], labels: Survey) -> str:
+    if not ignored:
+        return "  # `rest`: whatever belongs to no class; else that is an error"
+    return f"  # {_share(ignored, labels)} of the pixels, in no class; `rest`: whatever belongs to no class"
+
+
+def _looked(labels: Survey) -> str:
+    few = "" if labels.looked_at == labels.of else f", in {labels.looked_at} of {labels.of} files"
+    return f"  # {len(labels.shares)} different{few}"
+
+
+def _size_range(headers: Sequence[Header]) -> str:
+    """Width x height, as people write it."""
+    sizes = [one.upright_size for one in headers]
+    different = sorted(set(sizes), key=lambda size: (size[0] * size[1], size))
+    portrait = sum(height > width for height, width in sizes)
+    text = size_text(different[0])
+    if len(different) > 1:
+        text = f"{len(different)} sizes, {text} to {size_text(different[-1])}"
+    return f"{text}, {portrait} of them portrait" if portrait else text
+
+
+def _path(out: Path, place: str) -> str:
+    """As the file will be read: relative to its own folder, whatever links lead there, unless given from the root."""
+    relative = os.path.relpath(place, os.path.realpath(out.parent))
+    there = os.path.realpath(out.parent / relative) == os.path.realpath(place)  # not so for LINK/..
+    return _text(place if os.path.isabs(place) else relative if there else os.path.realpath(place))
+
+
+def _text(value: str) -> str:
+    """YAML that reads as this text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _values(values: Sequence[FileValue]) -> str:
+    return str([list(value) if isinstance(value, tuple) else value for value in values])

@@ -1,0 +1,1 @@
+"""Weights in files: the naming of the release, what published files hold, the .params format."""

@@ -1,0 +1,195 @@
+"""Weights in the files of the original release: `arg:conv1a_weight`, `aux:bn7_moving_mean`, as MXNet saves them.
+
+Three kinds of file exist: the ImageNet classifier (trunk and `linear1000`), source models (trunk and segmentation head)
+and adapted models (with the weak-label head too). A file is checked whole before the network is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Container
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon, nd
+
+from mlsl_mx.network.mlsl_net import MLSLNet
+from mlsl_mx.network.weights.params_file import read_index, read_params, write_params
+from mlsl_mx.system.errors import InputError
+
+SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
+WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
+STATISTIC_NAME = re.compile(r"_moving_(mean|var)$")
+LAST_LAYER = re.compile(r"linear(\d+)_weight")
+CLASSIFIER_NAME = "linear1000_weight"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What came from the file and what did not; names without `arg:` and `aux:`, sorted."""
+
+    matched: tuple[str, ...]  # taken from the file
+    missing: tuple[str, ...]  # of the network, not taken from the file: a head that stays as initialised
+    extra: tuple[str, ...]  # of the file, not used: a head that is not wanted
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.matched)} tensors loaded"]
+        if self.missing:
+            lines.append(f"not loaded, so left as initialised at random: {', '.join(self.missing)}")
+        if self.extra:
+            lines.append(f"not used of the file: {', '.join(self.extra)}")
+        return "; ".join(lines)
+
+
+def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport:
+    """Load a file of the release, or of `save_original`, into `net`.
+
+    The trunk and the segmentation head must be complete. The weak-label head may be absent from the file as a whole: it
+    then keeps its initialisation, as the report says. Where the network has none, the file's is left out.
+
+    Args:
+        net: initialised or not; what is not yet initialised is put on `ctx`.
+        path: the `.params` file.
+        part: "all", or "trunk" to take the trunk alone, e.g. from the ImageNet classifier.
+        ctx: device or devices of parameters not yet initialised; MXNet's current one by default.
+
+    Raises:
+        InputError: no such file, not an MXNet parameter file, a name missing or unknown, a wrong shape, a value that is
+            not finite, a negative variance. The network is then unchanged.
+        ValueError: an unknown `part`.
+    """
+    if part not in ("all", "trunk"):
+        raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
+    parameters = _named_parameters(net)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        saved = _original_names(read_params(Path(path)), path)
+        saved = {name: values.astype(np.float32) for name, values in saved.items()}
+    report = compare(net, {name: array.shape for name, array in saved.items()}, part, Path(path))
+    for name in report.matched:
+        _check_values(saved[name], name, path)
+    _fill(parameters, saved, report, ctx)
+    return report
+
+
+def save_original(net: MLSLNet, path) -> None:
+    """Write all parameters of `net` in the release's naming, whole or not at all; an exact round trip.
+
+    Raises: InputError if the file cannot be written.
+    """
+    named = {
+        ("aux:" if STATISTIC_NAME.search(name) else "arg:") + name: parameter.list_data()[0].asnumpy()
+        for name, parameter in _named_parameters(net).items()
+    }
+    write_params(Path(path), named)
+
+
+def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:
+    return {name[len(net.prefix) :]: parameter for name, parameter in net.collect_params().items()}
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors by name without `arg:` or `aux:`; no tensor is read.
+
+    Raises: InputError for a file that is missing, damaged, or not in the release's naming.
+    """
+    return {name: tensor.shape for name, tensor in _original_names(read_index(path), path).items()}
+
+
+def _original_names(saved: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a file holds, by names without `arg:` or `aux:`. Raises: InputError for a file of other names."""
+    if not saved or not all(name.startswith(("arg:", "aux:")) for name in saved):
+        raise InputError(
+            f"{path}: its names do not begin with arg: or aux:, as in the original release: files of Gluon's "
+            "save_parameters are not read; write them with save_original"
+        )
+    named = {name[4:]: value for name, value in saved.items()}
+    if len(named) < len(saved):
+        raise InputError(f"{path}: holds a name both as arg: and as aux:: use another file")
+    return named
+
+
+def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: Path) -> LoadReport:
+    """How the tensors of the file `path` fit the network, by their names and shapes; `part` as in `load_original`.
+
+    Raises: InputError for what is missing, unknown or of a wrong shape and may not be.
+    """
+    parameters = _named_parameters(net)
+    present = set(shapes)
+    weak_label_head = {name for name in set(parameters) | present if WEAK_LABEL_NAME.fullmatch(name)}
+    heads = weak_label_head | {name for name in set(parameters) | present if SEGMENTATION_NAME.fullmatch(name)}
+    wanted = set(parameters) - (heads if part == "trunk" else set())
+    # A head may be absent as a whole from the file, or from what is wanted; half of one is a damaged file.
+    optional = heads if part == "trunk" else weak_label_head
+    spare = wanted & weak_label_head if not present & weak_label_head else set()
+    unused = present & optional if not wanted & optional else set()
+    mis_shaped = [
+        f"{name} {shapes[name]} instead of {parameters[name].shape}"
+        for name in sorted(wanted & present)
+        if shapes[name] != parameters[name].shape
+    ]
+    faults = {
+        "missing": sorted(wanted - present - spare),
+        "unknown": sorted(present - wanted - unused),
+        "of a wrong shape": mis_shaped,
+    }
+    if any(faults.values()):
+        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(present, faults)}")
+    return LoadReport(
+        matched=tuple(sorted(wanted & present)),
+        missing=tuple(sorted(set(parameters) - wanted | spare)),
+        extra=tuple(sorted(unused)),
+    )
+
+
+def _listed(faults) -> str:
+    """`2 missing (a, b), 5 unknown (c, d, e, ...)`."""
+    return ", ".join(
+        f"{len(names)} {fault} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for fault, names in faults.items()
+        if names
+    )
+
+
+def is_classifier(names: Container[str]) -> bool:
+    """Whether tensors of these names are an ImageNet classifier's, not a network's for 1000 classes of one's own."""
+    return CLASSIFIER_NAME in names and "conv6a_weight" not in names
+
+
+def _remedy(present, faults) -> str:
+    if is_classifier(present):
+        return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
+    other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
+    if other_classes:
+        return f"the file's segmentation head is for {other_classes[0]} classes: set num_classes to that"
+    if faults["of a wrong shape"]:
+        return "use the width that the file was made with"
+    return "use another file"
+
+
+def _check_values(array: np.ndarray, name: str, path) -> None:
+    """With such values a network need not fail: oneDNN's ReLU makes 0 of NaN. Raises: InputError for one."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        count = finite.size - finite.sum()
+        raise InputError(f"{path}: {name} has {count} values that are not finite numbers: use a sound file")
+    if name.endswith("_moving_var") and array.min() < 0:
+        raise InputError(f"{path}: {name} has negative variances, down to {array.min():g}: use a sound file")
+
+
+def _fill(parameters, saved, report: LoadReport, ctx) -> None:
+    for name, parameter in parameters.items():
+        fresh = name in report.missing
+        if not _is_initialised(parameter):
+            parameter.initialize(init=None if fresh else mx.init.Zero(), ctx=ctx)
+        if not fresh:
+            parameter.set_data(nd.array(saved[name], dtype="float32"))
+
+
+def _is_initialised(parameter: gluon.Parameter) -> bool:
+    try:
+        parameter.list_ctx()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,295 @@
+"""The stage `pseudo-label`: from a network and target images to label files, without a look at any target label.
+
+Pass 1 sends every image through the network, keeps what it says in `.store/` and files the confidences of all pixels;
+with the thresholds that follow, pass 2 writes the labels and deletes the stores. `selection.json` comes last and says
+that the stage is done. Several workers take an image each in turn; what they count is summed exactly, so that
+thresholds and labels are those of one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import zlib
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Sequence
+
+import mxnet as mx
+import numpy as np
+
+from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.data.label_files import read_pseudo_label
+from mlsl_mx.data.label_images import train_id_png
+from mlsl_mx.data.transforms import MinedGroups
+from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
+from mlsl_mx.pseudo_labels.inference import ImageMaps, Network
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
+from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.store import FORMAT, read_store, write_store
+from mlsl_mx.system.background import Beside
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import read_json, write_bytes, write_json
+from mlsl_mx.system.workers import ALONE, Workers
+
+SUMMARY = "selection.json"
+
+
+def generate_pseudo_labels(
+    net: Network,
+    dataset,
+    ctx: mx.Context,
+    settings: PseudoLabels,
+    selection: Selection,
+    round_index: int,
+    seed: int,
+    out_dir: Path,
+    prior: SpatialPrior | None = None,
+    log: RunLog | None = None,
+    workers: Workers = ALONE,
+) -> dict[str, Any]:
+    """Write pseudo-labels of all images of a target data set (Sec. 3.2).
+
+    A finished stage is a no-op. An interrupted one goes on: stores made with the same arguments and network parameters
+    are not computed again.
+
+    Args:
+        net: callable, (B, 3, H, W) -> logits or (logits, weak_logits) at stride 8.
+        dataset: a SceneDataset; only `names`, `image(i)` and `classes` are used.
+        round_index: r; the portion is min(portion + r * portion_step, portion_max).
+        out_dir: gets NAME.png (train ids, see `train_id_png`), contact_sheet.png and selection.json.
+        prior: factors of the probabilities, for CBST-SP.
+        log: of rank 0.
+        workers: who share the images; `out_dir` is on a disk that all of them see.
+
+    Returns: the content of selection.json. `seconds` and `network_seconds` are those of this process (of rank 0).
+    Raises: InputError for an image smaller than the patch, or a network whose output is not finite.
+    """
+    out_dir = Path(out_dir)
+    if workers.agreed((out_dir / SUMMARY).exists()):
+        return read_json(out_dir / SUMMARY, "coverage", "collapsed", "loose")
+    segmenter = Segmenter(net, ctx, settings, patch_seed(seed, round_index), prior)
+    stage = _Stage(segmenter, dataset, out_dir / ".store", workers)
+    portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
+    started = time.monotonic()
+    found = stage.thresholds(selection, portion)
+    counted = stage.write_labels(out_dir, found, selection.rule)
+    seconds = time.monotonic() - started
+    summary = {
+        "round": round_index,
+        "portion": portion,
+        "policy": selection.policy,
+        "rule": selection.rule,
+        **_described(dataset.classes.names, selection, found, counted),
+        "images": len(dataset.names),
+        "seconds": round(seconds, 1),
+        "network_seconds": round(segmenter.net.seconds, 1),
+    }
+    if workers.rank == 0:
+        write_contact_sheet(out_dir, dataset)
+        write_json(out_dir / SUMMARY, summary)
+        shutil.rmtree(stage.store_dir, ignore_errors=True)
+        if log is not None:
+            log.write("pseudo_labels", **summary)
+    workers.barrier()
+    return summary
+
+
+def mined_groups(summary: Mapping[str, Any], names: Sequence[str]) -> tuple[MinedGroups, MinedGroups]:
+    """What a round mines, for `training_crop`: in source images, and in target images.
+
+    Labels of the source are the truth. In the target, what the network takes for a class that it hardly ever finds is
+    mostly something else: there the rule goes by the other classes, if `selection.mining_least` says so.
+
+    Args:
+        summary: the content of selection.json.
+        names: of all classes.
+    """
+    source, target = (
+        tuple(tuple(map(names.index, found[key])) for key in ("mined_first", "mined"))
+        for found in (summary, summary["mined_in_target"])
+    )
+    return source, target
+
+
+def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
+    """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's.
+
+    Args:
+        record: where the stage notes its `inputs`.
+        folder: of the round's pseudo-labels; replaced if there are some to take over.
+    """
+    for other in sorted(run.glob("*/round-*/pseudo_labels.inputs.json")):
+        made = other.parent / "pseudo_labels"
+        if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
+            copy = folder.with_name(".pseudo_labels.copy")  # takes its name when it is whole
+            for old in (copy, folder):
+                shutil.rmtree(old, ignore_errors=True)
+            try:
+                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
+            except OSError:  # the other method is making them anew: then this one makes its own
+                shutil.rmtree(copy, ignore_errors=True)
+                return
+            copy.replace(folder)
+            log.write("taken_over", labels=str(made.relative_to(run)))
+            return
+
+
+def _copy_whole(source: str, copy: str) -> None:
+    """Copy a file so that it survives a power failure."""
+    write_bytes(Path(copy), Path(source).read_bytes())
+
+
+class _Stage:
+    """The two passes over a data set's images, of which this worker takes its share."""
+
+    def __init__(self, segmenter: Segmenter, dataset, store_dir: Path, workers: Workers = ALONE):
+        self.segmenter = segmenter
+        self.dataset = dataset
+        self.store_dir = Path(store_dir)
+        self.workers = workers
+
+    @cached_property
+    def key(self) -> str:
+        """What a store depends on besides its image; the settings that are left out change nothing in it."""
+        digest = _parameters_checksum(self.segmenter.net.net)
+        settings = asdict(self.segmenter.settings)
+        names = ("inference", "patches", "patch", "placement", "flip", "start", "single_scale")
+        inference = {name: settings[name] for name in names}
+        return f"{digest:08x} {self.segmenter.seed} {inference}"
+
+    def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:
+        """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
+        path, key = self.store_dir / "thresholds.json", self._thresholds_key(selection, portion)
+        found = _thresholds_of(path, key)
+        if self.workers.sum(np.array([found is not None]))[0] == self.workers.count:  # files may reach some later
+            return {**found, "resumed": True}
+        confidences = ClassConfidences(self.dataset.classes.num_classes, selection.stride, selection.extra_zero)
+        self._file_confidences(confidences)
+        confidences.sum_over(self.workers)
+        found = {
+            "key": key,
+            "thresholds": confidences.thresholds(portion, selection.policy).tolist(),
+            "predicted": confidences.predicted.tolist(),
+        }
+        if self.workers.rank == 0:
+            write_json(path, found)
+        self.workers.barrier()  # no store vanishes before what follows from it is written
+        return {**found, "resumed": False}
+
+    def _thresholds_key(self, selection: Selection, portion: float) -> str:
+        """What the thresholds depend on: what the stores do, what is made of them, and which images there are."""
+        settings, prior = self.segmenter.settings, self.segmenter.prior
+        images = zlib.crc32("\n".join(self.dataset.names).encode())
+        factors = 0 if prior is None else zlib.crc32(np.ascontiguousarray(prior.frequency))
+        composed = f"{settings.upsampling} {settings.votes} {factors:08x}"
+        return f"{FORMAT} {self.key} {composed} {images:08x} {portion} {asdict(selection)}"
+
+    def _shard(self, title: str):
+        """The indices of this worker's images, with progress."""
+        indices = self.workers.shard(len(self.dataset.names))
+        return progress(indices, title, "image", network=self.segmenter.net)
+
+    def _file_confidences(self, confidences: ClassConfidences) -> None:
+        # Writing, composing and counting run beside the next image's network; only they touch `confidences`.
+        with Beside() as beside:
+            for index in self._shard("probabilities"):
+                path = self._store_path(index)
+                stored = read_store(path, self.key)
+                maps = self._maps(index) if stored is None else stored
+                background.run(self._file, maps, path if stored is None else None, confidences)
+
+    def _file(self, maps: ImageMaps, store: Path | None, confidences: ClassConfidences) -> None:
+        """Count an image's confidences and write it to `store`, unless it was read from there."""
+        if store is not None:
+            write_store(store, maps, self.key)
+        confidences.update_top(*self.segmenter.confidences(maps))
+
+    def _maps(self, index: int) -> ImageMaps:
+        return self.segmenter.maps(self.dataset.image(index), self.dataset.names[index])
+
+    def write_labels(self, out_dir: Path, found: dict[str, Any], rule: str) -> dict[str, Any]:
+        """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
+        ids = self.dataset.classes.ignore + 1
+        counts = np.zeros(ids, np.int64)
+        with Beside() as beside:
+            for index in self._shard("labels"):
+                path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
+                labels = self._finished(path, store) if found["resumed"] else None
+                if labels is None:
+                    maps = read_store(store, self.key) or self._maps(index)
+                    labels = self.segmenter.labels(maps, found["thresholds"], rule)
+                    background.run(self._write_label, labels, path, store)
+                counts += np.bincount(labels.ravel(), minlength=ids)
+        counts = self.workers.sum(counts)
+        return {
+            "labelled": counts[: self.dataset.classes.num_classes],
+            "all": int(counts.sum()),
+            "uncovered": int(counts.sum()) - sum(found["predicted"]),
+        }
+
+    def _finished(self, path: Path, store: Path) -> np.ndarray | None:
+        """The labels of an image that an earlier start made; None if it did not, or they are damaged."""
+        if store.exists() or not path.exists():
+            return None
+        try:
+            return read_pseudo_label(path, self.dataset.classes)
+        except InputError:
+            return None
+
+    def _write_label(self, labels: np.ndarray, path: Path, store: Path) -> None:
+        """Write an image's label file, and delete the store that it was made from."""
+        write_bytes(path, train_id_png(labels, self.dataset.classes))
+        store.unlink(missing_ok=True)
+
+    def _store_path(self, index: int) -> Path:
+        return self.store_dir / f"{self.dataset.names[index]}.map"
+
+
+def _thresholds_of(path: Path, key: str) -> dict[str, Any] | None:
+    """What pass 1 saved; None if it is missing, damaged, or of another key: pass 1 is then made again."""
+    try:
+        found = read_json(path, "key", "thresholds", "predicted")
+    except InputError:
+        return None
+    return found if found["key"] == key else None
+
+
+def _parameters_checksum(net: Network) -> int:
+    """CRC-32 of a Gluon network's parameters; 0 for any other callable."""
+    digest = 0
+    parameters = net.collect_params() if hasattr(net, "collect_params") else {}
+    for parameter in parameters.values():  # not the names: Gluon numbers them anew for each instance
+        digest = zlib.crc32(parameter.list_data()[0].asnumpy(), digest)
+    return digest
+
+
+def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
+    """The part of selection.json that is about classes and pixels."""
+    predicted, labelled, pixels = np.array(found["predicted"]), counted["labelled"], counted["all"]
+    share = (labelled / max(labelled.sum(), 1)).tolist()
+    few = {name: one for name, one in zip(names, share) if one < selection.mining_least}
+    return {
+        "thresholds": dict(zip(names, found["thresholds"])),
+        "coverage": float(labelled.sum() / pixels),
+        "coverage_per_class": dict(zip(names, (labelled / pixels).tolist())),
+        "predicted_share": dict(zip(names, (predicted / max(predicted.sum(), 1)).tolist())),
+        **_mined(names, selection, predicted, ()),
+        "mined_in_target": _mined(names, selection, predicted, few),
+        "mining_left_out": few,
+        "uncovered": counted["uncovered"] / pixels,
+        "collapsed": [name for name, count in zip(names, labelled) if count == 0],
+        # The most probable of C classes has at least 1/C, so only a spatial prior pushes a threshold below; then hardly
+        # any pixel is kept from the class.
+        "loose": [name for name, threshold in zip(names, found["thresholds"]) if threshold < 1 / len(names)],
+    }
+
+
+def _mined(names, selection: Selection, predicted: np.ndarray, left_out: Iterable[str]) -> dict[str, list[str]]:
+    ids = {names.index(name) for name in left_out}
+    groups = mined_classes(predicted, selection.mining_share, selection.mining_rarest, ids)
+    return {key: [names[c] for c in group] for key, group in zip(("mined_first", "mined"), groups)}

@@ -1,0 +1,1 @@
+"""What people read of a run: tables, charts, pages, pictures and model cards."""

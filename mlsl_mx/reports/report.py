@@ -1,0 +1,282 @@
+"""The report of a run: ours beside the paper's, round by round, as JSON, Markdown, HTML and terminal text."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any, Sequence
+
+from mlsl_mx.config.classes import listed
+from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.evaluation.resolution import resolution_note
+from mlsl_mx.reports.over_rounds import loss_means, loss_terms
+from mlsl_mx.reports.page import html_page
+from mlsl_mx.reports.published import disagreement_notes, paper_source, published_row, published_table
+from mlsl_mx.reports.report_tables import (
+    class_table,
+    label_overview,
+    label_table,
+    paper_table,
+    readme_table,
+    round_table,
+    summary_table,
+)
+from mlsl_mx.reports.results import METHODS, MethodResults, Round, read_run
+from mlsl_mx.reports.tables import MINIATURE, Table, to_markdown, to_text
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import read_json, write_bytes, write_json
+
+DIRECTIONS = {"gta5": "GTA-V to Cityscapes", "synthia": "SYNTHIA to Cityscapes", None: "own data"}
+VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
+NOTHING_MEASURED = (
+    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
+    "consistent the pseudo-labels are says nothing of how right they are."
+)
+
+
+def write_report(run: Path, config: Config, dataset, out: Path) -> str:
+    """Write `out/report.json`, `out/report.md` and the self-contained `out/report.html`.
+
+    Args:
+        run: the run directory.
+        dataset: the validation SceneDataset, for the panels' images and truth, or None.
+
+    Returns: the text for the terminal.
+    Raises: InputError if nothing is evaluated yet, or an evaluation is over other classes than the settings'.
+    """
+    run, out = Path(run), Path(out)
+    methods = read_run(run)
+    content = report_content(run, config, methods)
+    text, markdown = terminal_text(content), markdown_text(content)
+    write_json(out / "report.json", content)
+    write_bytes(out / "report.md", (markdown + "\n").encode())
+    write_bytes(out / "report.html", html_page(content, methods, dataset, config).encode())
+    return text
+
+
+def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) -> dict[str, Any]:
+    """Everything that the report says, JSON-able: the content of report.json. IoU in percent, shares in [0, 1]."""
+    classes, source = config.class_set, paper_source(to_dict(config))
+    for method in methods:
+        _same_classes(method, classes.names)
+    result = methods[-1].result.evaluation
+    environment = Path(run) / "source" / "environment.json"
+    content = {
+        "experiment": config.name,
+        "miniature": config.miniature,
+        "source": source,
+        "direction": DIRECTIONS[source],
+        "run": str(run),
+        "seed": methods[-1].seed,
+        "images": result["images"],
+        "list_hash": result.get("list_hash"),
+        "classes": list(classes.names),
+        "means_over": {str(n): [classes.names[i] for i in classes.common(n)] for n in classes.published_means},
+        "methods": [_method_content(config, source, method) for method in methods],
+        "paper": [_paper_row(row) for row in published_table(source)],
+        "environment": read_json(environment, "mxnet") if environment.exists() else None,
+    }
+    content["status"] = _status(content, config)
+    resolutions = dict.fromkeys(filter(None, (resolution_note(m.result.evaluation) for m in methods)))
+    content["notes"] = [*_notes(content), *resolutions, *(note for m in methods for note in _collapsed(m))]
+    return content
+
+
+def _main_tables(content: dict[str, Any]) -> list[Table | None]:
+    first = [summary_table(content), readme_table(content), class_table(content)]
+    return [*first, round_table(content), label_overview(content)]
+
+
+def terminal_text(content: dict[str, Any]) -> str:
+    """The tables for the terminal."""
+    tables = filter(None, _main_tables(content))
+    parts = [_headline(content), *map(to_text, tables), _wrapped_notes(content)]
+    return "\n\n".join(_between_warnings(parts, content["miniature"]))
+
+
+def markdown_text(content: dict[str, Any]) -> str:
+    """All tables in Markdown."""
+    tables = _main_tables(content)
+    tables += [label_table(content, method) for method in content["methods"]]
+    tables.append(paper_table(content))
+    parts = [f"# {_headline(content)}", *(to_markdown(table) for table in tables if table)]
+    parts.append("## Notes\n\n" + "\n".join(f"- {note}" for note in content["notes"]))
+    return "\n\n".join(_between_warnings(parts, content["miniature"]))
+
+
+def _between_warnings(parts: list[str], miniature: bool) -> list[str]:
+    return [MINIATURE, *parts, MINIATURE] if miniature else parts
+
+
+def _headline(content: dict[str, Any]) -> str:
+    return f"{content['experiment']}: {content['direction']}, {content['images']} validation images, IoU in percent"
+
+
+def _wrapped_notes(content: dict[str, Any]) -> str:
+    lines = [textwrap.fill(note, 100, initial_indent="- ", subsequent_indent="  ") for note in content["notes"]]
+    return "\n".join(["Notes", *lines])
+
+
+def _method_content(config: Config, source: str | None, method: MethodResults) -> dict[str, Any]:
+    result, better = method.result.evaluation, method.better_round
+    row = published_row(source, method.method)
+    planned = 1 if method.method == "source-only" else config.self_training.rounds
+    return {
+        "method": method.method,
+        "title": method.title,
+        "result_round": method.result.index,
+        "finished": method.result.index >= planned - 1,
+        "rounds_planned": planned,
+        "list_hash": result.get("list_hash"),
+        **{key: result[key] for key in ("miou", "mious", "per_class")},
+        "published": None if row is None else _paper_row(row),
+        "difference": None if row is None else _differences(result, row),
+        "best_chosen_on_val": None if better is None else {"round": better.index, "miou": better.evaluation["miou"]},
+        "rounds": [_round_content(r) for r in method.rounds],
+    }
+
+
+def _status(content: dict[str, Any], config: Config) -> list[str]:
+    """How far each method is that has rounds to go, and the one that the settings name."""
+    lines = []
+    for method in content["methods"]:
+        if not method["finished"]:
+            done = sum(one["miou"] is not None for one in method["rounds"])
+            line, last = f"{method['title']}: {done} of {method['rounds_planned']} rounds done", method["rounds"][-1]
+            if last["miou"] is None and last["loss"]:
+                line += f", {last['step']} of {last['steps']} training steps of round {last['round']}"
+            lines.append(line)
+    if config.method not in {"source-only", *(method["method"] for method in content["methods"])}:
+        title = METHODS.get(config.method, config.method)
+        lines.append(f"{title}: 0 of {config.self_training.rounds} rounds done")
+    return lines
+
+
+def _round_content(one: Round) -> dict[str, Any]:
+    evaluation, selection, diagnosis = one.evaluation or {}, one.selection or {}, one.diagnosis or {}
+    return {
+        "round": one.index,
+        "miou": evaluation.get("miou"),
+        "mious": evaluation.get("mious"),
+        "per_class": evaluation.get("per_class"),
+        "loss": loss_means(one.loss),
+        "losses": {name: loss_means(one.loss, name) for name in loss_terms(one.loss)},
+        "step": one.loss[-1].step if one.loss else None,
+        "steps": one.loss[-1].steps if one.loss else None,
+        "portion": selection.get("portion"),
+        "coverage": selection.get("coverage"),
+        "predicted_share": selection.get("predicted_share"),
+        "mined_first": selection.get("mined_first"),
+        "mined": selection.get("mined"),
+        "mined_in_target": selection.get("mined_in_target"),
+        "mining_left_out": selection.get("mining_left_out"),
+        **{key: diagnosis.get(key) for key in ("agreement", "kept", "patch_disagreement", "patch_images")},
+        "precision": one.ground_truth.get("precision"),
+        "ground_truth_images": one.ground_truth.get("images"),
+        "labels_per_class": _labels_per_class(one),
+    }
+
+
+def _labels_per_class(one: Round) -> dict[str, dict[str, Any]]:
+    """name -> threshold, coverage, agreement, kept, patch_disagreement, precision, recall: those that are known."""
+    selection, known = one.selection or {"thresholds": {}}, (one.diagnosis or {}).get("per_class", {})
+    truth = one.ground_truth.get("per_class", {})
+    return {
+        name: {
+            "threshold": threshold,
+            "coverage": selection["coverage_per_class"][name],
+            **known.get(name, {}),
+            **{key: value for key, value in truth.get(name, {}).items() if key in ("precision", "recall")},
+        }
+        for name, threshold in selection["thresholds"].items()
+    }
+
+
+def _paper_row(row) -> dict[str, Any]:
+    means = {str(n): value for n, value in row.means.items()}
+    return {"method": row.method, "kind": row.kind, "per_class": row.per_class, "mious": means}
+
+
+def _differences(result: dict[str, Any], row) -> dict[str, Any]:
+    def minus(ours: float | None, theirs: float | None) -> float | None:
+        return None if ours is None or theirs is None else ours - theirs
+
+    return {
+        "mious": {str(n): minus(result["mious"].get(str(n)), value) for n, value in row.means.items()},
+        "per_class": {name: minus(result["per_class"].get(name), value) for name, value in row.per_class.items()},
+    }
+
+
+def _same_classes(method: MethodResults, names: Sequence[str]) -> None:
+    found = method.result.evaluation.get("classes")
+    if found != list(names):
+        path = method.result.folder / "evaluation.json"
+        raise InputError(f"{path}: {len(found or [])} classes, but the settings ask for {len(names)}: evaluate again")
+
+
+def _notes(content: dict[str, Any]) -> list[str]:
+    notes = [f"mIoU({n}) is the mean over {', '.join(names)}." for n, names in content["means_over"].items()]
+    notes.append("The last round is the result.")
+    notes += _absent_notes(content["methods"]) if content["images"] else [NOTHING_MEASURED]
+    for method in content["methods"]:
+        notes += _method_notes(content, method)
+    if content["source"] and content["images"] != VALIDATION_IMAGES and not content["miniature"]:
+        notes.append(
+            f"Evaluated on {content['images']} images, the paper on {VALIDATION_IMAGES}: not the same protocol."
+        )
+    if len({method["list_hash"] for method in content["methods"]}) > 1:
+        notes.append("The methods were evaluated on different image lists: their numbers cannot be compared.")
+    return notes
+
+
+def _absent_notes(methods: Sequence[dict[str, Any]]) -> list[str]:
+    """Which classes a mean leaves out, once for all methods that leave out the same."""
+    titles: dict[str, list[str]] = {}
+    for method in methods:
+        absent = ", ".join(name for name, iou in method["per_class"].items() if iou is None)
+        titles.setdefault(absent, []).append(method["title"])
+    return [
+        f"{', '.join(names)}: {absent} in neither truth nor prediction, so '-' and left out of the means."
+        for absent, names in titles.items()
+        if absent
+    ]
+
+
+def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
+    title, better = method["title"], method["best_chosen_on_val"]
+    notes = []
+    if not method["finished"]:
+        last = method["rounds_planned"] - 1
+        notes.append(f"{title} is not finished: round {method['result_round']} of 0..{last} stands for the result.")
+    if better is not None:
+        notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
+    if content["source"] and method["published"] is None:
+        notes.append(f"{title}: the paper has no row for {content['direction']}.")
+    row = published_row(content["source"], method["method"])
+    return notes + (disagreement_notes(content["source"], row) if row is not None else [])
+
+
+def _collapsed(method: MethodResults) -> list[str]:
+    """Classes of the truth that the result predicts nowhere, and classes without any pseudo-label in its round."""
+    evaluation = method.result.evaluation
+    matrix = evaluation.get("confusion", [])
+    names = [
+        name
+        for i, name in enumerate(evaluation["classes"])
+        if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
+    ]
+    notes = [f"{method.title}: {listed(names)} in the truth, but predicted nowhere."] if names else []
+    selection, index = method.result.selection or {}, method.result.index
+    if selection.get("collapsed"):
+        notes.append(f"{method.title}: no pseudo-label of {listed(selection['collapsed'])} in round {index}.")
+    if selection.get("mining_left_out"):
+        notes.append(
+            f"{method.title}: in round {index} no target crop was centred on "
+            f"{listed(list(selection['mining_left_out']))}, which had too few labels (selection.mining_least)."
+        )
+    if selection.get("loose"):
+        notes.append(
+            f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
+            f"{index}, so hardly any pixel is kept from the class."
+        )
+    return notes

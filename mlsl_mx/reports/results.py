@@ -1,0 +1,156 @@
+"""What a run directory holds: every method's rounds with their evaluation, selection and diagnosis."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterable, Tuple
+
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.run_log import read_log
+from mlsl_mx.system.runs import read_json, read_settings
+from mlsl_mx.training.loss_curve import LossPoint, Training, loss_curves
+
+# METHOD -> its name in tables, in the order of the tables
+METHODS = {
+    "source-only": "source only",
+    "st": "ST",
+    "cbst": "CBST",
+    "cbst-sp": "CBST-SP",
+    "cbst-pwl": "CBST+PWL",
+    "sisc": "SISC",
+    "sisc-pwl": "SISC+PWL",
+    "lambda-0.1": "SISC+PWL, lambda 0.1",
+    "lambda-0.05": "SISC+PWL, lambda 0.05",
+    "lambda-0.001": "SISC+PWL, lambda 0.001",
+    "eta-0.0": "SISC+PWL, eta 0",
+    "eta-0.1": "SISC+PWL, eta 0.1",
+    "eta-0.025": "SISC+PWL, eta 0.025",
+    "patches-25": "SISC, K = 25",
+    "patches-100": "SISC, K = 100",
+    "patch-256": "SISC, patch 256",
+    "votes": "SISC, relative frequency",
+    "released-cbst": "CBST as released",
+    "released-sisc": "SISC as released",
+    "released-sisc-pwl": "SISC+PWL as released",
+}
+
+
+Curves = Dict[Training, Tuple[LossPoint, ...]]
+EVALUATION_KEYS = ("miou", "mious", "per_class", "classes", "images")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of self-training; what its stages have not written yet is None."""
+
+    index: int
+    folder: Path
+    evaluation: dict[str, Any] | None
+    selection: dict[str, Any] | None
+    diagnosis: dict[str, Any] | None
+    loss: tuple[LossPoint, ...] = ()  # while its weights were trained
+
+    @property
+    def ground_truth(self) -> dict[str, Any]:
+        """The part of the diagnosis that compares labels with the truth; empty unless it was asked for."""
+        return (self.diagnosis or {}).get("ground_truth") or {}
+
+
+@dataclass(frozen=True)
+class MethodResults:
+    """A method's rounds; the source model counts as a method of one round."""
+
+    method: str
+    folder: Path
+    rounds: tuple[Round, ...]
+    config: dict[str, Any]  # the settings and the seed that its folder notes
+    source_config: dict[str, Any]  # those of the source model that it starts from
+
+    @property
+    def title(self) -> str:
+        """The method's name in tables."""
+        return METHODS.get(self.method, self.method)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its folder's settings, if they name one."""
+        return self.config.get("seed")
+
+    @property
+    def evaluated(self) -> tuple[Round, ...]:
+        """The rounds with an evaluation; never empty."""
+        return tuple(r for r in self.rounds if r.evaluation is not None)
+
+    @property
+    def result(self) -> Round:
+        """The last evaluated round: the result, whatever an earlier one reached."""
+        return self.evaluated[-1]
+
+    @property
+    def better_round(self) -> Round | None:
+        """The best earlier round if it beats the result. Chosen on the validation set, it is not a result."""
+        best = max(self.evaluated, key=lambda r: r.evaluation["miou"] or 0.0)
+        return best if (best.evaluation["miou"] or 0.0) > (self.result.evaluation["miou"] or 0.0) else None
+
+
+def read_run(run: Path) -> tuple[MethodResults, ...]:
+    """The methods of a run that have at least one evaluation, `ordered`.
+
+    Raises: InputError if there is none, or if a file is not what its stage writes.
+    """
+    run = Path(run)
+    curves = loss_curves(read_log(run / "log.jsonl"))
+    names = ordered({path.parent.parent.name for path in run.glob("*/round-*/evaluation.json")})
+    found = [_read_source(run / "source", curves), *(_read_method(run / name, name, curves) for name in names)]
+    methods = tuple(m for m in found if any(r.evaluation is not None for r in m.rounds))
+    if not methods:
+        raise InputError(f"{run}: no source/evaluation.json and no METHOD/round-R/evaluation.json: evaluate first")
+    return methods
+
+
+def ordered(methods: Iterable[str]) -> list[str]:
+    """In the order of METHODS; a method of the user's own comes after them, by its name."""
+    known = list(METHODS)
+    return sorted(methods, key=lambda method: (known.index(method) if method in known else len(known), method))
+
+
+def _read_source(folder: Path, curves: Curves) -> MethodResults:
+    only = read_round(folder, 0, curves.get(("train-source", "source-only", None), ()))
+    config = _read_config(folder)
+    return MethodResults("source-only", folder, (only,), config, config)
+
+
+def _read_method(folder: Path, method: str, curves: Curves) -> MethodResults:
+    indices = [
+        int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
+    ]
+    rounds = tuple(
+        read_round(folder / f"round-{i}", i, curves.get(("self-train", method, i), ())) for i in sorted(indices)
+    )
+    return MethodResults(method, folder, rounds, _read_config(folder), _read_config(folder.parent / "source"))
+
+
+def read_round(folder: Path, index: int, loss: tuple[LossPoint, ...] = ()) -> Round:
+    """What the stages of a round left in its folder; the source model's has an evaluation alone.
+
+    Raises: InputError if a file is not what its stage writes.
+    """
+    return Round(
+        index,
+        folder,
+        _read(folder / "evaluation.json", *EVALUATION_KEYS),
+        _read(folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"),
+        _read(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
+        loss,
+    )
+
+
+def _read(path: Path, *keys: str) -> dict[str, Any] | None:
+    return read_json(path, *keys) if path.exists() else None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    return read_settings(path) if path.exists() else {}

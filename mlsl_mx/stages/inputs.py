@@ -1,0 +1,78 @@
+"""What stages read beside weights: data sets after the cheap part of `mlsl check-data`, the prior, the class sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsl_mx.data.check import check_dataset
+from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.statistics import source_class_sizes
+from mlsl_mx.pseudo_labels import ClassSizes
+from mlsl_mx.pseudo_labels.prior_files import keep_prior
+from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
+from mlsl_mx.stages.job import Job
+from mlsl_mx.system.errors import InputError
+
+
+def datasets(job: Job) -> dict[str, SceneDataset]:
+    """Source, target and validation images, by a title with the list's name."""
+    config = job.config
+    return {
+        f"source ({config.source.images})": job.source,
+        f"target ({config.target.train})": job.target,
+        f"validation ({config.target.val or 'none'})": job.validation,
+    }
+
+
+def target_patch(job: Job) -> int:
+    """Pixels that a target image must have both ways, 0 where no patches are cut out."""
+    return job.config.pseudo_labels.patch if job.config.pseudo_labels.inference == "sisc" else 0
+
+
+def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int = 0) -> None:
+    """See that the files of a data set are there, whole and images, from their headers: before anything is written.
+
+    Args:
+        remedy: other than that of the first fault.
+        patch: as `check_dataset`.
+
+    Raises: InputError for the gravest fault.
+    """
+    try:
+        check_dataset(dataset, f"check {title}", quick=True, patch=patch).raise_faults()
+    except InputError as problem:
+        raise InputError(f"{problem}{remedy and f'; {remedy}'}") from None
+
+
+def prior(job: Job) -> SpatialPrior | None:
+    """The run's spatial prior, made once a run; None where the method has none."""
+    if not job.config.selection.spatial_prior:
+        return None
+    source, prior_file = job.source, job.config.selection.prior_file
+    path = job.workers.first_then_all(lambda: keep_prior(job.run, source, prior_file))
+    return SpatialPrior.load(path, job.config.num_classes)
+
+
+def class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
+    """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
+    weak = job.config.weak_labels
+    if not weak.enabled:
+        return ClassSizes(job.config.num_classes).mean()
+    return np.array(RELEASED_SIZES) if weak.sizes == "released" else _counted(job, source).mean()
+
+
+def rare_classes(job: Job, source: SceneDataset) -> tuple[tuple[int, ...], ...]:
+    """The group of classes that source training is to mine, the rarest of those that its labels have; none if it mines
+    none."""
+    training = job.config.source_training
+    if not training.mining_probability:
+        return ()
+    shares = _counted(job, source).share_sum
+    return (tuple(c for c in np.argsort(shares, kind="stable").tolist() if shares[c])[: training.mining_rarest],)
+
+
+def _counted(job: Job, source: SceneDataset) -> ClassSizes:
+    """The classes of all source labels, counted once a run."""
+    sizes, cache = ClassSizes(job.config.num_classes), job.source_folder / "class_sizes.json"
+    return job.workers.first_then_all(lambda: source_class_sizes(source, sizes, cache))

@@ -1,0 +1,262 @@
+"""A job: the settings, run directory, data folders, seed, devices and workers that every stage of a run is given."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import mxnet as mx
+from mxnet.gluon import SymbolBlock
+
+from mlsl_mx.config.class_table import OWN
+from mlsl_mx.config.settings import Config, SourceData, TargetData, load_config
+from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
+from mlsl_mx.data.label_files import label_format
+from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.network.weights.published_weights import has_weak_label_head
+from mlsl_mx.pseudo_labels.contact_sheet import SHEET
+from mlsl_mx.stages.shares import check_batch
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.packaged_files import existing
+from mlsl_mx.system.processor import usable_cores
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import file_hash, locked, remove_leftovers
+from mlsl_mx.system.workers import ALONE, Workers
+
+LARGEST_SEED = 2**31 - 1  # that MXNet takes
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every stage of a run is told. Its data sets are opened once: of one's own that is a walk over folders."""
+
+    config: Config
+    run: Path
+    roots: dict[str, Path | None]  # folder of each data set
+    seed: int
+    devices: tuple[mx.Context, ...]  # of this process
+    workers: Workers = ALONE  # who share the stage
+    folder: Path = Path()  # of the experiment file, to which paths of own data are relative
+
+    @property
+    def ctx(self) -> mx.Context:
+        """The first device: all but training use one in a process."""
+        return self.devices[0]
+
+    @property
+    def source_folder(self) -> Path:
+        """The source model's folder, shared by the methods of a run."""
+        return self.run / "source"
+
+    @property
+    def method_folder(self) -> Path:
+        """The folder of this method's rounds."""
+        return self.run / self.config.method
+
+    def round_folder(self, round_index: int) -> Path:
+        """Folder of round 0, 1, ... of this method."""
+        return self.method_folder / f"round-{round_index}"
+
+    def tensorboard_folder(self, round_index: int | None) -> Path:
+        """Where TensorBoard looks for this method, or (None) for the source model; see `event_file`."""
+        return self.run / "tensorboard" / ("source" if round_index is None else self.config.method)
+
+    def weights_before(self, round_index: int) -> Path:
+        """What a round starts from: the source model or the round before."""
+        folder = self.round_folder(round_index - 1) if round_index else self.source_folder
+        return folder / "weights.params"
+
+    @property
+    def head_folder(self) -> Path:
+        """Where this method's weak-label head is trained if the source model has none."""
+        return self.method_folder / "head"
+
+    def needs_head_training(self) -> bool:
+        """Whether a weak-label head must be trained before round 0 (Eq. 5 on the source).
+
+        Raises: InputError if there is no source model.
+        """
+        weak = self.config.weak_labels
+        return weak.enabled and weak.start == "source" and not has_weak_label_head(self.weights_before(0))
+
+    @property
+    def readers(self) -> int:
+        """Reader threads: none where the network itself needs the cores."""
+        return 0 if self.ctx.device_type == "cpu" else min(8, usable_cores())
+
+    def check_batch(self, stage: str) -> None:
+        """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
+        check_batch(self.config, stage, len(self.devices), self.workers.count)
+
+    @contextmanager
+    def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:
+        """A block that is a stage's work on a round, or (None) on the source model: the run's log gets its begin, its
+        end with the seconds and outcome (see `RunLog.timed`), and what the block itself writes. One process at a time
+        works on a round or the source model, which the methods of a run share; or several workers together, of whom
+        the first holds the lock and writes the log."""
+        method = "source-only" if round_index is None else self.config.method
+        place = method if round_index is None else f"{method}-round-{round_index}"
+        first = self.workers.rank == 0
+        log = RunLog(self.run / "log.jsonl" if first else None, name, method=method, round=round_index)
+        devices = ",".join(map(str, self.devices))
+        where = {"experiment": self.config.name, "ctx": devices, "gpu": gpu_model(self.ctx)}
+        if self.workers.count > 1:
+            where["workers"] = self.workers.count
+        with locked(self.run / ".locks" / place) if first else nullcontext():
+            if first:
+                remove_leftovers(self.run)
+            self.workers.barrier()
+            with log.timed(**where):
+                yield log
+
+    @cached_property
+    def source(self) -> SceneDataset:
+        """The source images with their labels."""
+        data = self.config.source
+        return self._open(data, "source.images", "source.labels")
+
+    @cached_property
+    def target(self) -> SceneDataset:
+        """The target's training images. Their labels are never opened.
+
+        Raises: InputError if validation images are among them, or one has the name of the labels' contact sheet.
+        """
+        data = self.config.target
+        target, validation = self._open(data, "target.train", None), self.validation
+        if SHEET in target.names:
+            raise InputError(f"{data.train}: an image is named {SHEET}, as the sheet beside its labels: rename it")
+        shared = sorted(_identities(target) & _identities(validation))
+        if shared:
+            raise InputError(
+                f"{data.train}: {len(shared)} images are validation images too, e.g. {shared[0]}: adapting on them "
+                f"would make the result worthless; remove them from target.train or target.val"
+            )
+        return target
+
+    @cached_property
+    def validation(self) -> SceneDataset:
+        """The target's validation images with their labels; no image where the experiment has none."""
+        if not self.config.target.val:
+            return no_images(self.config.class_set)
+        return self._open(self.config.target, "target.val", "target.val_labels")
+
+    def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> MLSLNet:
+        """The experiment's network, without weights, compiled for inputs of one shape, as each stage has."""
+        network = self.config.network
+        net = MLSLNet(
+            self.config.num_classes,
+            network.width,
+            weak_label_head,
+            head_relu=network.head_relu,
+            dropout=network.dropout,
+            frozen_statistics=frozen_statistics,
+        )
+        net.hybridize(static_alloc=True, static_shape=True)
+        return net
+
+    def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
+        """The network for inference (see `inference_net`) with these weights, and their hash.
+
+        Raises: InputError as `load_original`, or if several devices are named: but for training, a process uses one.
+        """
+        if len(self.devices) > 1:
+            raise InputError(
+                f"ctx names {len(self.devices)} devices, but only training uses several in one process: name one, or "
+                f"share pseudo-label and evaluate among workers: mlsl launch -n {len(self.devices)} -- ..."
+            )
+        net = self.network(weak_label_head=False)
+        load_original(net, weights, ctx=self.ctx)
+        return inference_net(net, self.config.network.precision), file_hash(weights)
+
+    def _open(self, data: SourceData | TargetData, images: str, labels: str | None) -> SceneDataset:
+        """What two settings name, e.g. "source.images" and "source.labels"; without the second, labels stay closed."""
+        kind, classes, orientation = data.dataset, self.config.class_set, data.label_orientation
+        place = getattr(data, images.partition(".")[2])
+        if kind == OWN:
+            side, key = (labels or images).split(".")
+            form = label_format(side, data, classes) if labels else None
+            what = (images, labels or "")
+            return open_own(self.folder, place, getattr(data, key), what, classes, data.size, form, orientation)
+        root = self.roots.get(kind)
+        if root is None:
+            raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
+        return open_dataset(kind, root, existing(place), classes, data.size, labels is not None, orientation)
+
+
+def open_job(
+    experiment: Path,
+    method: str | None,
+    settings: Sequence[str],
+    run: Path,
+    roots: dict[str, Path | None],
+    seed: int,
+    ctx: str,
+    workers: Workers = ALONE,
+) -> Job:
+    """What the command line says, checked.
+
+    Raises: InputError for a wrong experiment, method, setting, seed or device, or a precision that it has not.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"seed is {seed}: it must be between 0 and {LARGEST_SEED}")
+    config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
+    for one in found:
+        check_precision(config.network.precision, one)  # now, not after hours of training
+    return Job(config, Path(run), roots, seed, found, workers, Path(experiment).parent)
+
+
+def _identities(dataset: SceneDataset) -> set[str]:
+    """By what images of two lists are the same: their names, of own data their files."""
+    if dataset.kind != OWN:
+        return set(dataset.names)
+    return {os.path.realpath(dataset.image_path(index)) for index in range(len(dataset))}
+
+
+def devices(names: str) -> tuple[mx.Context, ...]:
+    """`cpu`, `gpu(0)` or several, `gpu(0),gpu(1)`, as MXNet contexts.
+
+    Raises: InputError as `device`, or for one that is named twice.
+    """
+    found = tuple(device(name.strip()) for name in names.split(","))
+    if len(set(found)) < len(found):
+        raise InputError(f"ctx {names!r} names a device twice: name each once")
+    return found
+
+
+def device(name: str) -> mx.Context:
+    """`cpu`, `cpu(N)` or `gpu(N)` as an MXNet context.
+
+    Raises: InputError for another name, or a GPU that this MXNet does not see.
+    """
+    match = re.fullmatch(r"(cpu|gpu)(?:\((\d+)\))?", name)
+    if match is None:
+        raise InputError(f"ctx {name!r} is not a device: use cpu, gpu(0), or several: gpu(0),gpu(1)")
+    if match.group(1) == "cpu":
+        return mx.cpu(int(match.group(2) or 0))
+    number, found = int(match.group(2) or 0), mx.context.num_gpus()
+    if number >= found:
+        raise InputError(
+            f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make setup-gpu), or use cpu; "
+            f"`mlsl doctor` tells more"
+        )
+    return mx.gpu(number)
+
+
+def gpu_model(ctx: mx.Context) -> str | None:
+    """Compute capability and memory of a GPU, e.g. "sm_86, 24 GB": MXNet 1.9.1 cannot tell its name.
+
+    None for a CPU, or where MXNet cannot tell.
+    """
+    if ctx.device_type == "cpu":
+        return None
+    try:
+        memory = mx.context.gpu_memory_info(ctx.device_id)[1]
+        return f"sm_{mx.util.get_cuda_compute_capability(ctx)}, {memory / 1e9:.0f} GB"
+    except (OSError, RuntimeError):  # MXNetError is one
+        return None

@@ -1,0 +1,57 @@
+"""What a user gives a run besides the data sets: weights to start from, and a spatial prior."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlsl_mx.config.settings import Config, Selection
+from mlsl_mx.network.weights.published_weights import check_source_model, check_trunk
+from mlsl_mx.pseudo_labels.prior_files import read_prior
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import file_hash
+
+
+def check_start(config: Config, imagenet: Path | None) -> None:
+    """Raises: InputError if the source model would be trained from a trunk that is not given."""
+    if config.source_training.start == "trunk" and imagenet is None:
+        raise InputError(
+            "source_training.start is trunk: give --imagenet (make IMAGENET=) the ImageNet classifier's .params, start "
+            "from a published source model (make WEIGHTS=), or set source_training.start to scratch"
+        )
+
+
+def described(config: Config, imagenet: Path | None, weights: Path | None) -> list[str]:
+    """A line about what each given file holds.
+
+    Args:
+        imagenet, weights: the start of the source model, as for `stages.begin`.
+
+    Raises: InputError for a file that does not fit the experiment, or that its method does not use.
+    """
+    lines, selection = [], config.selection
+    if imagenet:
+        lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, config.network.width)}")
+    if weights:
+        lines.append(
+            f"  source model: {weights}, {check_source_model(weights, config.num_classes, config.network.width)}"
+        )
+    if selection.prior_file and not selection.spatial_prior:
+        raise InputError(
+            f"selection.prior_file is {selection.prior_file}, but {config.method} uses no prior: METHOD=cbst-sp "
+            "does, or selection.spatial_prior=true"
+        )
+    if selection.prior_file:
+        shape = read_prior(Path(selection.prior_file), config.num_classes).frequency.shape
+        lines.append(f"  spatial prior: {selection.prior_file}, {'x'.join(map(str, shape))}")
+    return lines
+
+
+def selection_settings(selection: Selection) -> dict[str, Any]:
+    """The settings that labels depend on. An imported prior counts by its content (`prior`), wherever its file lies."""
+    values = asdict(selection)
+    prior_file = values.pop("prior_file")
+    if selection.spatial_prior and prior_file:
+        values["prior"] = file_hash(Path(prior_file))
+    return values

@@ -1,0 +1,124 @@
+"""TensorBoard's event files: scalars and pictures, in tensorboardX's records.
+
+RUN/tensorboard/source, METHOD            what a round has to show, a file for each stage; step: the round
+RUN/tensorboard/source/training           the loss while the source model is trained; step: steps of training
+RUN/tensorboard/METHOD/round-0, ...       and in each round
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping
+
+from tensorboardX import RecordWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import masked_crc32c
+from tensorboardX.summary import scalar
+
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import write_bytes
+
+
+class EventFile:
+    """One file of events, on the disk after `flush` or `close`. SummaryWriter would append to no file and leave a torn
+    one when it is killed; this one can be written under any name.
+
+    Args:
+        path: of the file.
+        start: TensorBoard forgets what it has seen of this step and later ones in files before; None: of nothing.
+
+    Raises: InputError, here and in all methods, if it cannot be written.
+    """
+
+    def __init__(self, path: Path, start: int | None = None):
+        self.path = Path(path)
+        self._tried(lambda: self.path.parent.mkdir(parents=True, exist_ok=True))
+        self._records = self._tried(lambda: RecordWriter(str(self.path.resolve())))
+        self._write(Event(file_version="brain.Event:2"))
+        if start is not None:
+            self._write(Event(step=start, session_log=SessionLog(status=SessionLog.START)))
+
+    def scalars(self, values: Mapping[str, float | None], step: int, wall_time: float | None = None) -> None:
+        """One value for each tag, in one record; None is left out."""
+        found = [scalar(tag, value).value[0] for tag, value in values.items() if value is not None]
+        self._write(Event(step=step, summary=Summary(value=found)), wall_time)
+
+    def picture(self, tag: str, jpeg: bytes, size: tuple[int, int], step: int) -> None:
+        """An encoded RGB picture of (width, height) pixels."""
+        image = Summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=jpeg)
+        self._write(Event(step=step, summary=Summary(value=[Summary.Value(tag=tag, image=image)])))
+
+    def flush(self) -> None:
+        """Have everything written to the disk."""
+        self._tried(self._records.flush)
+
+    def close(self) -> None:
+        """Write what is left, and no more."""
+        self._tried(self._records.close)
+
+    def __enter__(self) -> EventFile:
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self.close()
+
+    def _write(self, event: Event, wall_time: float | None = None) -> None:
+        event.wall_time = time.time() if wall_time is None else wall_time
+        self._tried(lambda: self._records.write(event.SerializeToString()))
+
+    def _tried(self, write: Callable[[], Any]) -> Any:
+        try:
+            return write()
+        except OSError as problem:
+            raise InputError(
+                f"{self.path}: cannot be written ({problem.strerror}): free some space, or choose another folder"
+            ) from None
+
+
+def new_path(folder: Path, name: str) -> Path:
+    """A name by which TensorBoard knows an event file, in its order after all that are in the folder."""
+    seconds = [path.name.split(".")[3] for path in event_files(folder, "*")]
+    second = max([round(time.time()), *(int(second) + 1 for second in seconds if second.isdecimal())])
+    return Path(folder) / f"events.out.tfevents.{second}.{name}"
+
+
+def event_files(folder: Path, name: str) -> list[Path]:
+    """The files whose `new_path` was made from such a name; it may hold *."""
+    return sorted(Path(folder).glob(f"events.out.tfevents.*.{name}"))
+
+
+def cut_off(path: Path, step: int) -> int:
+    """Take from an event file what comes after a step, and what a crash tore.
+
+    The rest stays as it was, for a TensorBoard that is reading it.
+
+    Returns: the last step that is left; 0 if there is none.
+    """
+    content, end, last = path.read_bytes(), 0, 0
+    for data, stop in _records(content):
+        event = Event.FromString(data)
+        if event.HasField("summary"):
+            if event.step > step:
+                break
+            last = event.step
+        end = stop
+    if end < len(content):
+        write_bytes(path, content[:end])
+    return last
+
+
+def _records(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """The data of each sound record, and where the record ends: length, checksum, data, checksum."""
+    place = 0
+    while place + 12 <= len(content):
+        length, check = struct.unpack_from("<QI", content, place)
+        if check != masked_crc32c(content[place : place + 8]) or place + 16 + length > len(content):
+            return
+        data = content[place + 12 : place + 12 + length]
+        place += 16 + length
+        if struct.unpack_from("<I", content, place - 4)[0] != masked_crc32c(data):
+            return
+        yield data, place
