@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from mlsl_mx.system.background import Beside
+from mlsl_mx.system.background import Background
 
 
 def test_calls_run_in_order_and_are_done_at_the_end():
     done = []
-    with Beside() as beside:
+    with Background() as background:
         for value in range(20):
             background.run(done.append, value)
     assert done == list(range(20))
@@ -24,7 +24,7 @@ def test_the_caller_goes_on_while_a_call_runs_and_waits_before_it_starts_another
         begun.append(name)
         assert finish.wait(60)
 
-    with Beside() as beside:
+    with Background() as background:
         background.run(call, "first")  # would fail after a minute if it waited for its own call
         threading.Timer(0.1, finish.set).start()
         background.run(call, "second")
@@ -34,18 +34,18 @@ def test_the_caller_goes_on_while_a_call_runs_and_waits_before_it_starts_another
 
 def test_an_error_comes_out_at_the_next_call_or_at_the_end():
     with pytest.raises(ZeroDivisionError):
-        with Beside() as beside:
+        with Background() as background:
             background.run(lambda: 1 / 0)
             background.run(pytest.fail, "a call after the error")
     with pytest.raises(ZeroDivisionError):
-        with Beside() as beside:
+        with Background() as background:
             background.run(lambda: 1 / 0)
 
 
 def test_the_callers_own_error_is_the_one_seen():
     done = []
     with pytest.raises(KeyError):
-        with Beside() as beside:
+        with Background() as background:
             background.run(done.append, 1)
             raise KeyError
     assert done == [1]

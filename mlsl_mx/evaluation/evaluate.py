@@ -25,7 +25,7 @@ from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.evaluation.resolution import resized_labels
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.system.background import Beside
+from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
@@ -66,7 +66,7 @@ def evaluate(
         return read_json(path, "miou", "mious", "images")
     started, segmenter = time.monotonic(), Segmenter(net, ctx, PseudoLabels(inference="single", flip=flip), seed=0)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
-    with Beside() as beside:  # what follows the network's output runs beside its work on the next image
+    with Background() as background:  # what follows the network's output runs beside its work on the next image
         for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=segmenter.net):
             label = dataset.label(index)
             predicted = _stored_prediction(predictions, dataset, index, label.shape)

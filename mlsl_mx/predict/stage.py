@@ -19,7 +19,7 @@ from mlsl_mx.predict.setup import Setup
 from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
 from mlsl_mx.pseudo_labels.inference import ImageMaps
 from mlsl_mx.stages.job import gpu_model
-from mlsl_mx.system.background import Beside
+from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress, rate_text
 from mlsl_mx.system.result import Result
@@ -142,7 +142,7 @@ class _Results:
     def _make_images(self, images: Sequence[Input]) -> int:
         """Returns: how many could be read."""
         count = 0
-        with Beside() as beside:  # pictures are made beside the network's work on the next image
+        with Background() as background:  # pictures are made beside the network's work on the next image
             for one in progress(images, "predict", "image", network=self.predictor.segmenter.net):
                 read = None
                 with self.unreadable.left_out():
@@ -168,7 +168,7 @@ class _Results:
             told = "%s: says %g frames a second, but they come otherwise: the overlay has %g a second"
             LOGGER.warning(told, one.path, facts.claimed_rate, facts.rate)
         with video_writer(self.out / "overlay" / one.name, facts) as (path, write):
-            with Beside() as beside:
+            with Background() as background:
                 for frame in shown:
                     # One name for all frames: patches stay where they are, or borders would flicker.
                     background.run(self._write_frame, write, frame, self.predictor.maps(frame, one.path.stem))

@@ -29,7 +29,7 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import FORMAT, read_store, write_store
-from mlsl_mx.system.background import Beside
+from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
@@ -196,7 +196,7 @@ class _Stage:
 
     def _file_confidences(self, confidences: ClassConfidences) -> None:
         # Writing, composing and counting run beside the next image's network; only they touch `confidences`.
-        with Beside() as beside:
+        with Background() as background:
             for index in self._shard("probabilities"):
                 path = self._store_path(index)
                 stored = read_store(path, self.key)
@@ -216,7 +216,7 @@ class _Stage:
         """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
         ids = self.dataset.classes.ignore + 1
         counts = np.zeros(ids, np.int64)
-        with Beside() as beside:
+        with Background() as background:
             for index in self._shard("labels"):
                 path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
                 labels = self._finished(path, store) if found["resumed"] else None

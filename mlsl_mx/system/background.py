@@ -6,12 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable
 
 
-class Beside:
+class Background:
     """One call at a time in a thread of its own, in the order given; leaving the block waits for the last one.
 
     An exception of a call comes out at the next `run` or at the end of the block.
 
-    >>> with Beside() as beside:
+    >>> with Background() as background:
     ...     for name in "ab":
     ...         background.run(print, name)
     a
@@ -28,7 +28,7 @@ class Beside:
             self._pending.result()
         self._pending = self._thread.submit(call, *args)
 
-    def __enter__(self) -> Beside:
+    def __enter__(self) -> Background:
         return self
 
     def __exit__(self, problem, *_: Any) -> None:

@@ -25,7 +25,7 @@ MOST_THREADS = 1024  # with many more the OpenMP library crashes
 TEXTS = re.compile(r"MXNET_\w*(HOME|REPO|PATH|TYPE|BACKEND|VERSION|ROOT|DIR|URL)")
 NUMBERS = re.compile(r"\s*([+-]?\d{1,9}(\.\d*)?|true|false|)\s*", re.IGNORECASE)
 ROLES = ("worker", "server", "scheduler")
-PROGRAM = (sys.executable, str(Path(__file__).with_name("__main__.py")))  # that runs now, as a command
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "__main__.py"))  # that runs now, as a command
 
 
 def prepare() -> None:
