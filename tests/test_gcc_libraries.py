@@ -20,7 +20,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 LIBRARY, COPY = "libbare.so.1", "bringer.libs/libbare-0123abcd.so.1.0.0"
 LOAD = f"""
 import ctypes
-from mlsl_mx import gcc_libraries
+from mlsl_mx.system import gcc_libraries
 gcc_libraries.LIBRARIES = {{"{LIBRARY}": "bringer"}}
 gcc_libraries.load_system_libraries()
 print(ctypes.CDLL("libneeds.so").twice())
