@@ -20,8 +20,10 @@ from mlsl_mx.config.classes import IGNORE, class_set
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import read_prediction
 from mlsl_mx.data.miniature.datasets import make_miniature
-from mlsl_mx.stages import stages
+from mlsl_mx.stages.evaluate import evaluate_weights
+from mlsl_mx.stages.import_weights import import_weights
 from mlsl_mx.stages.job import open_job
+from mlsl_mx.stages.pseudo_label import pseudo_label
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.runs import read_json
 
@@ -56,9 +58,9 @@ def label_and_evaluate(run: Path, data: Path, precision: str) -> None:
     roots = {name: data / name for name in ("gta5", "cityscapes")}
     settings = [f"network.precision={precision}"]
     job = open_job(EXPERIMENTS / "gta2city.yaml", "sisc", settings, run, roots, 0, "cpu")
-    print(stages.import_weights(job, EXPERIMENTS / "pretrained.params"), flush=True)
-    print(stages.pseudo_label(job, 0), flush=True)
-    print(stages.evaluate_weights(job, None), flush=True)
+    print(import_weights(job, EXPERIMENTS / "pretrained.params"), flush=True)
+    print(pseudo_label(job, 0), flush=True)
+    print(evaluate_weights(job, None), flush=True)
 
 
 def label_maps(folder: Path, read) -> np.ndarray:

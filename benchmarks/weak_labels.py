@@ -99,7 +99,7 @@ def label_quality(job: Job) -> dict[str, dict[str, float]]:
 
 def label_as_round_0(job: Job, images: SceneDataset, folder: Path) -> None:
     """Write pseudo-labels of other images, made as those of the round: its patches, thresholds and rule."""
-    selection = read_json(job.round_folder(0) / "pseudo_labels" / "selection.json")
+    selection = read_json(job.folder(0) / "pseudo_labels" / "selection.json")
     thresholds = [selection["thresholds"][name] for name in images.classes.names]
     net, _ = job.segmentation_network(job.weights_before(0))
     segmenter = Segmenter(net, job.ctx, job.config.pseudo_labels, patch_seed(job.seed, 0))

@@ -8,7 +8,8 @@ import signal
 import pytest
 
 from mlsl_mx import cli
-from mlsl_mx.commands import build_parser
+from mlsl_mx.commands import build_parser, results
+from mlsl_mx.commands.common import roots
 from mlsl_mx.config.settings import Config, to_dict
 from mlsl_mx.system.errors import LESS_MEMORY, InputError, meaning
 from mlsl_mx.system.runs import flat
@@ -26,7 +27,7 @@ def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, co
     def stage(options):
         raise raised
 
-    monkeypatch.setattr(cli, "_report", stage)
+    monkeypatch.setattr(results, "_report", stage)
     assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == code
     error = capsys.readouterr().err
     assert said in error and len(error.splitlines()) == 1
@@ -63,7 +64,7 @@ def test_advice_for_less_memory_names_settings_and_options_that_there_are():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stage_that_is_asked_to_stop_says_so_and_has_an_exit_code_of_its_own(monkeypatch, capsys, number):
-    monkeypatch.setattr(cli, "_report", lambda options: os.kill(os.getpid(), number))
+    monkeypatch.setattr(results, "_report", lambda options: os.kill(os.getpid(), number))
     before = signal.getsignal(number)
     assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == 128 + number
     assert capsys.readouterr().err == f"mlsl report: stopped by {number.name}; the same command goes on from here\n"
@@ -74,7 +75,7 @@ def test_our_own_bugs_keep_their_traceback(monkeypatch):
     def stage(options):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(cli, "_report", stage)
+    monkeypatch.setattr(results, "_report", stage)
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main(["report", "--experiment", "x.yaml", "--run", "r"])
     assert meaning(RuntimeError("a bug")) is None
@@ -135,7 +136,7 @@ def test_help_teaches(words, capsys):
 
 def test_folders_of_data_sets_can_be_given_one_by_one(monkeypatch, tmp_path):
     seen = []
-    monkeypatch.setattr(cli, "_report", lambda options: seen.append(cli._roots(options)))
+    monkeypatch.setattr(results, "_report", lambda options: seen.append(roots(options)))
     words = ["report", "--experiment", "x", "--run", "r", "--data", str(tmp_path), "--gta5", "/elsewhere"]
     assert cli.main(words) == 0
     assert str(seen[0]["gta5"]) == "/elsewhere"

@@ -16,7 +16,7 @@ from tiny_run import words as stage_words
 from tiny_run import write_world
 
 from mlsl_mx import cli
-from mlsl_mx.commands import build_parser
+from mlsl_mx.commands import build_parser, results
 from mlsl_mx.commands.completion import SHELLS, completion
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
@@ -57,7 +57,7 @@ def said(monkeypatch, capsys, answer, *options: str) -> tuple:
             raise answer
         return answer
 
-    monkeypatch.setattr(cli, "_report", stage)
+    monkeypatch.setattr(results, "_report", stage)
     return (cli.main([*REPORT, *options]), *capsys.readouterr())
 
 
@@ -123,7 +123,7 @@ def talk(options) -> str:
     ],
 )
 def test_how_much_is_said(monkeypatch, capsys, options, heard):
-    monkeypatch.setattr(cli, "_report", talk)
+    monkeypatch.setattr(results, "_report", talk)
     assert cli.main([*REPORT, *options]) == 0
     out, err = capsys.readouterr()
     assert out == "the result\n"
@@ -176,7 +176,7 @@ def test_errors_are_red_and_warnings_yellow_on_a_terminal(monkeypatch):
         logging.getLogger("mlsl_mx.any").warning("beware")
         raise InputError("x: bad")
 
-    monkeypatch.setattr(cli, "_report", stage)
+    monkeypatch.setattr(results, "_report", stage)
     assert cli.main(REPORT) == 2
     assert f"{YELLOW}beware\x1b[0m\n" in terminal.getvalue()
     assert terminal.getvalue().endswith(f"{RED}mlsl report:\x1b[0m x: bad\n")

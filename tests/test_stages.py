@@ -459,7 +459,7 @@ def test_settings_of_a_process_that_waits_do_not_replace_those_of_the_one_at_wor
         shutil.copytree(finished / folder, run / folder)
         yield
 
-    monkeypatch.setattr("mlsl_mx.stages.job.locked", waited)
+    monkeypatch.setattr("mlsl_mx.stages.stage.locked", waited)
     assert "seed: 0 -> 7" in refused(capsys, stage(world, run, *words, "--seed", "7"))
     assert files(run / folder) == files(finished / folder)
 

@@ -1,6 +1,7 @@
 """What the command line understands: one subcommand a stage.
 
-A new subcommand is an `add_command` or `add_stage` in one of this package's files, and a call in `cli.py`.
+A new subcommand is an `add_command` or `add_stage` in one of this package's files, with its call beside it. A call
+imports what it needs itself: MXNet is loaded only when a stage runs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from mlsl_mx.commands.data import add_data_commands
 from mlsl_mx.commands.own_data import add_own_data_commands
 from mlsl_mx.commands.predict import add_predict
 from mlsl_mx.commands.results import add_result_commands
-from mlsl_mx.commands.tools import add_tools
+from mlsl_mx.commands.tools import add_completion, add_tools
 from mlsl_mx.commands.training import add_training_commands
 
 EPILOG = """\
@@ -45,4 +46,5 @@ def build_parser() -> argparse.ArgumentParser:
     add_result_commands(commands)
     add_predict(commands)
     add_tools(commands)
+    add_completion(commands, parser)
     return parser

@@ -5,8 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Union
 
 from mlsl_mx.system.packaged_files import existing
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.workers import ALONE, Workers
+
+if TYPE_CHECKING:  # MXNet is loaded only when a stage runs
+    from mlsl_mx.stages.job import Job
 
 # A stage's words in examples: the run of `make gta2city`.
 RUN = (
@@ -15,13 +21,17 @@ RUN = (
 )
 
 
+Call = Callable[[argparse.Namespace], Union[Result, str, None]]
+
+
 def add_command(
-    commands, name: str, text: str, example: str, details: str = "", speaks: bool = True
+    commands, name: str, call: Call, text: str, example: str, *, details: str = "", speaks: bool = True
 ) -> argparse.ArgumentParser:
     """A subcommand.
 
     Args:
         commands: as `add_subparsers` gives them.
+        call: does it, with the options given; returns the result, or the text alone where that is all there is.
         text: what it does, as the object of "mlsl ... to"; starts with a small letter.
         example: a command line that can be copied; a test parses it.
         details: shown below the options, above the example.
@@ -34,6 +44,7 @@ def add_command(
         epilog="\n".join([*filter(None, [details]), "Example:", f"  {example}"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    command.set_defaults(call=call)
     if speaks:
         said = command.add_mutually_exclusive_group()
         said.add_argument("-q", "--quiet", action="store_true", help="only errors and the result")
@@ -42,14 +53,16 @@ def add_command(
     return command
 
 
-def add_stage(commands, name: str, text: str, example: str = "", required: bool = True) -> argparse.ArgumentParser:
+def add_stage(
+    commands, name: str, call: Call, text: str, example: str = "", *, required: bool = True
+) -> argparse.ArgumentParser:
     """A subcommand that works in a run directory.
 
     Args:
         example: what stands between `mlsl NAME` and the run's words, e.g. "--round 0".
         required: whether experiment and run must be given.
     """
-    command = add_command(commands, name, text, " ".join(filter(None, ["mlsl", name, example, RUN])))
+    command = add_command(commands, name, call, text, " ".join(filter(None, ["mlsl", name, example, RUN])))
     add_experiment(command, required)
     add_roots(command)
     add_method(command)
@@ -110,6 +123,29 @@ def add_roots(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{dataset}", type=Path, metavar="FOLDER", help=f"the folder of {dataset} where it is elsewhere"
         )
+
+
+def roots(options: argparse.Namespace) -> dict[str, Path | None]:
+    """The folder of each data set, None for those that are not given."""
+    given = {name: getattr(options, name) for name in ("gta5", "synthia", "cityscapes")}
+    return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
+
+
+def job(options: argparse.Namespace, workers: Workers = ALONE) -> Job:
+    """The job that a stage's options describe."""
+    from mlsl_mx.stages.job import open_job
+
+    rounds = [] if options.rounds is None else [f"self_training.rounds={options.rounds}"]
+    return open_job(
+        experiment=options.experiment,
+        method=options.method,
+        settings=[*options.set, *rounds],
+        run=options.run,
+        roots=roots(options),
+        seed=options.seed,
+        ctx=options.ctx,
+        workers=workers,
+    )
 
 
 def whole(text: str) -> int:

@@ -24,7 +24,7 @@ PLACES = {
 def add_own_data_commands(commands) -> None:
     """make-worlds and init-experiment."""
     text = "render a simulator and cameras, with classes of their own, to try own data with"
-    command = add_command(commands, "make-worlds", text, "mlsl make-worlds --root runs/own/worlds")
+    command = add_command(commands, "make-worlds", _make_worlds, text, "mlsl make-worlds --root runs/own/worlds")
     command.add_argument(
         "--root", type=Path, required=True, metavar="FOLDER", help="folder for simulator/, cameras/ and classes.csv"
     )
@@ -33,7 +33,7 @@ def add_own_data_commands(commands) -> None:
     command.add_argument("--counts", type=whole, nargs=3, default=(96, 48, 16), metavar="N", help=counts)
 
     text = "write an experiment file for your own data from what its folders hold"
-    command = add_command(commands, "init-experiment", text, INIT_EXAMPLE, INIT_DETAILS)
+    command = add_command(commands, "init-experiment", _init_experiment, text, INIT_EXAMPLE, details=INIT_DETAILS)
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .yaml file; never overwritten")
     for name, meaning in PLACES.items():
         command.add_argument(f"--{name}", required=True, metavar="PLACE", help=meaning)
@@ -49,3 +49,18 @@ def add_own_data_commands(commands) -> None:
     command.add_argument(
         "--small", action="store_true", help="a small network and its recipe, for a first look on a CPU"
     )
+
+
+def _make_worlds(options):
+    from mlsl_mx.data.own.worlds import make_worlds
+
+    make_worlds(options.root, options.seed, tuple(options.counts))
+    return f"two worlds in {options.root}"
+
+
+def _init_experiment(options):
+    from mlsl_mx.data.own.init_experiment import Places, init_experiment
+
+    labels = (options.source_images, options.source_labels, options.target, options.val, options.val_labels)
+    places = Places(*labels, options.encoding, options.val_encoding)
+    return init_experiment(options.out, places, options.classes, options.small)

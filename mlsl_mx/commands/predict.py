@@ -26,15 +26,24 @@ settings it asks for another --out. More, and the same in Python: docs/PREDICT.m
 
 def add_predict(commands) -> None:
     """predict."""
-    command = add_command(
-        commands, "predict", "segment images, folders and videos with a trained network", EXAMPLE, DETAILS
-    )
+    text = "segment images, folders and videos with a trained network"
+    command = add_command(commands, "predict", _predict, text, EXAMPLE, details=DETAILS)
     command.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="image, video, or folder of them")
     command.add_argument(
         "--weights", type=existing, required=True, metavar="FILE", help=".params of a source or adapted model"
     )
     _add_outputs(command)
     _add_inference(command)
+
+
+def _predict(options):
+    from mlsl_mx.predict.setup import Setup
+    from mlsl_mx.predict.stage import predict
+
+    names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
+    setup = Setup(**{name: getattr(options, name) for name in names})
+    how = {"kinds": options.write, "strength": options.strength, "ctx": options.ctx, "keep_going": options.keep_going}
+    return predict(options.weights, options.inputs, options.out, setup, **how)
 
 
 def _add_outputs(command: argparse.ArgumentParser) -> None:

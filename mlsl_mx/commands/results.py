@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlsl_mx.commands.common import add_command, add_stage, whole
+from mlsl_mx.commands.common import add_command, add_stage, job, whole
 from mlsl_mx.reports.compare import PAPER_TABLES
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.workers import is_worker, join
 
 EXPORT_DETAILS = """\
 Number of classes and width are found in the weights file; the weak-label head is left out.
@@ -25,16 +27,26 @@ def add_result_commands(commands) -> None:
 
 def _add_evaluate(commands) -> None:
     text = "IoU of a round, the source model or saved predictions on the validation images"
-    command = add_stage(commands, "evaluate", text, "--round 0")
+    command = add_stage(commands, "evaluate", _evaluate, text, "--round 0")
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--round", type=whole, metavar="R", help="the weights after round R")
     which.add_argument("--source", action="store_true", help="the source model")
     which.add_argument("--predictions", type=Path, metavar="FOLDER", help="saved PNGs of train ids or label ids")
 
 
+def _evaluate(options):
+    from mlsl_mx.stages.evaluate import evaluate_saved, evaluate_weights
+
+    if options.predictions:
+        if is_worker():
+            raise InputError("evaluate --predictions is not shared by workers: run it without them")
+        return evaluate_saved(job(options), options.predictions)
+    return evaluate_weights(job(options, join()), None if options.source else options.round)
+
+
 def _add_report(commands) -> None:
     text = "one run's tables beside the paper's, with charts and panels; or, with --compare, several runs side by side"
-    command = add_stage(commands, "report", text, required=False)
+    command = add_stage(commands, "report", _report, text, required=False)
     command.add_argument(
         "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
     )
@@ -42,15 +54,34 @@ def _add_report(commands) -> None:
     command.add_argument("--out", type=Path, metavar="FOLDER", help="for comparison.md, .html and .json")
 
 
+def _report(options):
+    from mlsl_mx.stages.report import compare, report
+
+    if options.compare:
+        if options.experiment is not None or options.run is not None:
+            raise InputError("--compare is about the runs named after it: leave out --experiment and --run")
+        if options.out is None:
+            raise InputError("--compare needs --out FOLDER, for comparison.md, .html and .json")
+        return compare(options.compare, options.out, options.table)
+    if options.out is not None or options.table is not None:
+        raise InputError("--out and --table are of --compare RUN RUN ...: a run's report is RUN/report/report.html")
+    if options.experiment is None or options.run is None:
+        raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
+    return report(job(options))
+
+
 def _add_export_onnx(commands) -> None:
-    command = add_command(
-        commands,
-        "export-onnx",
-        "write a trained network as ONNX, for use without MXNet",
-        "mlsl export-onnx --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params --out model.onnx",
-        EXPORT_DETAILS,
-    )
+    text = "write a trained network as ONNX, for use without MXNet"
+    weights = "runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params"
+    example = f"mlsl export-onnx --weights {weights} --out model.onnx"
+    command = add_command(commands, "export-onnx", _export_onnx, text, example, details=EXPORT_DETAILS)
     command.add_argument(
         "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
     )
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
+
+
+def _export_onnx(options):
+    from mlsl_mx.network.onnx_export import export_onnx
+
+    return export_onnx(options.weights, options.out)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from mlsl_mx.commands.common import RUN, add_command, add_roots, whole
-from mlsl_mx.commands.completion import SHELLS
+from mlsl_mx.commands.common import RUN, add_command, add_roots, roots, whole
+from mlsl_mx.commands.completion import SHELLS, completion
+from mlsl_mx.system.result import Result
 from mlsl_mx.system.workers import SHARED
 
 DOCTOR_DETAILS = """\
@@ -30,18 +32,16 @@ COMPLETION_DETAILS = """\
 
 
 def add_tools(commands) -> None:
-    """doctor, launch, make and completion."""
+    """doctor, launch and make."""
     _add_doctor(commands)
     _add_launch(commands)
     _add_make(commands)
-    details, example = COMPLETION_DETAILS, "mlsl completion bash > mlsl.bash"
-    command = add_command(commands, "completion", "print a shell's completion script", example, details, speaks=False)
-    command.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or tcsh")
 
 
 def _add_doctor(commands) -> None:
     text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
-    command = add_command(commands, "doctor", text, "mlsl doctor --data runs/miniature/data --json", DOCTOR_DETAILS)
+    example = "mlsl doctor --data runs/miniature/data --json"
+    command = add_command(commands, "doctor", _doctor, text, example, details=DOCTOR_DETAILS)
     command.add_argument(
         "--experiment",
         type=Path,
@@ -54,23 +54,37 @@ def _add_doctor(commands) -> None:
     add_roots(command)
 
 
+def _doctor(options):
+    from mlsl_mx.doctor import examine
+
+    diagnosis = examine(options.experiment, options.set, roots(options))
+    fault = None if diagnosis.usable else f"{diagnosis.summary()}: see above"
+    return Result(diagnosis.text(), diagnosis.content(), fault)
+
+
 def _add_launch(commands) -> None:
-    command = add_command(
-        commands,
-        "launch",
-        "share a stage among several processes on this machine",
-        f"mlsl launch -n 2 -- pseudo-label --round 0 {RUN}",
-        LAUNCH_DETAILS,
-    )
+    text = "share a stage among several processes on this machine"
+    example = f"mlsl launch -n 2 -- pseudo-label --round 0 {RUN}"
+    command = add_command(commands, "launch", _launch, text, example, details=LAUNCH_DETAILS)
     command.usage = "mlsl launch -n N [--threads T] -- STAGE ..."
     command.add_argument("-n", type=whole, required=True, metavar="N", help="number of workers")
     command.add_argument("--threads", type=whole, metavar="T", help="CPU threads of each; default: cores / N")
     command.add_argument("stage", nargs=argparse.REMAINDER, metavar="STAGE ...", help=f"one of {', '.join(SHARED)}")
 
 
+def _launch(options):
+    from mlsl_mx.system.launch import launch
+
+    words = options.stage[options.stage[:1] == ["--"] :]
+    words += [f"--{name}" for name in ("quiet", "verbose", "json") if words and getattr(options, name)]
+    code = launch(words, options.n, options.threads)
+    if code:
+        raise SystemExit(code)
+
+
 def _add_make(commands) -> None:
     text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
-    command = add_command(commands, "make", text, example, MAKE_DETAILS, speaks=False)
+    command = add_command(commands, "make", _make, text, example, details=MAKE_DETAILS, speaks=False)
     command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
     command.add_argument("-n", "--dry-run", action="store_true", help="print the plan alone")
     command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
@@ -78,3 +92,22 @@ def _add_make(commands) -> None:
     # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
     metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
     command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)
+
+
+def _make(options):
+    from mlsl_mx.system.make import make
+
+    flags = ["-n"] * options.dry_run + ["-s"] * options.silent + ([f"-j{options.j}"] if options.j else [])
+    make(options.words, flags)
+
+
+def add_completion(commands, parser: argparse.ArgumentParser) -> None:
+    """completion, of the whole program's parser."""
+    text, example = "print a shell's completion script", "mlsl completion bash > mlsl.bash"
+    call = partial(_completion, parser)
+    command = add_command(commands, "completion", call, text, example, details=COMPLETION_DETAILS, speaks=False)
+    command.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or tcsh")
+
+
+def _completion(parser, options):
+    return completion(parser, options.shell)

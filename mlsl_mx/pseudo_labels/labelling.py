@@ -123,8 +123,8 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
         record: where the stage notes its `inputs`.
         folder: of the round's pseudo-labels; replaced if there are some to take over.
     """
-    for other in sorted(run.glob("*/round-*/pseudo_labels.inputs.json")):
-        made = other.parent / "pseudo_labels"
+    for other in sorted(run.glob("*/round-*/pseudo_labels/pseudo_label.inputs.json")):
+        made = other.parent
         if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
             copy = folder.with_name(".pseudo_labels.copy")  # takes its name when it is whole
             for old in (copy, folder):

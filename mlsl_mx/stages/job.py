@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Sequence
 
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
@@ -25,8 +24,7 @@ from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.processor import usable_cores
-from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import file_hash, locked, remove_leftovers
+from mlsl_mx.system.runs import file_hash
 from mlsl_mx.system.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
@@ -42,7 +40,7 @@ class Job:
     seed: int
     devices: tuple[mx.Context, ...]  # of this process
     workers: Workers = ALONE  # who share the stage
-    folder: Path = Path()  # of the experiment file, to which paths of own data are relative
+    experiment_folder: Path = Path()  # of the experiment file, to which paths of own data are relative
 
     @property
     def ctx(self) -> mx.Context:
@@ -59,8 +57,19 @@ class Job:
         """The folder of this method's rounds."""
         return self.run / self.config.method
 
-    def round_folder(self, round_index: int) -> Path:
-        """Folder of round 0, 1, ... of this method."""
+    def folder(self, round_index: int | None) -> Path:
+        """The folder of round 0, 1, ... of this method, or (None) of the source model.
+
+        Raises: InputError if there is no such round.
+        """
+        if round_index is None:
+            return self.source_folder
+        rounds = self.config.self_training.rounds
+        if not 0 <= round_index < rounds:
+            raise InputError(
+                f"round {round_index}: {self.config.name} with {self.config.method} has {rounds}, from 0: raise "
+                "--rounds (make ROUNDS=)"
+            )
         return self.method_folder / f"round-{round_index}"
 
     def tensorboard_folder(self, round_index: int | None) -> Path:
@@ -69,8 +78,7 @@ class Job:
 
     def weights_before(self, round_index: int) -> Path:
         """What a round starts from: the source model or the round before."""
-        folder = self.round_folder(round_index - 1) if round_index else self.source_folder
-        return folder / "weights.params"
+        return self.folder(round_index - 1 if round_index else None) / "weights.params"
 
     @property
     def head_folder(self) -> Path:
@@ -93,27 +101,6 @@ class Job:
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
         check_batch(self.config, stage, len(self.devices), self.workers.count)
-
-    @contextmanager
-    def stage(self, name: str, round_index: int | None = None) -> Iterator[RunLog]:
-        """A block that is a stage's work on a round, or (None) on the source model: the run's log gets its begin, its
-        end with the seconds and outcome (see `RunLog.timed`), and what the block itself writes. One process at a time
-        works on a round or the source model, which the methods of a run share; or several workers together, of whom
-        the first holds the lock and writes the log."""
-        method = "source-only" if round_index is None else self.config.method
-        place = method if round_index is None else f"{method}-round-{round_index}"
-        first = self.workers.rank == 0
-        log = RunLog(self.run / "log.jsonl" if first else None, name, method=method, round=round_index)
-        devices = ",".join(map(str, self.devices))
-        where = {"experiment": self.config.name, "ctx": devices, "gpu": gpu_model(self.ctx)}
-        if self.workers.count > 1:
-            where["workers"] = self.workers.count
-        with locked(self.run / ".locks" / place) if first else nullcontext():
-            if first:
-                remove_leftovers(self.run)
-            self.workers.barrier()
-            with log.timed(**where):
-                yield log
 
     @cached_property
     def source(self) -> SceneDataset:
@@ -182,7 +169,9 @@ class Job:
             side, key = (labels or images).split(".")
             form = label_format(side, data, classes) if labels else None
             what = (images, labels or "")
-            return open_own(self.folder, place, getattr(data, key), what, classes, data.size, form, orientation)
+            return open_own(
+                self.experiment_folder, place, getattr(data, key), what, classes, data.size, form, orientation
+            )
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")

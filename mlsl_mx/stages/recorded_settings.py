@@ -6,6 +6,7 @@ the lock: until then the settings of the process that is at work stand there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,65 +18,69 @@ from mlsl_mx.stages.start_files import selection_settings
 from mlsl_mx.system.runs import check_settings, environment, file_hash, keep_settings, own_list, write_bytes, write_json
 
 
-def check_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
-    """Raises: InputError if there is a source model that came from something else."""
-    if not job.workers.rank:  # the first worker does it for all
-        check_settings(*_of_source(job, imagenet, weights))
+@dataclass(frozen=True)
+class RecordedSettings:
+    """What the results in a folder of a run come from.
+
+    Args:
+        folder: whose config.yaml holds them.
+        values: the settings, as JSON.
+        results: patterns of what counts as a result there.
+        lists: the data sets whose images they name, by the name of the list that the run keeps of one's own data.
+    """
+
+    run: Path
+    folder: Path
+    values: dict[str, Any]
+    results: tuple[str, ...]
+    lists: dict[str, SceneDataset]
+
+    def check(self) -> None:
+        """Raises: InputError if there are results of other settings."""
+        check_settings(self.folder / "config.yaml", self.values, self._any_results())
+
+    def keep(self) -> None:
+        """Note them and, the first time, the environment. Raises: InputError as `check`."""
+        keep_settings(self.folder / "config.yaml", self.values, self._any_results())
+        if not (self.folder / "environment.json").exists():
+            write_json(self.folder / "environment.json", environment())
+        for name, dataset in self.lists.items():
+            _keep_list(own_list(self.run, name), dataset)
+
+    def _any_results(self) -> bool:
+        return any(any(self.folder.glob(pattern)) for pattern in self.results)
 
 
-def keep_source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> None:
-    """Note what the source model comes from. Raises: InputError as `check_source_settings`."""
-    if not job.workers.rank:
-        _keep(*_of_source(job, imagenet, weights))
-        _keep_list(job, "source", job.source)
-        _keep_list(job, "val", job.validation)
+def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None = None) -> RecordedSettings:
+    """What the source model comes from.
 
-
-def check_method_settings(job: Job) -> None:
-    """Raises: InputError if there are rounds of the method that came from something else."""
-    if not job.workers.rank:
-        check_settings(*_of_method(job))
-
-
-def keep_method_settings(job: Job) -> None:
-    """Note what the method's rounds come from. Raises: InputError as `check_method_settings`."""
-    if not job.workers.rank:
-        _keep(*_of_method(job))
-        _keep_list(job, "target", job.target)
-
-
-def _of_source(job: Job, imagenet: Path | None, weights: Path | None) -> tuple[Path, dict[str, Any], bool]:
-    """The file, its settings, and whether there are results of it."""
-    values, folder = to_dict(job.config), job.source_folder
+    Args:
+        imagenet, weights: the file that its training starts from, or that it is imported from.
+    """
+    values = to_dict(job.config)
     if weights or not job.config.source_training.weak_label_weight:
         del values["network"]["head_relu"]  # of the weak-label head, which is trained elsewhere
     start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
     lists = {"source": job.source.fingerprint, "val": job.validation.fingerprint}
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
-    results = [folder / "weights.params", folder / ".checkpoint"]
-    return folder / "config.yaml", settings, any(path.exists() for path in results)
+    named = {"source": job.source, "val": job.validation}
+    return RecordedSettings(job.run, job.source_folder, settings, ("weights.params", ".checkpoint"), named)
 
 
-def _of_method(job: Job) -> tuple[Path, dict[str, Any], bool]:
-    """The file, its settings, and whether there are results of it."""
-    values, folder = to_dict(job.config), job.method_folder
+def method_settings(job: Job) -> RecordedSettings:
+    """What the rounds of the job's method come from."""
+    values = to_dict(job.config)
     del values["self_training"]["rounds"]  # more rounds may follow
     values["selection"] = selection_settings(job.config.selection)
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source.fingerprint, "target": job.target.fingerprint}
-    return folder / "config.yaml", {"seed": job.seed, "lists": lists, **values}, any(folder.glob("round-*"))
+    settings = {"seed": job.seed, "lists": lists, **values}
+    return RecordedSettings(job.run, job.method_folder, settings, ("round-*",), {"target": job.target})
 
 
-def _keep_list(job: Job, name: str, dataset: SceneDataset) -> None:
+def _keep_list(path: Path, dataset: SceneDataset) -> None:
     """Write which images were found where the experiment names no list."""
-    path, content = own_list(job.run, name), "".join(f"{entry}\n" for entry in dataset.entries).encode()
+    content = "".join(f"{entry}\n" for entry in dataset.entries).encode()
     if dataset.kind == OWN and (not path.exists() or path.read_bytes() != content):
         write_bytes(path, content)
-
-
-def _keep(path: Path, settings: dict[str, Any], results: bool) -> None:
-    """Note the settings and, the first time, the environment."""
-    keep_settings(path, settings, results)
-    if not path.with_name("environment.json").exists():
-        write_json(path.with_name("environment.json"), environment())

@@ -1,0 +1,54 @@
+"""Stage `diagnose`: how consistent a round's pseudo-labels are and, only if asked, how right. Nothing is fed back."""
+
+from __future__ import annotations
+
+from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.pseudo_labels.diagnosis import CONSISTENCY, compare_with_truth, diagnosis, in_words
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.stages.inputs import prior
+from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.recorded_settings import method_settings
+from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.tensorboard import show_in_tensorboard
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.runs import file_hash, read_json, write_json
+
+
+def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> Result:
+    """Measure a round's labels against those of the round before, their patches, and perhaps the truth.
+
+    Args:
+        with_ground_truth: read the labels of some validation images; the target's training labels are never opened.
+    """
+    folder, config = job.folder(round_index), job.config
+    labels, out = folder / "pseudo_labels", folder / "diagnosis.json"
+    before = job.folder(round_index - 1) / "pseudo_labels" if round_index else None
+    selection = read_json(labels / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class")
+    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
+    now, validation = with_pseudo_labels(job.target, labels), job.validation
+    sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
+    inputs = {
+        "weights": weights_hash,
+        "selection": file_hash(labels / "selection.json"),
+        "selection_before": file_hash(before / "selection.json") if before else None,
+        "target": now.fingerprint,
+        "sample": sample.fingerprint,
+        "ground_truth": truth.fingerprint if with_ground_truth else None,
+    }
+    settings = method_settings(job)
+    with open_stage(job, "diagnose", round_index, outputs=[out], settings=settings, inputs=inputs) as stage:
+        if stage.done:
+            return Result(str(stage), read_json(out))
+        segmenter = Segmenter(net, job.ctx, config.pseudo_labels, patch_seed(job.seed, round_index), prior(job))
+        result = diagnosis(
+            selection,
+            agreement(with_pseudo_labels(now, before), now) if before else None,
+            patch_disagreement(segmenter, sample) if config.pseudo_labels.inference == "sisc" else None,
+            compare_with_truth(segmenter, truth, selection) if with_ground_truth else None,
+        )
+        write_json(out, result)
+        stage.log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
+        show_in_tensorboard(job, round_index)
+    return Result(f"round {round_index}: {in_words(result)}", result)

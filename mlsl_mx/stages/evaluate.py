@@ -1,0 +1,58 @@
+"""Stage `evaluate`: IoU on the target's validation images."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
+from mlsl_mx.evaluation.resolution import resolution_note
+from mlsl_mx.stages.inputs import check_files
+from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.recorded_settings import method_settings
+from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.tensorboard import show_in_tensorboard
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.runs import check_lengths
+
+
+def evaluate_weights(job: Job, round_index: int | None) -> Result:
+    """IoU of the weights after a round, or (None) of the source model."""
+    folder, config = job.folder(round_index), job.config
+    net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
+    with open_stage(
+        job,
+        "evaluate",
+        round_index,
+        outputs=[folder / "evaluation.json"],
+        settings=None if round_index is None else method_settings(job),
+        check=partial(_check, job, folder),
+    ) as stage:
+        flip, precision = config.evaluation.flip, config.network.precision
+        how = {"weights": weights_hash, "precision": precision, "workers": job.workers}
+        result = evaluate(net, job.validation, job.ctx, flip, folder, stage.log, **how)
+        show_in_tensorboard(job, round_index)
+    return Result(_in_words("source model" if round_index is None else f"round {round_index}", result), result)
+
+
+def evaluate_saved(job: Job, predictions: Path) -> Result:
+    """IoU of predictions that somebody saved as PNG files; nothing is written."""
+    result = evaluate_predictions(predictions, job.validation)
+    classes = [f"  {name}: {_percent(iou)}" for name, iou in result["per_class"].items()]
+    return Result("\n".join([_in_words(str(predictions), result), *classes]), result)
+
+
+def _check(job: Job, folder: Path) -> None:
+    check_lengths(folder, (f"{name}.png" for name in job.validation.names))
+    check_files(job.validation, "validation")
+
+
+def _in_words(title: str, result: dict[str, Any]) -> str:
+    means = [f"mIoU over {count} classes {_percent(mean)}" for count, mean in result["mious"].items()]
+    note = resolution_note(result)
+    return "\n".join([f"{title}: {', '.join(means)}", *([f"  {note}"] if note else [])])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

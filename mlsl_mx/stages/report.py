@@ -1,0 +1,31 @@
+"""Stage `report`: what a run has to show, or several side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Sequence
+
+from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.model_card import write_model_cards
+from mlsl_mx.reports.report import write_report
+from mlsl_mx.stages.job import Job
+from mlsl_mx.system.packaged_files import existing
+from mlsl_mx.system.result import Result
+from mlsl_mx.system.runs import read_json, remove_leftovers, write_bytes
+
+
+def report(job: Job) -> Result:
+    """The run's tables, charts, panels and model cards; the text goes to `report/METHOD.txt` too."""
+    remove_leftovers(job.run)
+    text = write_report(job.run, job.config, job.validation, job.run / "report")
+    write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
+    write_model_cards(job.run, existing)
+    return Result(text, read_json(job.run / "report" / "report.json"))
+
+
+def compare(runs: Sequence[Path], out: Path, table: str | None) -> Result:
+    """Several runs side by side, in `out`; and their model cards."""
+    text = write_comparison(runs, out, table)
+    for run in runs:
+        write_model_cards(run, existing)
+    return Result(text, read_json(out / "comparison.json"))

@@ -1,0 +1,85 @@
+"""Stage `self-train`: a round's training on source labels and pseudo-labels (Eq. 3; with weak labels Eq. 7)."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+import mxnet as mx
+
+from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.pseudo_labels.labelling import mined_groups
+from mlsl_mx.stages.inputs import check_files, class_sizes
+from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.recorded_settings import method_settings
+from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import file_hash, read_json
+from mlsl_mx.training.epochs import self_training_epochs
+from mlsl_mx.training.train import train
+
+
+def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf) -> str:
+    """Train on source labels and the round's pseudo-labels, from the weights before it."""
+    folder, config = job.folder(round_index), job.config
+    weights, labels = folder / "weights.params", folder / "pseudo_labels" / "selection.json"
+    job.check_batch("self_training")
+    start = _start(job, round_index)
+    selection = read_json(labels, "mined_first", "mined", "mined_in_target")
+    source, target = job.source, with_pseudo_labels(job.target, labels.parent)
+    with open_stage(
+        job,
+        "self-train",
+        round_index,
+        outputs=[weights, folder / ".checkpoint"],
+        settings=method_settings(job),
+        inputs={"weights": file_hash(start), "labels": file_hash(labels)},
+        check=partial(_check, source, target, labels),
+    ) as stage:
+        if stage.done:
+            return str(stage)
+        h_s = class_sizes(job, source)
+        net = _network(job, round_index, start, stage.log)
+        mined = mined_groups(selection, source.classes.names)
+        settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
+        epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
+        title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
+        train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
+    return f"round {round_index}: {weights}"
+
+
+def _check(source, target, labels: Path) -> None:
+    check_files(source, "source")
+    check_files(target, "pseudo-labels", f"of a missing or damaged label delete {labels}: pseudo-label makes all anew")
+
+
+def _start(job: Job, round_index: int) -> Path:
+    """The weights that a round's training starts from: those before it, of round 0 with a trained weak-label head.
+
+    Raises: InputError if the head has not been trained yet.
+    """
+    if round_index or not job.needs_head_training():
+        return job.weights_before(round_index)
+    weights = job.head_folder / "weights.params"
+    if not weights.exists():
+        raise InputError(
+            f"{weights}: no such file: {job.weights_before(0)} has no weak-label head: run train-head first, or start "
+            "from a random one: weak_labels.start=random"
+        )
+    return weights
+
+
+def _network(job: Job, round_index: int, start: Path, log: RunLog) -> MLSLNet:
+    """The network with the weights that it starts from."""
+    weak = job.config.weak_labels
+    mx.random.seed(job.seed)
+    net = job.network(weak_label_head=weak.enabled)
+    net.initialize(ctx=list(job.devices))
+    log.write("start", weights=str(start), report=str(load_original(net, start)))
+    if weak.enabled and weak.start == "random" and round_index == 0:
+        mx.random.seed(job.seed)  # the same head, whether or not the source model has one
+        net.weak_label_head.initialize(ctx=list(job.devices), force_reinit=True)
+    return net

@@ -1,0 +1,47 @@
+"""Stage `train-source`: the source model, from the trunk of an ImageNet classifier or from scratch (Eq. 1 and 6)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from functools import partial
+from pathlib import Path
+
+import mxnet as mx
+
+from mlsl_mx.network import load_original
+from mlsl_mx.network.weights.published_weights import check_trunk
+from mlsl_mx.stages.inputs import check_files, rare_classes
+from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.recorded_settings import source_settings
+from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.start_files import check_start
+from mlsl_mx.training.epochs import source_epochs
+from mlsl_mx.training.train import train
+
+LOGGER = logging.getLogger(__name__)
+
+
+def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
+    """Train the source model. It has both heads (Eq. 6), unless `source_training.weak_label_weight` is 0."""
+    training, weights = job.config.source_training, job.source_folder / "weights.params"
+    check_start(job.config, imagenet)
+    if imagenet:
+        check_trunk(imagenet, job.config.network.width)
+    job.check_batch("source_training")
+    mx.random.seed(job.seed)
+    net = job.network(training.weak_label_weight > 0, frozen_statistics=training.start == "trunk")
+    net.initialize(ctx=list(job.devices))
+    loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
+    settings, check = source_settings(job, imagenet=imagenet), partial(check_files, job.source, "source")
+    with open_stage(job, "train-source", None, outputs=[weights], settings=settings, check=check) as stage:
+        if stage.done:
+            return str(stage)
+        if imagenet:
+            stage.log.write("imagenet", file=str(imagenet), report=loaded)
+            LOGGER.info("%s: %s", imagenet, loaded)
+        mined = rare_classes(job, job.source)
+        epochs = source_epochs(job.source, training, mined, job.seed, job.readers, job.workers)
+        events = job.tensorboard_folder(None) / "training"
+        train(net, epochs, job.devices, job.source_folder, stage.log, "source", job.workers, checkpoint_seconds, events)
+    return f"source model: {weights}"
