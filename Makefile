@@ -327,13 +327,14 @@ test: $(DEVELOPER) lint browser
 	$(VENV)/bin/python -m pytest
 
 # For the test that opens the reports: a Chromium or Chrome that is there and runs, or else Debian's, where that is allowed.
+# What drives it, Playwright's node, is linked to libatomic, which not every Debian's chromium brings.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
-browser:
-	@for b in $(BROWSERS); do $$b --version >/dev/null 2>&1 && exit; done; \
+browser: $(DEVELOPER)
+	@for b in $(BROWSERS); do $$b --version >/dev/null 2>&1 && $(VENV)/bin/playwright --version >/dev/null 2>&1 && exit; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing chromium, for the test that opens the reports"; export DEBIAN_FRONTEND=noninteractive; \
-		apt-get -qq update >/dev/null && apt-get -qq install -y --no-install-recommends chromium >/dev/null && exit; fi; \
-	echo "no browser ($(BROWSERS)): the test that opens the reports will be skipped; install chromium"
+		apt-get -qq update >/dev/null && apt-get -qq install -y --no-install-recommends chromium libatomic1 >/dev/null && exit; fi; \
+	echo "no browser ($(BROWSERS)): the test that opens the reports will be skipped; install chromium and libatomic1"
 
 lint: $(DEVELOPER)
 	$(VENV)/bin/ruff check .

@@ -11,6 +11,8 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright._impl._driver import compute_driver_executable
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")  # as in the Makefile
 ARGUMENTS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -21,7 +23,10 @@ HEIGHTS = {1280: 800, 390: 844}
 
 
 def find_browser() -> str | None:
-    """The first that runs: a name on the path may be a stub that only says what to install."""
+    """The first that runs: a name on the path may be a stub that only says what to install. None where what drives it,
+    Playwright's node, does not run."""
+    if subprocess.run([str(compute_driver_executable()[0]), "--version"], capture_output=True).returncode:
+        return None
     for name in NAMES:
         path = shutil.which(name)
         if path and not subprocess.run([path, "--version"], capture_output=True).returncode:

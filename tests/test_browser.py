@@ -19,7 +19,7 @@ from mlsl_mx.reports.compare_tables import write_comparison
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.system.runs import prior_path
 
-REASON = f"no browser ({', '.join(NAMES)}): `make browser` installs Debian's chromium as root"
+REASON = f"no browser ({', '.join(NAMES)}) or no libatomic: `make browser` installs Debian's as root"
 pytestmark = pytest.mark.skipif(find_browser() is None, reason=REASON)
 SETTINGS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 FINISHED = {"source-only": [35.0], "cbst-sp": [38, 40, 41.0], "sisc": [40, 44, 46.7], "lambda-0.005": [41, 45, 47.0]}
