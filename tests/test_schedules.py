@@ -7,7 +7,7 @@ from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate
 
 
 def test_round_rate_falls_by_the_root_of_two():
-    rates = [round_learning_rate(SelfTraining(), r) for r in range(5)]
+    rates = [round_learning_rate(SelfTraining(), r, 7, 10) for r in range(5)]
     assert rates == pytest.approx([1e-4, 7.0711e-5, 5e-5, 3.5355e-5, 2.5e-5], rel=1e-4)
 
 
@@ -22,3 +22,9 @@ def test_source_rate_constant_or_polynomial():
     poly = SourceTraining(decay="poly", optimizer=Optimizer(learning_rate=1.0))
     assert source_learning_rate(poly, 0, 100) == 1.0
     assert source_learning_rate(poly, 50, 100) == pytest.approx(0.5358867)  # 0.5 ** 0.9
+
+
+def test_rates_within_a_round():
+    settings = SelfTraining(optimizer=Optimizer(learning_rate=0.4), learning_rate_decay=0.5, decay="poly")
+    rates = [round_learning_rate(settings, 1, step, 100) for step in (0, 50, 99)]
+    assert rates == pytest.approx([0.2, 0.2 * 0.5**0.9, 0.2 * 0.01**0.9])

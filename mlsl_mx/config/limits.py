@@ -22,6 +22,7 @@ CHOICES = {
     "network.precision": ("float32", "bfloat16", "float16"),
     "source_training.start": ("trunk", "scratch"),
     "source_training.decay": ("constant", "poly"),
+    "self_training.decay": ("constant", "poly"),
     "pseudo_labels.inference": ("sisc", "single"),
     "pseudo_labels.placement": ("random", "sliding", "released"),
     "pseudo_labels.upsampling": ("bilinear", "bicubic"),

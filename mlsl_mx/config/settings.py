@@ -184,6 +184,7 @@ class SelfTraining:
     crops: Crops = Crops()
     optimizer: Optimizer = Optimizer(learning_rate=1e-4)
     learning_rate_decay: float = 2**-0.5  # factor per round
+    decay: str = "constant"  # learning rate within a round: constant | poly (power 0.9, to 0)
     source_portion: float = 0.03  # of the source images, in round 0
     source_portion_step: float = 0.0025
     source_portion_max: float = 0.06

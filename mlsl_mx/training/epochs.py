@@ -129,9 +129,10 @@ def self_training_epochs(
         order = joint_order(len(subset), len(target), seed, unique)
         return TrainingCrops(domains, order, settings.crops, seed, unique)
 
+    steps = num_batches(crops(0), settings.batch)
     return Epochs(
         count=settings.epochs,
-        steps=num_batches(crops(0), settings.batch),
+        steps=steps,
         batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
         loss=partial(
             composite_loss,
@@ -139,7 +140,7 @@ def self_training_epochs(
             hard_examples=settings.hard_examples,
             normaliser=settings.normaliser,
         ),
-        learning_rate=lambda step: round_learning_rate(settings, round_index),
+        learning_rate=lambda step: round_learning_rate(settings, round_index, step, settings.epochs * steps),
         optimizer=settings.optimizer,
         seed=ROUNDS_AT_MOST * seed + round_index + 1,
     )

@@ -6,14 +6,20 @@ from mlsl_mx.config.settings import SelfTraining, SourceTraining
 
 
 def source_learning_rate(settings: SourceTraining, step: int, steps: int) -> float:
-    """Rate of one step of source training: constant (release), or polynomial decay to 0 with power 0.9."""
-    rate = settings.optimizer.learning_rate
-    return rate if settings.decay == "constant" else rate * (1 - step / steps) ** 0.9
+    """Rate of one step of source training: constant (release), or decayed."""
+    return _decayed(settings.optimizer.learning_rate, settings.decay, step, steps)
 
 
-def round_learning_rate(settings: SelfTraining, round_index: int) -> float:
-    """Rate of a whole round: the first round's, times the decay for each later one (1e-4 / sqrt(2)^r)."""
-    return settings.optimizer.learning_rate * settings.learning_rate_decay**round_index
+def round_learning_rate(settings: SelfTraining, round_index: int, step: int, steps: int) -> float:
+    """Rate of one step of a round: the first round's, times the decay for each later one (1e-4 / sqrt(2)^r), constant
+    within the round (release), or decayed."""
+    rate = settings.optimizer.learning_rate * settings.learning_rate_decay**round_index
+    return _decayed(rate, settings.decay, step, steps)
+
+
+def _decayed(rate: float, decay: str, step: int, steps: int) -> float:
+    """`constant`, or `poly`: to 0 with power 0.9."""
+    return rate if decay == "constant" else rate * (1 - step / steps) ** 0.9
 
 
 def source_portion(settings: SelfTraining, round_index: int) -> float:
