@@ -33,8 +33,9 @@ from PIL import Image
 
 from mlsl_mx.config.settings import Crops, SelfTraining
 from mlsl_mx.data.datasets import SceneDataset
-from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present, load_batches
+from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present
 from mlsl_mx.pseudo_labels import weak_labels
+from mlsl_mx.training.batches import load_batches
 
 IMAGES = 4  # of each data set
 CROPS = 24  # in an epoch

@@ -27,7 +27,7 @@ import numpy as np
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.miniature.datasets import make_miniature
-from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present, joint_order, load_batches
+from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present, joint_order
 from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
@@ -35,6 +35,7 @@ from mlsl_mx.stages.inputs import class_sizes
 from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.runs import read_json, read_settings, write_bytes
+from mlsl_mx.training.batches import load_batches
 from mlsl_mx.training.losses import weak_label_loss
 
 EXPERIMENT = existing("experiments/miniature/gta2city.yaml")

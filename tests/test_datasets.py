@@ -16,6 +16,7 @@ from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.training.gluon_scenes import GluonScenes
 
 WRITERS = {"gta5": write_gta5, "synthia": write_synthia, "cityscapes": write_cityscapes}
 FIRST = {"gta5": "00001", "synthia": "0000000", "cityscapes": "ulm_000000_000019"}
@@ -70,7 +71,7 @@ def test_closed_labels_are_never_looked_for(tmp_path, monkeypatch):
 
         monkeypatch.setattr(owner, name, spy)
     dataset = open_dataset("cityscapes", tmp_path, scenes.images, class_set(19), (32, 64), labels=False)
-    images = [dataset.image(i) for i in range(len(dataset))] + [dataset.subset([1])[0]]
+    images = [dataset.image(i) for i in range(len(dataset))] + [GluonScenes(dataset.subset([1]))[0]]
     assert len(images) == 3 and not dataset.has_labels
     assert any("leftImg8bit" in path for path in touched)
     assert not any("gtFine" in path for path in touched)
@@ -165,9 +166,10 @@ def test_subset_and_fingerprint(tmp_path):
 def test_gluoncv_tools_accept_it(tmp_path):
     scenes = write_cityscapes(tmp_path, count=2)
     dataset = open_dataset("cityscapes", tmp_path, scenes.images, class_set(19), None, labels=True)
-    assert isinstance(dataset, SegmentationDataset) and dataset.num_class == 19 and dataset.pred_offset == 0
-    metric = SegmentationMetric(dataset.num_class)
-    for images, masks in DataLoader(dataset, 2, batchify_fn=ms_batchify_fn):
+    view = GluonScenes(dataset)
+    assert isinstance(view, SegmentationDataset) and view.num_class == 19 and view.pred_offset == 0
+    metric = SegmentationMetric(view.num_class)
+    for images, masks in DataLoader(view, 2, batchify_fn=ms_batchify_fn):
         for image, mask in zip(images, masks):
             assert image.shape == (32, 64, 3)
             truth = nd.one_hot(nd.maximum(mask, 0), 19).transpose((2, 0, 1)).expand_dims(0)  # (1, C, H, W)

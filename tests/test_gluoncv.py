@@ -18,6 +18,7 @@ from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.predict import Predictor
+from mlsl_mx.training.gluon_scenes import GluonScenes
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,9 @@ def scores(metric: SegmentationMetric) -> np.ndarray:
 
 
 def test_its_metric_on_logits_agrees_with_our_confusion_matrix(weights, scenes):
-    net, metric, ours = network(weights, True), SegmentationMetric(scenes.num_class), ConfusionMatrix(19)
+    net, metric, ours = network(weights, True), SegmentationMetric(scenes.classes.num_classes), ConfusionMatrix(19)
     for index in range(len(scenes)):
-        _, mask = scenes[index]
+        _, mask = GluonScenes(scenes)[index]
         logits = net.evaluate(mx.nd.array(normalise(scenes.image(index))[None]))
         metric.update(mask.expand_dims(0), logits)
         ours.update(scenes.label(index), logits[0].asnumpy().argmax(axis=0))
@@ -71,10 +72,10 @@ def test_its_metric_on_logits_agrees_with_our_confusion_matrix(weights, scenes):
 
 
 def test_its_metric_on_probabilities_agrees_with_evaluation(weights, scenes, tmp_path):
-    predictor, metric = Predictor(weights), SegmentationMetric(scenes.num_class)
+    predictor, metric = Predictor(weights), SegmentationMetric(scenes.classes.num_classes)
     result = evaluate(predictor.segmenter.net.net, scenes, mx.cpu(), True, tmp_path)
     for index in range(len(scenes)):
-        _, mask = scenes[index]
+        _, mask = GluonScenes(scenes)[index]
         metric.update(mask.expand_dims(0), mx.nd.array(predictor.probabilities(scenes.image(index))[None]))
     theirs = dict(zip(result["classes"], scores(metric)))
     expected = {name: np.nan if iou is None else iou / 100 for name, iou in result["per_class"].items()}
@@ -96,5 +97,5 @@ def test_its_multi_scale_evaluator_takes_the_network(weights, scenes):
     net = network(weights, True)
     net.base_size, net.crop_size = 72, 40
     image = mx.nd.array(normalise(scenes.image(0)))
-    (summed,) = MultiEvalModel(net, scenes.num_class, [mx.cpu()], scales=[1.0]).parallel_forward([image])
+    (summed,) = MultiEvalModel(net, scenes.classes.num_classes, [mx.cpu()], scales=[1.0]).parallel_forward([image])
     assert summed.shape == (1, 19, 40, 72) and np.isfinite(summed.asnumpy()).all()

@@ -8,7 +8,6 @@ import pytest
 from mxnet import nd
 
 from mlsl_mx.config.settings import Optimizer, PseudoLabels
-from mlsl_mx.data.sampling import Batch
 from mlsl_mx.doctor.facts import gather
 from mlsl_mx.doctor.findings import UNUSABLE, findings
 from mlsl_mx.network import MLSLNet, load_original, save_original
@@ -16,6 +15,7 @@ from mlsl_mx.network.inference_net import inference_net
 from mlsl_mx.pseudo_labels import SISCAccumulator
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
 
 CLASSES, WIDTH = 19, 0.125

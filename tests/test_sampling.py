@@ -16,12 +16,11 @@ from mlsl_mx.data.sampling import (
     TrainingCrops,
     classes_present,
     joint_order,
-    load_batches,
-    num_batches,
     source_subset,
 )
 from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.training.batches import load_batches, num_batches
 from mlsl_mx.training.epochs import self_training_epochs
 
 CROPS = Crops(16, (0.7, 1.3), True)

@@ -12,12 +12,12 @@ import pytest
 from event_records import read_events, scalar_points
 
 from mlsl_mx.config.settings import Optimizer
-from mlsl_mx.data.sampling import Batch
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog, read_log
 from mlsl_mx.system.stopping import Stopped
 from mlsl_mx.training import segmentation_loss, weak_label_loss
+from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.loss_curve import loss_curves
 from mlsl_mx.training.train import Epochs, _dropout_seed, composite_loss, make_trainer, train, train_one_epoch
 

@@ -10,10 +10,10 @@ import numpy as np
 from volumes import saturated
 
 from mlsl_mx.config.settings import Optimizer
-from mlsl_mx.data.sampling import Batch
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.system.workers import Workers, join
+from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
 
 CLASSES, BATCH, SIDE = 3, 4, 32

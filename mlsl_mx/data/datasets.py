@@ -6,11 +6,9 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Sequence
 
-import mxnet as mx
 import numpy as np
-from gluoncv.data.segbase import SegmentationDataset
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.classes import ClassSet
@@ -71,11 +69,10 @@ class LabelSource:
     orientation: str  # what they belong to: `upright` images, `stored` ones, or `unknown` where EXIF would turn them
 
 
-class SceneDataset(SegmentationDataset):
+class SceneDataset:
     """Street scenes by index. Files are opened when asked for; without a label source no label file is even looked for.
 
-    For gluoncv's tools it is a segmentation data set: `num_class`, `pred_offset`, and items of (image, int32 mask with
-    -1 = ignore) as NDArrays, or (image, name) without labels.
+    Attributes: `images`, the list; `classes`, whose train ids the labels hold; `size`, (height, width) or None.
     """
 
     def __init__(
@@ -84,14 +81,16 @@ class SceneDataset(SegmentationDataset):
         classes: ClassSet,
         size: tuple[int, int] | None,
         labels: LabelSource | None,
-        transform: Callable | None = None,
     ):
-        mode = "test" if labels is None else "testval"
-        super().__init__(str(images.root), split=None, mode=mode, transform=transform)
         self.images = images
+        self.classes = classes
         self.size = size
-        self._classes = classes
         self._labels = labels
+
+    @property
+    def root(self) -> Path:
+        """The folder that `entries` are relative to."""
+        return self.images.root
 
     @property
     def kind(self) -> str:
@@ -107,16 +106,6 @@ class SceneDataset(SegmentationDataset):
     def names(self) -> tuple[str, ...]:
         """Under which results are filed."""
         return self.images.names
-
-    @property
-    def classes(self) -> ClassSet:
-        """Whose train ids the labels hold."""
-        return self._classes
-
-    @property
-    def num_class(self) -> int:
-        """C, under gluoncv's name."""
-        return self._classes.num_classes
 
     @property
     def has_labels(self) -> bool:
@@ -142,23 +131,14 @@ class SceneDataset(SegmentationDataset):
     def fingerprint(self) -> str:
         """That of its list, classes, size and, of a user's own classes, labels: the key of cached statistics."""
         form = None if self._labels is None else self._labels.form
-        return fingerprint(self.kind, self.entries, self._classes, self.size, form)
+        return fingerprint(self.kind, self.entries, self.classes, self.size, form)
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, index: int):
-        image = mx.nd.array(self.image(index), dtype="uint8")
-        if self.transform is not None:
-            image = self.transform(image)
-        if self._labels is None:
-            return image, self.names[index]
-        train_ids = self.label(index).astype(np.int32)
-        return image, mx.nd.array(np.where(train_ids == self._classes.ignore, -1, train_ids), dtype="int32")
-
     def image_path(self, index: int) -> Path:
         """The image's file."""
-        return Path(self.root) / self.entries[index]
+        return self.root / self.entries[index]
 
     def label_path(self, index: int) -> Path:
         """The label's file. Raises: RuntimeError if the data set was opened without labels."""
@@ -214,7 +194,7 @@ class SceneDataset(SegmentationDataset):
         labels = self._labels
         if labels is not None:
             labels = replace(labels, paths=tuple(labels.paths[i] for i in indices))
-        return SceneDataset(images, self._classes, self.size, labels, self.transform)
+        return SceneDataset(images, self.classes, self.size, labels)
 
     def _open_labels(self) -> LabelSource:
         if self._labels is None:

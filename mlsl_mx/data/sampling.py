@@ -7,24 +7,21 @@ epoch change nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterator, NamedTuple, Sequence
+from typing import Callable, Sequence
 
 import cv2
 import numpy as np
-from mxnet.gluon.data import DataLoader, Dataset
 
 from mlsl_mx.config import settings as config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.transforms import MinedGroups, labels_at_stride, normalise, training_crop
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.workers import ALONE, Workers
 
 SOURCE, TARGET = 0, 1
 
 # Last word of a seed that keeps each use's random numbers apart; crops use none, and NumPy reads a missing word as 0.
 _SUBSET, _ORDER = 1, 2
-_READER_PATIENCE = 600  # seconds for one batch, before a stuck reader is an error
 
 
 def source_subset(count: int, portion: float, seed: int) -> np.ndarray:
@@ -69,7 +66,7 @@ class Domain:
     mining_probability: float = 0.0
 
 
-class TrainingCrops(Dataset):
+class TrainingCrops:
     """The crops of one epoch, by position.
 
     Item k is (image (3, s, s) float32, normalised; train ids (s/8, s/8); weak labels (C,) float32), NumPy arrays
@@ -118,53 +115,3 @@ class TrainingCrops(Dataset):
     def _at(self, k: int) -> tuple[Domain, int]:
         domain, index = self.order[k % len(self.order)]
         return self.domains[domain], int(index)
-
-
-class Batch(NamedTuple):
-    """The B crops of a batch, or those of them that are one worker's, and the names of the whole batch's images."""
-
-    images: np.ndarray  # (B, 3, s, s) float32, normalised
-    train_ids: np.ndarray  # (B, s/8, s/8) uint8 or uint16, whose largest value is ignore
-    weak_labels: np.ndarray  # (B, C) float32
-    names: tuple[str, ...]
-
-
-def num_batches(crops: TrainingCrops, batch: int) -> int:
-    """Batches of an epoch; the last one is filled up, so that the network sees one shape."""
-    return -(-len(crops) // batch)
-
-
-def load_batches(
-    crops: TrainingCrops, batch: int, readers: int = 0, start: int = 0, workers: Workers = ALONE
-) -> Iterator[Batch]:
-    """The batches of an epoch in their order; of each, the crops of this worker.
-
-    Args:
-        crops: of the epoch.
-        batch: B, a multiple of the number of workers.
-        readers: threads that draw crops ahead of time; 0 draws them here. Decoding holds no interpreter lock, so they
-            run side by side; processes would have to hand over 3 MB a crop, for a seventh more time.
-        start: batches already done, when an epoch is resumed.
-        workers: that share each batch: the first has its first crops, and so on.
-
-    Raises: InputError naming the file that cannot be used, from readers too.
-    """
-    if not len(crops):
-        raise InputError("no image to train on: raise self_training.source_portion, or name images")
-    share = batch // workers.count
-    starts = range(start * batch, num_batches(crops, batch) * batch, batch)
-    loader = DataLoader(
-        crops,
-        batch_sampler=[range(k + workers.rank * share, k + (workers.rank + 1) * share) for k in starts],
-        batchify_fn=_stacked,
-        num_workers=readers,
-        thread_pool=True,
-        timeout=_READER_PATIENCE,
-        auto_reload=False,
-    )
-    for k, arrays in zip(starts, loader):
-        yield Batch(*arrays, names=tuple(map(crops.name, range(k, k + batch))))
-
-
-def _stacked(items) -> tuple[np.ndarray, ...]:
-    return tuple(np.stack(arrays) for arrays in zip(*items))

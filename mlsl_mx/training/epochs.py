@@ -13,13 +13,12 @@ from mlsl_mx.data.sampling import (
     TrainingCrops,
     classes_present,
     joint_order,
-    load_batches,
-    num_batches,
     source_subset,
 )
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.system.workers import ALONE, Workers
+from mlsl_mx.training.batches import load_batches, num_batches
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 from mlsl_mx.training.train import Epochs, composite_loss, head_loss
 

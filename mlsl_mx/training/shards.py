@@ -8,8 +8,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from mlsl_mx.data.sampling import Batch
 from mlsl_mx.system.workers import Workers
+from mlsl_mx.training.batches import Batch
 
 
 def batch_loss(

@@ -15,7 +15,6 @@ import numpy as np
 from mxnet import gluon
 
 from mlsl_mx.config.settings import Optimizer
-from mlsl_mx.data.sampling import Batch
 from mlsl_mx.network import save_original
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.network_time import TrainingTime
@@ -23,6 +22,7 @@ from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.stopping import Stopped, stops_when_asked
 from mlsl_mx.system.workers import ALONE, Workers
+from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.checkpoint import Checkpoint, Position
 from mlsl_mx.training.loss_curve import LossCurve
 from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
