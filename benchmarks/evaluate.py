@@ -35,7 +35,9 @@ from mlsl_mx.data.transforms import STRIDE, labels_at_stride, normalise
 from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
+from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.pseudo_labels.selection import most_probable
 
 IMAGES = 4
@@ -79,7 +81,7 @@ def stub(scenes: SceneDataset) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
 def evaluated(net, scenes: SceneDataset, out: Path) -> Path:
     """The folder of label ids that a fresh evaluate stage without flip writes."""
     shutil.rmtree(out, ignore_errors=True)
-    evaluate(net, scenes, mx.cpu(), False, out)
+    evaluate(whole_image_segmenter(net, mx.cpu(), False), scenes, out)
     return out / "predictions" / "label_ids"
 
 

@@ -25,6 +25,7 @@ from mlsl_mx.config.classes import class_set
 from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import inference_net
+from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 
 IMAGES, EVERY = 200, 40
 SIZES = (1, 20)  # how many different ones; the one is as large as the largest
@@ -86,7 +87,7 @@ def evaluated(sizes: int) -> dict[str, Any]:
     net(mx.nd.zeros((1, 3, 32, 32)))
     fast, scenes = inference_net(net), Scenes(sizes)
     with tempfile.TemporaryDirectory() as folder:
-        evaluate(fast, scenes, mx.cpu(), False, Path(folder))
+        evaluate(whole_image_segmenter(fast, mx.cpu(), False), scenes, Path(folder))
     largest, other = scenes.sizes[-1], scenes.sizes[-1][::-1]
     images = {size: mx.nd.zeros((1, 3, *size)) for size in (largest, other)}
 

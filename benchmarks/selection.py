@@ -28,6 +28,7 @@ from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 
 HEIGHT, WIDTH = 1024, 2048
 ANSWERS = 97  # a prime, so that many images differ before they repeat
@@ -66,9 +67,8 @@ class Network:
 def label(count: int, patches: int, folder: Path) -> None:
     """The stage, in this process; prints its summary as JSON."""
     settings = PseudoLabels(flip=False, patches=patches)
-    summary = generate_pseudo_labels(
-        Network(), Scenes(count), mx.cpu(), settings, Selection(), round_index=0, seed=0, out_dir=folder
-    )
+    segmenter = Segmenter(Network(), mx.cpu(), settings, patch_seed(0, 0))
+    summary = generate_pseudo_labels(segmenter, Scenes(count), Selection(), 0, folder)
     print(json.dumps({"seconds": summary["seconds"], "network": summary["network_seconds"]}))
 
 

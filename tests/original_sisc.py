@@ -12,7 +12,8 @@ from volumes import whole_volume
 from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference
+from mlsl_mx.pseudo_labels.inference import segment_patches, single_inference
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 
 STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "sisc.npz"
 

@@ -189,12 +189,13 @@ def test_a_broken_mxnet_is_a_finding_and_no_crash(tmp_path):
     run = with_broken_mxnet(tmp_path, "doctor", "--data", str(tmp_path))
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert "MXNet          does not import" in run.stdout and "libcuda.so.1: cannot open" in run.stdout
-    assert "NOT usable" in run.stdout and "mlsl doctor: NOT usable: 1 fault" in run.stderr
+    assert "none of the listed images was found" in run.stdout  # data needs no MXNet
+    assert "NOT usable" in run.stdout and "mlsl doctor: NOT usable: 2 faults" in run.stderr
 
 
 def test_the_same_in_a_stage_is_one_line(tmp_path):
     """What a stage says where MXNet cannot be imported."""
-    run = with_broken_mxnet(tmp_path, "make-miniature", "--root", str(tmp_path / "data"))
+    run = with_broken_mxnet(tmp_path, "export-onnx", "--weights", "a.params", "--out", str(tmp_path / "a.onnx"))
     assert run.returncode == 2 and len(run.stderr.splitlines()) == 1
     assert "mxnet-cu112 needs NVIDIA's driver: install it, or use CTX=cpu; `mlsl doctor` tells more" in run.stderr
 

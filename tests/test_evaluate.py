@@ -17,6 +17,7 @@ from mlsl_mx.data.transforms import normalise
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog, read_log
 
@@ -47,7 +48,7 @@ def dataset(request, scenes):
 
 
 def run(net, dataset, folder, **options):
-    return evaluate(net, dataset, mx.cpu(), True, folder, **options)
+    return evaluate(whole_image_segmenter(net, mx.cpu(), True), dataset, folder, **options)
 
 
 def naive_iou(dataset, net):

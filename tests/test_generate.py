@@ -63,11 +63,10 @@ class Network:
         return logits, mx.nd.zeros((len(images), 19))
 
 
-def run(out_dir, net=None, scenes=None, settings=SETTINGS, round_index=1, selection=SELECTION, **arguments):
+def run(out_dir, net=None, scenes=None, settings=SETTINGS, round_index=1, selection=SELECTION, prior=None, **arguments):
     net, scenes = net or Network(), scenes or Scenes()
-    return generate_pseudo_labels(
-        net, scenes, mx.cpu(), settings, selection, round_index, seed=3, out_dir=out_dir, **arguments
-    )
+    segmenter = Segmenter(net, mx.cpu(), settings, patch_seed(3, round_index), prior)
+    return generate_pseudo_labels(segmenter, scenes, selection, round_index, out_dir, **arguments)
 
 
 def read(path):

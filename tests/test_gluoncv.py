@@ -73,7 +73,7 @@ def test_its_metric_on_logits_agrees_with_our_confusion_matrix(weights, scenes):
 
 def test_its_metric_on_probabilities_agrees_with_evaluation(weights, scenes, tmp_path):
     predictor, metric = Predictor(weights), SegmentationMetric(scenes.classes.num_classes)
-    result = evaluate(predictor.segmenter.net.net, scenes, mx.cpu(), True, tmp_path)
+    result = evaluate(predictor.segmenter, scenes, tmp_path)
     for index in range(len(scenes)):
         _, mask = GluonScenes(scenes)[index]
         metric.update(mask.expand_dims(0), mx.nd.array(predictor.probabilities(scenes.image(index))[None]))

@@ -13,7 +13,8 @@ from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import patch_positions
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import ImageMaps, segment_patches, single_inference
+from mlsl_mx.pseudo_labels.inference import segment_patches, single_inference
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 
 
 def convolution(images):

@@ -20,7 +20,8 @@ from mlsl_mx.data.transforms import normalise
 from mlsl_mx.network import MLSLNet, load_original, onnx_export, save_original
 from mlsl_mx.network.onnx_export import export_onnx
 from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import ImageMaps, single_inference
+from mlsl_mx.pseudo_labels.inference import single_inference
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import file_hash
 

@@ -208,7 +208,7 @@ def test_the_extra_zero_gives_a_small_class_its_threshold():
 def job(config: Config, folder: Path) -> Job:
     scenes = write_gta5(folder / "gta5", count=2)
     config = replace(config, source=replace(config.source, images=str(scenes.images), size=(32, 48)))
-    return Job(config, folder / "run", {"gta5": scenes.root}, 0, (mx.cpu(),))
+    return Job(config=config, roots={"gta5": scenes.root}, run=folder / "run", seed=0, devices=(mx.cpu(),))
 
 
 @switches("selection.spatial_prior")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlsl_mx.config.settings import PseudoLabels
-from mlsl_mx.pseudo_labels.inference import ImageMaps, PatchMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps
 from mlsl_mx.pseudo_labels.store import as_stored, read_store, stored_bytes, write_store
 
 

@@ -7,7 +7,7 @@ from typing import Iterator
 import numpy as np
 
 from mlsl_mx.pseudo_labels.composition import Window
-from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 

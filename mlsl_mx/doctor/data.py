@@ -1,20 +1,15 @@
-"""Are the images of an experiment's lists on the disk? A look at names alone: `mlsl check-data` opens the files.
-
-Imports MXNet, as reading data sets does.
-"""
+"""Are the images of an experiment's lists on the disk? A look at names alone: `mlsl check-data` opens the files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Iterator, Sequence
 
-import mxnet as mx
-
 from mlsl_mx.config.settings import load_config
 from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.data.miniature.datasets import STAMP
 from mlsl_mx.doctor.findings import NOTE, OK, Finding
-from mlsl_mx.stages.job import Job
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 
@@ -29,10 +24,11 @@ def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
 def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
     """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
     path = existing(str(experiment))
-    job = Job(load_config(path, None, tuple(settings)), Path(), roots, 0, (mx.cpu(),), folder=path.parent)
+    config = load_config(path, None, tuple(settings))
+    data = ExperimentData(config=config, roots=roots, experiment_folder=path.parent)
     for part in ("source", "target", "validation"):
         try:
-            dataset = getattr(job, part)
+            dataset = getattr(data, part)
             if len(dataset):  # own data may have no validation images
                 yield _counted(part, dataset)
         except InputError as problem:

@@ -1,4 +1,4 @@
-"""All findings, as text or data. MXNet is imported only if another process has imported it well."""
+"""All findings, as text or data."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def _data(facts: Facts, experiments, settings, roots) -> Iterator[Finding]:
     if not experiments and not any(roots.values()):
         yield Finding("data", "no folder given: --data FOLDER looks into it; the miniature needs none")
         return
-    if not {"cv2", "mxnet", "gluoncv"} <= set(facts.imports.versions):
-        yield Finding("data", "not looked at, as MXNet, gluoncv or OpenCV does not import", NOTE)
+    if not {"numpy", "cv2"} <= set(facts.imports.versions):
+        yield Finding("data", "not looked at, as NumPy or OpenCV does not import", NOTE)
         return
     from mlsl_mx.doctor.data import default_experiments, look_at_data
 

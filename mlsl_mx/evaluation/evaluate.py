@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
 from mlsl_mx.config.classes import ClassSet
-from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.file_kinds import has_ending
 from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.image_files import size_text
@@ -23,8 +22,7 @@ from mlsl_mx.data.names import composed
 from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.evaluation.resolution import resized_labels
-from mlsl_mx.pseudo_labels.inference import ImageMaps
-from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
@@ -32,13 +30,15 @@ from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import begin_stage, read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
+if TYPE_CHECKING:  # the engine
+    from mlsl_mx.pseudo_labels.segmenter import Segmenter
+
 
 def evaluate(
-    net,
+    segmenter: Segmenter,
     dataset,
-    ctx,
-    flip: bool,
     out_dir: Path,
+    *,
     log: RunLog | None = None,
     weights: str = "",
     precision: str = "float32",
@@ -53,19 +53,26 @@ def evaluate(
     flip, image list, classes, `precision` and `weights` (hash of the weights file) are still the same. Several workers
     take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
 
+    Args:
+        segmenter: of whole images, as of `whole_image_segmenter`.
+
     Returns: the content of evaluation.json: `summary`, `resized` as `resized_labels` gives it, and flip, weights,
         list_hash, seconds and network_seconds (of this start).
     Raises: InputError if the network's output is not finite or does not fit a label map.
     """
     out_dir = Path(out_dir)
     path, predictions = out_dir / "evaluation.json", out_dir / "predictions"
-    inputs = {"weights": weights, "list_hash": dataset.fingerprint, "flip": bool(flip), "precision": precision}
+    inputs = {
+        "weights": weights,
+        "list_hash": dataset.fingerprint,
+        "flip": segmenter.settings.flip,
+        "precision": precision,
+    }
     if workers.rank == 0:
         begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
     if workers.agreed(path.exists()):
         return read_json(path, "miou", "mious", "images")
-    started, segmenter = time.monotonic(), Segmenter(net, ctx, PseudoLabels(inference="single", flip=flip), seed=0)
-    confusion = ConfusionMatrix(dataset.classes.num_classes)
+    started, confusion = time.monotonic(), ConfusionMatrix(dataset.classes.num_classes)
     with Background() as background:  # what follows the network's output runs beside its work on the next image
         for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=segmenter.net):
             label = dataset.label(index)

@@ -4,6 +4,8 @@ inputs, videos, pictures are what goes in and out; record says what is there alr
 """
 
 from mlsl_mx.data.image_files import read_image
-from mlsl_mx.predict.predictor import Predictor
+from mlsl_mx.system.lazy import lazily
 
 __all__ = ["Predictor", "read_image"]
+
+__getattr__ = lazily(__name__, {"Predictor": "mlsl_mx.predict.predictor"})  # which needs MXNet

@@ -12,7 +12,7 @@ from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.network.weights.published_weights import describe_segmentation, load_segmentation
 from mlsl_mx.predict.pictures import overlay
-from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.stages.job import device
 from mlsl_mx.system.errors import InputError

@@ -17,7 +17,7 @@ from mlsl_mx.predict.predictor import Predictor
 from mlsl_mx.predict.record import Record, note
 from mlsl_mx.predict.setup import Setup
 from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
-from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.stages.job import gpu_model
 from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError

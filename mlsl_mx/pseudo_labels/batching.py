@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
-import mxnet as mx
 import numpy as np
 
 from mlsl_mx.system.errors import is_out_of_memory
 
-# A CPU gains nothing from more than one. Of a GPU more is asked than a small one can give: it is halved until it fits.
+# A CPU gains nothing from more than one. A GPU is tried with more than a small one has memory for, then with half.
 FIRST_TRIED = {"cpu": 1, "gpu": 16}
 
 
@@ -24,22 +23,25 @@ class PatchBatch:
         size: what is used now.
     """
 
-    def __init__(self, size: int, ctx: mx.Context):
+    def __init__(self, size: int, ctx: Any):
         self.automatic = size == 0
         self.size = size or FIRST_TRIED[ctx.device_type]
 
-    def run(self, call: Callable[[Sequence], mx.nd.NDArray], inputs: Sequence) -> np.ndarray:
+    def run(self, call: Callable[[Sequence], Any], inputs: Sequence) -> np.ndarray:
         """`call` on all inputs, batch by batch; the last one is filled up, so that the network sees one shape.
 
         An automatic size is halved as long as the device has not enough memory.
 
+        Args:
+            call: gives the device's array, (B, ...), of B inputs.
+
         Returns: (N, ...), one row for each input.
-        Raises: MXNetError if a size that was asked for, or a single input, does not fit.
+        Raises: the engine's RuntimeError if a size that was asked for, or a single input, does not fit.
         """
         while True:
             try:
                 return self._run(call, inputs)
-            except mx.base.MXNetError as problem:
+            except RuntimeError as problem:
                 tried = min(self.size, len(inputs))
                 if not (self.automatic and tried > 1 and is_out_of_memory(problem)):
                     raise

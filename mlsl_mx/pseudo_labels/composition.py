@@ -12,7 +12,7 @@ from typing import Iterator
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.pseudo_labels.inference import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
 
 WINDOW = (64, 256)  # height, width; measured: (32, 512) to (128, 256) are as fast, larger ones leave the cache

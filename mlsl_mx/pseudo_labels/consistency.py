@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_counts import joint_counts, no_counts
-from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import ImageMaps
-from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
+
+if TYPE_CHECKING:  # the engine
+    from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 
 def agreement(before, now) -> dict[str, Any]:
@@ -68,11 +68,9 @@ def patch_disagreement(segmenter: Segmenter, dataset) -> dict[str, Any]:
     for index in progress(range(len(dataset)), "patch votes", "image", network=segmenter.net):
         maps = segmenter.maps(dataset.image(index), dataset.names[index])
         labels = label_of_size(dataset, index, maps.size)
-        patches = ImageMaps(maps.size, maps.parts[-1:])  # without the image in one piece
-        for window in composite(patches, segmenter.ctx, segmenter.settings.upsampling, votes=True):
-            seen = window.count.asnumpy() > 0
-            y = labels[window.rows, window.columns][seen]
-            votes = window.volume.asnumpy()[:, seen]  # (C, n)
+        for place, votes, count in segmenter.votes(maps):
+            seen = count > 0
+            y, votes = labels[place][seen], votes[:, seen]  # (n,), (C, n)
             # Ignored pixels pick some class; they are counted under their id, which nobody reads.
             in_favour = votes[np.minimum(y, len(votes) - 1), np.arange(len(y))]
             against += np.bincount(y, weights=1 - in_favour, minlength=ids)

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.data.experiment_data import SHEET
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.system.runs import whole_file
 
-SHEET = "contact_sheet"  # the file's name, which no image may have
 SHEET_IMAGES = 12
 SIDE = 320  # pixels of the longer side of a picture in the contact sheet
 

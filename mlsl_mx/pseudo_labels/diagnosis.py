@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 import numpy as np
 
 from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.pseudo_labels.consistency import label_of_size, share_of
-from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.system.progress import progress
+
+if TYPE_CHECKING:  # the engine
+    from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
 

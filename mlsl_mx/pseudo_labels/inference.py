@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable
 
 import mxnet as mx
@@ -10,51 +9,9 @@ import numpy as np
 
 from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.pseudo_labels.batching import PatchBatch
+from mlsl_mx.pseudo_labels.maps import PatchMaps, seen_size
 
 Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), or (logits, weak_logits)
-
-
-@dataclass(frozen=True)
-class PatchMaps:
-    """What the network says of N rectangles of an image, all of one size.
-
-    Attributes:
-        corners: (N, 2) int64, rows (top, left), in pixels.
-        size: (height, width) of each in pixels; where an image was padded they reach beyond it.
-        probabilities: (N, h, C, w) float32: softmax, averaged with the mirrored input's; h and w are an eighth of
-            `size`, or less of an image that was resized.
-    """
-
-    corners: np.ndarray
-    size: tuple[int, int]
-    probabilities: np.ndarray
-
-
-@dataclass(frozen=True)
-class ImageMaps:
-    """All that the network says of an image, which has `size` (height, width) pixels and was segmented in `parts`."""
-
-    size: tuple[int, int]
-    parts: tuple[PatchMaps, ...]
-
-    @property
-    def num_classes(self) -> int:
-        """C."""
-        return self.parts[0].probabilities.shape[2]
-
-
-def seen_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """What the network sees of an image of (height, width) in one piece, both multiples of 8.
-
-    The image itself, padded; or, at a scale below 1, resized to the nearest multiples, so that its maps end where it
-    does.
-
-    >>> seen_size((1052, 1914), 1), seen_size((1024, 2048), 1850 / 2048)
-    ((1056, 1920), (928, 1848))
-    """
-    if scale == 1:
-        return tuple(side + -side % STRIDE for side in size)
-    return tuple(STRIDE * max(1, round(scale * side / STRIDE)) for side in size)
 
 
 def single_inference(net: Network, image: mx.nd.NDArray, flip: bool) -> PatchMaps:

@@ -14,20 +14,17 @@ import zlib
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
-import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.config.settings import Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
-from mlsl_mx.pseudo_labels.inference import ImageMaps, Network
-from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
-from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import FORMAT, read_store, write_store
 from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
@@ -36,19 +33,19 @@ from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
+if TYPE_CHECKING:  # the engine
+    from mlsl_mx.pseudo_labels.segmenter import Segmenter
+
 SUMMARY = "selection.json"
 
 
 def generate_pseudo_labels(
-    net: Network,
+    segmenter: Segmenter,
     dataset,
-    ctx: mx.Context,
-    settings: PseudoLabels,
     selection: Selection,
     round_index: int,
-    seed: int,
     out_dir: Path,
-    prior: SpatialPrior | None = None,
+    *,
     log: RunLog | None = None,
     workers: Workers = ALONE,
 ) -> dict[str, Any]:
@@ -58,11 +55,10 @@ def generate_pseudo_labels(
     are not computed again.
 
     Args:
-        net: callable, (B, 3, H, W) -> logits or (logits, weak_logits) at stride 8.
+        segmenter: the network, with the inference, seed (`patch_seed` of the round) and prior of the labels.
         dataset: a SceneDataset; only `names`, `image(i)` and `classes` are used.
         round_index: r; the portion is min(portion + r * portion_step, portion_max).
         out_dir: gets NAME.png (train ids, see `train_id_png`), contact_sheet.png and selection.json.
-        prior: factors of the probabilities, for CBST-SP.
         log: of rank 0.
         workers: who share the images; `out_dir` is on a disk that all of them see.
 
@@ -72,7 +68,6 @@ def generate_pseudo_labels(
     out_dir = Path(out_dir)
     if workers.agreed((out_dir / SUMMARY).exists()):
         return read_json(out_dir / SUMMARY, "coverage", "collapsed", "loose")
-    segmenter = Segmenter(net, ctx, settings, patch_seed(seed, round_index), prior)
     stage = _Stage(segmenter, dataset, out_dir / ".store", workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
     started = time.monotonic()
@@ -156,7 +151,7 @@ class _Stage:
     @cached_property
     def key(self) -> str:
         """What a store depends on besides its image; the settings that are left out change nothing in it."""
-        digest = _parameters_checksum(self.segmenter.net.net)
+        digest = self.segmenter.parameters_checksum
         settings = asdict(self.segmenter.settings)
         names = ("inference", "patches", "patch", "placement", "flip", "start", "single_scale")
         inference = {name: settings[name] for name in names}
@@ -257,15 +252,6 @@ def _thresholds_of(path: Path, key: str) -> dict[str, Any] | None:
     except InputError:
         return None
     return found if found["key"] == key else None
-
-
-def _parameters_checksum(net: Network) -> int:
-    """CRC-32 of a Gluon network's parameters; 0 for any other callable."""
-    digest = 0
-    parameters = net.collect_params() if hasattr(net, "collect_params") else {}
-    for parameter in parameters.values():  # not the names: Gluon numbers them anew for each instance
-        digest = zlib.crc32(parameter.list_data()[0].asnumpy(), digest)
-    return digest
 
 
 def _described(names, selection: Selection, found, counted) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
+from functools import cached_property
 from typing import Iterator, Sequence
 
 import mxnet as mx
@@ -13,14 +15,8 @@ from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise, resized
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import (
-    ImageMaps,
-    Network,
-    PatchMaps,
-    seen_size,
-    segment_patches,
-    single_inference,
-)
+from mlsl_mx.pseudo_labels.inference import Network, segment_patches, single_inference
+from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
 from mlsl_mx.pseudo_labels.selection import most_probable, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.store import as_stored
@@ -32,6 +28,11 @@ from mlsl_mx.system.network_time import TimedNetwork
 def patch_seed(seed: int, round_index: int) -> int:
     """The seed of a round's patch positions: each round draws its own, so no pixel is left out in all of them."""
     return 1000 * seed + round_index
+
+
+def whole_image_segmenter(net: Network, ctx: mx.Context, flip: bool) -> Segmenter:
+    """That of evaluation: the whole image, averaged with its mirror image if `flip`."""
+    return Segmenter(net, ctx, PseudoLabels(inference="single", flip=flip), seed=0)
 
 
 class Segmenter:
@@ -55,6 +56,15 @@ class Segmenter:
         self.seed = seed
         self.prior = prior
         self.batch = PatchBatch(settings.batch, ctx)
+
+    @cached_property
+    def parameters_checksum(self) -> int:
+        """CRC-32 of a Gluon network's parameters; 0 for any other callable."""
+        net, digest = self.net.net, 0
+        parameters = net.collect_params() if hasattr(net, "collect_params") else {}
+        for parameter in parameters.values():  # not the names: Gluon numbers them anew for each instance
+            digest = zlib.crc32(parameter.list_data()[0].asnumpy(), digest)
+        return digest
 
     def maps(self, image: np.ndarray, name: str) -> ImageMaps:
         """What the network says of an image (H, W, 3) uint8 RGB, in the precision in which it can be stored.
@@ -109,10 +119,20 @@ class Segmenter:
             (bicubic) become 0, as neither can be a label.
         """
         for window in composite(maps, self.ctx, self.settings.upsampling, self.settings.votes):
-            volume, place = window.volume, (window.rows, window.columns)
+            volume, place = window.volume.asnumpy(), (window.rows, window.columns)
             if self.prior is not None:
                 volume = self.prior.applied(volume, *place, maps.size)
-            yield place, np.maximum(volume.asnumpy(), 0)
+            yield place, np.maximum(volume, 0)
+
+    def votes(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
+        """The patches' votes, without the prior and the image in one piece, window by window.
+
+        Yields: (rows, columns); the share of patches whose most probable class it is, (C, h, w) float32; and how many
+            patches saw the pixel, (h, w) float32.
+        """
+        patches = ImageMaps(maps.size, maps.parts[-1:])
+        for window in composite(patches, self.ctx, self.settings.upsampling, votes=True):
+            yield (window.rows, window.columns), window.volume.asnumpy(), window.count.asnumpy()
 
     def labels(self, maps: ImageMaps, thresholds: Sequence[float], rule: str) -> np.ndarray:
         """(H, W) train ids of `select_pseudo_labels`."""

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Iterable
 
 import cv2
-import mxnet as mx
 import numpy as np
 
 from mlsl_mx.system.errors import InputError
@@ -39,7 +38,7 @@ class SpatialPrior:
 
     def __init__(self, frequency: np.ndarray):
         self.frequency = frequency
-        self._full_size = {}  # one NDArray (C, H, W) for the last size and device
+        self._full_size = {}  # size -> (C, H, W) float32, of the last size
 
     @classmethod
     def from_labels(
@@ -104,8 +103,8 @@ class SpatialPrior:
             raise InputError(f"{path}: not a spatial prior ({problem}): delete it and compute it again") from None
         return cls.from_values(frequency, num_classes, path)
 
-    def applied(self, volume: mx.nd.NDArray, rows: slice, columns: slice, size: tuple[int, int]) -> mx.nd.NDArray:
-        """The product with a window (C, h, w) of a volume, on its device; the prior is resized bilinearly.
+    def applied(self, volume: np.ndarray, rows: slice, columns: slice, size: tuple[int, int]) -> np.ndarray:
+        """The product with a window (C, h, w) of a volume, float32; the prior is resized bilinearly.
 
         Values that are all below 1/4 are first multiplied by the power of two that takes the largest to [1/4, 1/2).
 
@@ -113,12 +112,10 @@ class SpatialPrior:
             rows, columns: where the window lies.
             size: (height, width) of the whole volume.
         """
-        key = (tuple(size), volume.context)
-        if key not in self._full_size:
+        if size not in self._full_size:
             scale = self._scale()
-            full_size = [cv2.resize(c, size[::-1]) * scale for c in self.frequency]  # (H, W) each
-            self._full_size = {key: mx.nd.array(np.stack(full_size), ctx=volume.context)}
-        return volume * self._full_size[key][:, rows, columns]
+            self._full_size = {size: np.stack([cv2.resize(c, size[::-1]) * scale for c in self.frequency])}
+        return volume * self._full_size[size][:, rows, columns]
 
     def _scale(self) -> np.float32:
         _, exponent = np.frexp(self.frequency.max())  # the largest value is in [2**(exponent - 1), 2**exponent)

@@ -8,7 +8,6 @@ from pathlib import Path
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import header
 from mlsl_mx.pseudo_labels.store import stored_bytes
-from mlsl_mx.stages.inputs import datasets
 from mlsl_mx.stages.job import Job, devices
 from mlsl_mx.stages.recorded_settings import method_settings, source_settings
 from mlsl_mx.stages.shares import check_labelling, check_training
@@ -35,7 +34,7 @@ def begin(
     trainings = ["source_training" if weights is None else "head_training"] + ["self_training"] * bool(rounds)
     train_devices = devices(train_ctx) if train_ctx else job.devices
     check_training(job.config, train_devices, train_workers, trainings)
-    lists = [f"  {title}: {len(dataset)} images" for title, dataset in datasets(job).items()]
+    lists = [f"  {title}: {len(dataset)} images" for title, dataset in job.titled.items()]
     source_settings(job, imagenet, weights).check()
     if weights is None:
         check_start(job.config, imagenet)

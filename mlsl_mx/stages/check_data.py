@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Sequence
 
-import mxnet as mx
-
 from mlsl_mx.config.settings import load_config
 from mlsl_mx.data.check import check_dataset
-from mlsl_mx.stages.inputs import datasets, target_patch
-from mlsl_mx.stages.job import Job
+from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.system.result import Result
 
 
@@ -20,11 +17,10 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
     Returns: with a fault if a file is missing, unreadable or wrong.
     """
     config = load_config(experiment, None, tuple(settings))
-    job = Job(config, Path(), roots, 0, (mx.cpu(),), experiment_folder=experiment.parent)
-    patches = {"target": target_patch(job)}
+    data = ExperimentData(config=config, roots=roots, experiment_folder=experiment.parent)
+    patches = {"target": data.target_patch}
     reports = [
-        check_dataset(dataset, title, patch=patches.get(title.split()[0], 0))
-        for title, dataset in datasets(job).items()
+        check_dataset(dataset, title, patch=patches.get(title.split()[0], 0)) for title, dataset in data.titled.items()
     ]
     text = [line for report in reports for line in report.lines()]
     fault = next(filter(None, (report.fault() for report in reports)), None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.resolution import resolution_note
+from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
@@ -29,9 +30,9 @@ def evaluate_weights(job: Job, round_index: int | None) -> Result:
         settings=None if round_index is None else method_settings(job),
         check=partial(_check, job, folder),
     ) as stage:
-        flip, precision = config.evaluation.flip, config.network.precision
-        how = {"weights": weights_hash, "precision": precision, "workers": job.workers}
-        result = evaluate(net, job.validation, job.ctx, flip, folder, stage.log, **how)
+        segmenter = whole_image_segmenter(net, job.ctx, config.evaluation.flip)
+        how = {"weights": weights_hash, "precision": config.network.precision, "workers": job.workers}
+        result = evaluate(segmenter, job.validation, folder, log=stage.log, **how)
         show_in_tensorboard(job, round_index)
     return Result(_in_words("source model" if round_index is None else f"round {round_index}", result), result)
 

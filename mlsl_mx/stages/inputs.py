@@ -15,21 +15,6 @@ from mlsl_mx.stages.job import Job
 from mlsl_mx.system.errors import InputError
 
 
-def datasets(job: Job) -> dict[str, SceneDataset]:
-    """Source, target and validation images, by a title with the list's name."""
-    config = job.config
-    return {
-        f"source ({config.source.images})": job.source,
-        f"target ({config.target.train})": job.target,
-        f"validation ({config.target.val or 'none'})": job.validation,
-    }
-
-
-def target_patch(job: Job) -> int:
-    """Pixels that a target image must have both ways, 0 where no patches are cut out."""
-    return job.config.pseudo_labels.patch if job.config.pseudo_labels.inference == "sisc" else 0
-
-
 def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int = 0) -> None:
     """See that the files of a data set are there, whole and images, from their headers: before anything is written.
 

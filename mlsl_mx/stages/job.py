@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Sequence
 
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
 
-from mlsl_mx.config.class_table import OWN
-from mlsl_mx.config.settings import Config, SourceData, TargetData, load_config
-from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
-from mlsl_mx.data.label_files import label_format
+from mlsl_mx.config.settings import load_config
+from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
-from mlsl_mx.pseudo_labels.contact_sheet import SHEET
 from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.runs import file_hash
 from mlsl_mx.system.workers import ALONE, Workers
@@ -30,17 +24,14 @@ from mlsl_mx.system.workers import ALONE, Workers
 LARGEST_SEED = 2**31 - 1  # that MXNet takes
 
 
-@dataclass(frozen=True)
-class Job:
-    """What every stage of a run is told. Its data sets are opened once: of one's own that is a walk over folders."""
+@dataclass(frozen=True, kw_only=True)
+class Job(ExperimentData):
+    """What every stage of a run is told."""
 
-    config: Config
     run: Path
-    roots: dict[str, Path | None]  # folder of each data set
     seed: int
     devices: tuple[mx.Context, ...]  # of this process
     workers: Workers = ALONE  # who share the stage
-    experiment_folder: Path = Path()  # of the experiment file, to which paths of own data are relative
 
     @property
     def ctx(self) -> mx.Context:
@@ -102,37 +93,6 @@ class Job:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
         check_batch(self.config, stage, len(self.devices), self.workers.count)
 
-    @cached_property
-    def source(self) -> SceneDataset:
-        """The source images with their labels."""
-        data = self.config.source
-        return self._open(data, "source.images", "source.labels")
-
-    @cached_property
-    def target(self) -> SceneDataset:
-        """The target's training images. Their labels are never opened.
-
-        Raises: InputError if validation images are among them, or one has the name of the labels' contact sheet.
-        """
-        data = self.config.target
-        target, validation = self._open(data, "target.train", None), self.validation
-        if SHEET in target.names:
-            raise InputError(f"{data.train}: an image is named {SHEET}, as the sheet beside its labels: rename it")
-        shared = sorted(_identities(target) & _identities(validation))
-        if shared:
-            raise InputError(
-                f"{data.train}: {len(shared)} images are validation images too, e.g. {shared[0]}: adapting on them "
-                f"would make the result worthless; remove them from target.train or target.val"
-            )
-        return target
-
-    @cached_property
-    def validation(self) -> SceneDataset:
-        """The target's validation images with their labels; no image where the experiment has none."""
-        if not self.config.target.val:
-            return no_images(self.config.class_set)
-        return self._open(self.config.target, "target.val", "target.val_labels")
-
     def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> MLSLNet:
         """The experiment's network, without weights, compiled for inputs of one shape, as each stage has."""
         network = self.config.network
@@ -161,22 +121,6 @@ class Job:
         load_original(net, weights, ctx=self.ctx)
         return inference_net(net, self.config.network.precision), file_hash(weights)
 
-    def _open(self, data: SourceData | TargetData, images: str, labels: str | None) -> SceneDataset:
-        """What two settings name, e.g. "source.images" and "source.labels"; without the second, labels stay closed."""
-        kind, classes, orientation = data.dataset, self.config.class_set, data.label_orientation
-        place = getattr(data, images.partition(".")[2])
-        if kind == OWN:
-            side, key = (labels or images).split(".")
-            form = label_format(side, data, classes) if labels else None
-            what = (images, labels or "")
-            return open_own(
-                self.experiment_folder, place, getattr(data, key), what, classes, data.size, form, orientation
-            )
-        root = self.roots.get(kind)
-        if root is None:
-            raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, existing(place), classes, data.size, labels is not None, orientation)
-
 
 def open_job(
     experiment: Path,
@@ -197,14 +141,15 @@ def open_job(
     config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
     for one in found:
         check_precision(config.network.precision, one)  # now, not after hours of training
-    return Job(config, Path(run), roots, seed, found, workers, Path(experiment).parent)
-
-
-def _identities(dataset: SceneDataset) -> set[str]:
-    """By what images of two lists are the same: their names, of own data their files."""
-    if dataset.kind != OWN:
-        return set(dataset.names)
-    return {os.path.realpath(dataset.image_path(index)) for index in range(len(dataset))}
+    return Job(
+        config=config,
+        roots=roots,
+        experiment_folder=Path(experiment).parent,
+        run=Path(run),
+        seed=seed,
+        devices=found,
+        workers=workers,
+    )
 
 
 def devices(names: str) -> tuple[mx.Context, ...]:

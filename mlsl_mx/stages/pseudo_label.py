@@ -9,7 +9,8 @@ from typing import Any
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.settings import to_dict
 from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels, take_over_labels
-from mlsl_mx.stages.inputs import check_files, prior, target_patch
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.stages.inputs import check_files, prior
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
@@ -35,19 +36,9 @@ def pseudo_label(job: Job, round_index: int) -> Result:
     ) as stage:
         if stage.first and not stage.done:
             take_over_labels(job.run, stage.record, inputs, folder, stage.log)
-        selection = generate_pseudo_labels(
-            net,
-            job.target,
-            job.ctx,
-            job.config.pseudo_labels,
-            job.config.selection,
-            round_index,
-            job.seed,
-            folder,
-            prior=prior(job),
-            log=stage.log,
-            workers=job.workers,
-        )
+        segmenter = Segmenter(net, job.ctx, job.config.pseudo_labels, patch_seed(job.seed, round_index), prior(job))
+        how = {"log": stage.log, "workers": job.workers}
+        selection = generate_pseudo_labels(segmenter, job.target, job.config.selection, round_index, folder, **how)
         show_in_tensorboard(job, round_index)
     return Result(f"round {round_index}: {_in_words(selection, job.config.num_classes)}; see {folder}", selection)
 
@@ -67,7 +58,7 @@ def _inputs(job: Job, round_index: int, weights_hash: str) -> dict[str, Any]:
 
 def _check(job: Job, folder: Path) -> None:
     check_lengths(folder, (f"{name}.png" for name in job.target.names))
-    check_files(job.target, "target", patch=target_patch(job))
+    check_files(job.target, "target", patch=job.target_patch)
 
 
 def _in_words(selection: dict[str, Any], classes: int) -> str:

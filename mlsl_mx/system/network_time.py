@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Iterable, Iterator
 
-import mxnet as mx
-
 
 class TimedNetwork:
     """A network that adds up the time of its calls; it waits for its input before, and for its result.
@@ -14,12 +12,12 @@ class TimedNetwork:
     Attributes: `net`, the network; `seconds`, so far in its calls.
     """
 
-    def __init__(self, net: Callable[[mx.nd.NDArray], Any]):
+    def __init__(self, net: Callable[[Any], Any]):
         self.net = net
         self.seconds = 0.0
 
-    def __call__(self, images: mx.nd.NDArray) -> Any:
-        """What the network returns, computed."""
+    def __call__(self, images: Any) -> Any:
+        """What the network returns of an NDArray, computed."""
         images.wait_to_read()
         started = time.monotonic()
         output = self.net(images)
