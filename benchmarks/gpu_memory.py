@@ -18,7 +18,8 @@ from typing import Iterable, NamedTuple
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config.settings import Config, load_config
+from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config.settings import Config
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.system.runs import read_json
 

@@ -25,7 +25,8 @@ from tiny_run import STAGES, results, words, write_world
 
 import mlsl_mx.training.train as train
 from mlsl_mx.cli import main
-from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network.weights.params_file import read_params

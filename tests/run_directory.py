@@ -12,7 +12,8 @@ import numpy as np
 import yaml
 
 from mlsl_mx.config.classes import ClassSet, class_set
-from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import write_bytes, write_json

@@ -10,7 +10,7 @@ from own_data import EXPERIMENT, write_experiment
 
 from mlsl_mx.config.class_table import default_colour, read_classes
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.config.settings import data_config, load_config, to_dict
+from mlsl_mx.config.experiment_files import data_config, load_config, to_dict
 from mlsl_mx.data.own.given_classes import read_class_file
 from mlsl_mx.system.errors import InputError
 

@@ -10,7 +10,8 @@ import pytest
 from mlsl_mx import cli
 from mlsl_mx.commands import build_parser, results
 from mlsl_mx.commands.common import roots
-from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.system.errors import LESS_MEMORY, InputError, meaning
 from mlsl_mx.system.runs import flat
 

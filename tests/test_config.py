@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import settings_page
 
-from mlsl_mx.config.settings import METHOD_FILES, Config, load_config, to_dict
+from mlsl_mx.config.experiment_files import METHOD_FILES, load_config, to_dict
+from mlsl_mx.config.setting import check_each
+from mlsl_mx.config.settings import Config
 from mlsl_mx.system.errors import InputError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -35,6 +38,15 @@ def test_inherited_settings_are_laid_over_group_by_group(tmp_path):
     assert (config.pseudo_labels.patches, config.pseudo_labels.patch, config.classes) == (25, 128, 16)
     assert config.self_training.optimizer.learning_rate == 1e-3
     assert config.self_training.optimizer.momentum == 0.9  # what is not said stays
+
+
+def test_the_page_of_settings_is_written_from_the_fields():
+    written = (EXPERIMENTS.parent / "docs" / "SETTINGS.md").read_text(encoding="utf-8")
+    assert written == settings_page.page(), "run: .venv/bin/python tests/settings_page.py > docs/SETTINGS.md"
+
+
+def test_every_default_is_a_value_that_its_setting_may_have():
+    check_each(Config())
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("**/*.yaml")), ids=lambda p: p.stem)

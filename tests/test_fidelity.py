@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from mlsl_mx.config.settings import Config, load_config, to_dict
+from mlsl_mx.config.experiment_files import load_config, to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.data.sampling import source_subset
 from mlsl_mx.reports import published

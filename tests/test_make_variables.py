@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from test_makefile import OWN, ROOT, outside_make, plan, stages
 
-from mlsl_mx.config.settings import METHOD_FILES, load_config
+from mlsl_mx.config.experiment_files import METHOD_FILES, load_config
 
 STRANGE = 'it\'s "my" (new) [d]ata* & `more`; #1, 50%\\'
 

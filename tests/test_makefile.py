@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from browser import NAMES as BROWSERS
 
-from mlsl_mx.config.settings import load_config
+from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.network.weights.params_file import write_params
 from mlsl_mx.reports.compare import PAPER_TABLES
 from mlsl_mx.system.runs import write_json

@@ -17,7 +17,8 @@ from scene_files import write_cityscapes, write_gta5, write_palette_png
 from volumes import whole_volume
 
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.config.settings import Config, Crops, load_config
+from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config.settings import Config, Crops
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.pseudo_labels import ClassConfidences, patch_positions, weak_labels

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlsl_mx.config.settings import Config, load_config, to_dict
+from mlsl_mx.config.experiment_files import load_config, to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.text_files import dump_yaml, parse_yaml, read_text
 

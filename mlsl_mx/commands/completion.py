@@ -8,7 +8,7 @@ from typing import Iterator
 
 import shtab
 
-from mlsl_mx.config.settings import METHOD_FILES
+from mlsl_mx.config.experiment_files import METHOD_FILES
 from mlsl_mx.system.packaged_files import existing, packaged
 
 SHELLS = ("bash", "zsh", "tcsh")

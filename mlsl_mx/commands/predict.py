@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from mlsl_mx.commands.common import add_command, whole
-from mlsl_mx.config.limits import CHOICES
+from mlsl_mx.config.setting import choices_of
+from mlsl_mx.config.settings import Network, PseudoLabels
 from mlsl_mx.system.packaged_files import existing
 
 KINDS = ("overlay", "palette", "label_ids", "confidence")
@@ -72,7 +73,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--inference",
-        choices=CHOICES["pseudo_labels.inference"],
+        choices=choices_of(PseudoLabels, "inference"),
         default="single",
         help="single: the whole image, as in evaluation (default); sisc: patches, as in labelling",
     )
@@ -80,7 +81,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     command.add_argument("--patch", type=whole, metavar="PIXELS", help="side of SISC's patches; default 512")
     command.add_argument(
         "--placement",
-        choices=CHOICES["pseudo_labels.placement"],
+        choices=choices_of(PseudoLabels, "placement"),
         default="sliding",
         help="of SISC's patches; sliding (default) leaves no pixel out, random (the paper's) does",
     )
@@ -90,7 +91,9 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")
     command.add_argument("--ctx", default="cpu", help="cpu or gpu(0); default cpu")
     command.add_argument(
-        "--precision", choices=CHOICES["network.precision"], help="default float32; bfloat16 for CPUs, float16 for GPUs"
+        "--precision",
+        choices=choices_of(Network, "precision"),
+        help="default float32; bfloat16 for CPUs, float16 for GPUs",
     )
 
 

@@ -43,7 +43,7 @@ def add_rounds(commands) -> None:
 
 
 def _rounds(options):
-    from mlsl_mx.config.settings import load_config
+    from mlsl_mx.config.experiment_files import load_config
 
     rounds = load_config(options.experiment, options.method, tuple(options.set)).self_training.rounds
     return Result(str(rounds), rounds)

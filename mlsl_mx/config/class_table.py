@@ -28,6 +28,7 @@ REST = "rest"  # as `ignore`: whatever belongs to no class
 VOID_NAMES = ("ignore", "ignored", "ignorelabel", "void", "unlabelled", "unlabeled", "unannotated", "dontcare")
 
 Classes = Union[int, Tuple[LabelClass, ...]]
+Ignored = Union[str, Tuple[FileValue, ...]]  # REST, or ids or colours
 
 
 def read_classes(value: Any, origin: str) -> Classes:
@@ -103,7 +104,7 @@ def read_values(value: Any, name: str) -> tuple[FileValue, ...]:
     return tuple(_file_value(one, name) for one in values)
 
 
-def read_ignore(value: Any, name: str) -> str | tuple[FileValue, ...]:
+def read_ignore(value: Any, name: str) -> Ignored:
     """`ignore:` of a side: the word "rest", or ids or colours. Raises: InputError for anything else."""
     return value if value == REST else read_values(value, name)
 

@@ -1,99 +1,16 @@
-"""What values the settings of an experiment may have."""
+"""How the settings of an experiment must fit each other; what each of them may be, says its field (`setting.py`)."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, Mapping
-
-from mlsl_mx.config.class_table import OWN
+from mlsl_mx.config.class_table import OWN, REST
 from mlsl_mx.config.encodings import BITS
-from mlsl_mx.config.own_limits import check_own
+from mlsl_mx.config.setting import check_each
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import flat
-
-CHOICES = {
-    "source.dataset": ("gta5", "synthia", OWN),
-    "target.dataset": ("cityscapes", OWN),
-    "source.encoding": tuple(BITS),
-    "target.encoding": tuple(BITS),
-    "source.label_orientation": ("unknown", "upright", "stored"),
-    "target.label_orientation": ("unknown", "upright", "stored"),
-    "network.head_relu": ("every_layer", "released"),
-    "network.precision": ("float32", "bfloat16", "float16"),
-    "source_training.start": ("trunk", "scratch"),
-    "source_training.decay": ("constant", "poly"),
-    "self_training.decay": ("constant", "poly"),
-    "pseudo_labels.inference": ("sisc", "single"),
-    "pseudo_labels.placement": ("random", "sliding", "released"),
-    "pseudo_labels.upsampling": ("bilinear", "bicubic"),
-    "pseudo_labels.start": ("empty", "single"),
-    "selection.policy": ("class_balanced", "global"),
-    "selection.rule": ("reweighted", "argmax"),
-    "weak_labels.start": ("source", "random"),
-    "weak_labels.scope": ("crop", "image", "cells"),
-    "weak_labels.sizes": ("source", "released"),
-    "weak_labels.comparison": ("greater", "at_least"),
-    "weak_labels.source_rule": ("present", "threshold"),
-    "self_training.normaliser": ("labelled", "pixels"),
-}
-
-TRAININGS = ("source_training", "head_training", "self_training")
-
-# Smallest and largest value that makes sense: far above what anybody uses, but below what no machine can hold.
-LIMITS = {
-    "source.size": (8, 16384),
-    "target.size": (8, 16384),
-    "network.width": (0.02, 4),
-    "network.dropout": (0, 0.99),
-    "pseudo_labels.patches": (1, 10_000),
-    "pseudo_labels.patch": (8, 16384),
-    "pseudo_labels.single_scale": (0.05, 1),
-    "pseudo_labels.batch": (0, 1024),
-    "selection.portion": (0, 1),
-    "selection.portion_step": (0, 1),
-    "selection.portion_max": (0, 1),
-    "selection.stride": (1, 1_000_000),
-    "weak_labels.eta": (0, 1),
-    "weak_labels.weight": (0, 1e6),
-    "source_training.weak_label_weight": (0, 1e6),
-    "source_training.mining_probability": (0, 1),
-    "source_training.mining_rarest": (1, 1000),
-    "self_training.rounds": (0, 999),
-    "self_training.learning_rate_decay": (0, 1),
-    "self_training.source_portion": (0, 1),
-    "self_training.source_portion_step": (0, 1),
-    "self_training.source_portion_max": (0, 1),
-    "self_training.mining_probability": (0, 1),
-    "selection.mining_share": (0, 1),
-    "selection.mining_rarest": (0, 1000),
-    "selection.mining_least": (0, 1),
-    "evaluation.diagnosed_images": (0, 1_000_000),
-    "evaluation.panels": (0, 1000),
-    **{f"{stage}.epochs": (1, 100_000) for stage in TRAININGS},
-    **{f"{stage}.batch": (1, 4096) for stage in TRAININGS},
-    **{f"{stage}.crops.size": (8, 16384) for stage in TRAININGS},
-    **{f"{stage}.crops.scale": (0.05, 20) for stage in TRAININGS},
-    **{f"{stage}.optimizer.learning_rate": (0, 10) for stage in TRAININGS},
-    **{f"{stage}.optimizer.momentum": (0, 1) for stage in TRAININGS},
-    **{f"{stage}.optimizer.weight_decay": (0, 1) for stage in TRAININGS},
-}
 
 
 def check_values(config) -> None:
     """Raises: InputError for a value that no stage can use, naming its key and the limit."""
-    settings = dict(flat(dataclasses.asdict(config)))
-    check_each(settings)
-    for name in (f"{stage}.crops.scale" for stage in TRAININGS):
-        if settings[name][0] > settings[name][1]:
-            raise InputError(f"{name} is {settings[name]}: the first must not exceed the second")
-    for name, value in settings.items():
-        if isinstance(value, str) and value.startswith("~/"):
-            raise InputError(
-                f"{name} is {value}: only a shell knows ~: write the whole path of your folder in its place"
-            )
-    prior_file = config.selection.prior_file
-    if prior_file and not prior_file.endswith((".mat", ".npz")):
-        raise InputError(f"selection.prior_file is {prior_file!r}: it must be a .mat or an .npz file")
+    check_each(config)
     labels, size = config.pseudo_labels, config.target.size
     if labels.inference == "sisc" and size is not None and labels.patch > min(size):
         raise InputError(
@@ -105,22 +22,72 @@ def check_values(config) -> None:
             f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.num_classes}: "
             "use weak_labels.sizes=source"
         )
-    check_own(config)
+    _check_own(config)
 
 
-def check_each(settings: Mapping[str, Any]) -> None:
-    """See that each of some settings, by their keys, has a value that it may have, whatever the others are.
+def _check_own(config) -> None:
+    """Raises: InputError for places that are missing, and for classes and label files that cannot belong together."""
+    _check_places(config)
+    _check_tables(config)
 
-    Raises: InputError as `check_values`.
-    """
-    for name in (name for name in CHOICES if name in settings):
-        if settings[name] not in CHOICES[name]:
-            raise InputError(f"{name} is {settings[name]!r}: use one of {', '.join(map(str, CHOICES[name]))}")
-    for name in (name for name in LIMITS if name in settings):
-        low, high = LIMITS[name]
-        for value in settings[name] if isinstance(settings[name], tuple) else [settings[name]]:
-            if value is not None and not low <= value <= high:
-                raise InputError(f"{name} is {value}: it must be between {low} and {high}")
-    for name in (*(f"{stage}.crops.size" for stage in TRAININGS), "pseudo_labels.patch"):
-        if settings.get(name, 0) % 8:
-            raise InputError(f"{name} is {settings[name]}: it must be a multiple of 8, the network's stride")
+
+def _check_places(config) -> None:
+    """Raises: InputError if own data lacks a path, or other data has one that only own data has."""
+    source, target = config.source, config.target
+    if source.dataset == OWN and not (source.images and source.labels):
+        missing = "labels" if source.images else "images"
+        raise InputError(f"source.{missing} is empty: name the folder, pattern or list of the source's {missing}")
+    if target.dataset == OWN and not target.train:
+        raise InputError("target.train is empty: name the folder, pattern or list of the target's training images")
+    if target.dataset == OWN and bool(target.val) != bool(target.val_labels):
+        given, missing = ("val", "val_labels") if target.val else ("val_labels", "val")
+        raise InputError(
+            f"target.{given} is given without target.{missing}: give both, or neither, and nothing will be measured"
+        )
+    for side, keys in (("source", ("labels", "encoding", "ignore")), ("target", ("val_labels", "encoding", "ignore"))):
+        data, usual = getattr(config, side), type(getattr(config, side))()
+        for key in keys:
+            if data.dataset != OWN and getattr(data, key) != getattr(usual, key):
+                raise InputError(
+                    f"{side}.{key} belongs to own data, but {side}.dataset is {data.dataset}: set that to {OWN}, or "
+                    f"leave out {key}"
+                )
+
+
+def _check_tables(config) -> None:
+    """Raises: InputError if a class table and label files cannot belong together."""
+    labelled = {"source": config.source, "target": config.target}
+    if not config.target.val:
+        del labelled["target"]
+    if isinstance(config.classes, int):
+        for side, data in labelled.items():
+            if data.dataset == OWN:
+                raise InputError(
+                    f"classes is {config.classes}, but {side}.dataset is {OWN}: write `classes` as a list that says "
+                    f"what stands for each class in the {side}'s labels"
+                )
+        return
+    for side, data in labelled.items():
+        _check_labels(config.classes, side, data)
+    without = [c.name for c in config.classes if not c.source]
+    if without:
+        raise InputError(f"classes: {without[0]} has no source ids or colours, so nothing could learn it: give some")
+    if "target" in labelled and not any(c.target for c in config.classes):
+        raise InputError("classes: none has target ids or colours, so validation labels mean nothing: give them")
+
+
+def _check_labels(classes, side: str, data) -> None:
+    """Raises: InputError for what the side's label files cannot hold, or what is ignored although it has a class."""
+    encoding = data.encoding if data.dataset == OWN else "ids"
+    ignored = () if data.ignore == REST else data.ignore
+    owners = {value: one.name for one in classes for value in getattr(one, side)}
+    for value in (*owners, *ignored):
+        where = f"class {owners[value]}: {side}" if value in owners else f"{side}.ignore"
+        if isinstance(value, tuple) != (encoding == "colours"):
+            wanted = "colours, [red, green, blue]" if encoding == "colours" else "ids"
+            raise InputError(f"{where} has {value}, but {side}.encoding is {encoding}: its labels hold {wanted}")
+        if encoding != "colours" and value >= 1 << BITS[encoding]:
+            raise InputError(f"{where} has {value}, but {side}.encoding {encoding} has {BITS[encoding]} bits")
+    both = [value for value in ignored if value in owners]
+    if both:
+        raise InputError(f"{side}.ignore has {both[0]}, which is class {owners[both[0]]} too: take it out of one")

@@ -1,13 +1,14 @@
-"""From the values of an experiment file to the dataclasses of `config.py`: keys and types, checked."""
+"""From the values of an experiment file to the dataclasses of `settings.py`: keys and types, checked."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import sys
-from typing import Any, Callable, Union, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from mlsl_mx.config.class_table import read_classes, read_ignore
+from mlsl_mx.config.setting import setting_of
 from mlsl_mx.system.errors import InputError
 
 LONGEST_SHOWN = 100  # characters of a wrong value in an error
@@ -15,31 +16,24 @@ LONGEST_SHOWN = 100  # characters of a wrong value in an error
 
 def build(default, values: dict[str, Any], prefix: str, origin: str):
     """`default` (a dataclass instance) with `values` laid over it, group by group."""
-    types = get_type_hints(type(default))
+    kinds = get_type_hints(type(default))
     changed = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if key not in types:
-            near = difflib.get_close_matches(str(key), types, n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(types)}"
+        if key not in kinds:
+            near = difflib.get_close_matches(str(key), kinds, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(kinds)}"
             raise InputError(f"{origin}: unknown key {name}: {hint}")
-        if name in _READ:
-            changed[key] = _READ[name](value, f"{origin}: {name}" if prefix else origin)
-        elif not dataclasses.is_dataclass(types[key]):
-            changed[key] = _typed(value, types[key], name, origin)
+        known = setting_of(default, key)
+        if known is not None and known.read is not None:
+            changed[key] = known.read(value, f"{origin}: {name}" if prefix else origin)
+        elif known is not None:
+            changed[key] = _typed(value, kinds[key], name, origin)
         elif isinstance(value, dict):
             changed[key] = build(getattr(default, key), value, f"{name}.", origin)
         else:
             raise InputError(f"{origin}: {name} is {shown(value)}, but it is a group of settings: write them below it")
     return dataclasses.replace(default, **changed)
-
-
-# What is no single value, list of values or group.
-_READ: dict[str, Callable[[Any, str], Any]] = {
-    "classes": read_classes,
-    "source.ignore": read_ignore,
-    "target.ignore": read_ignore,
-}
 
 
 def shown(value) -> str:
@@ -52,10 +46,10 @@ _WRITTEN = {int: "write digits", float: "write a number", bool: "write true or f
 
 
 def _typed(value, kind, name: str, origin: str):
-    if getattr(kind, "__origin__", None) is Union:  # Optional
-        return None if value is None else _typed(value, kind.__args__[0], name, origin)
-    if getattr(kind, "__origin__", None) is tuple:
-        kinds = kind.__args__
+    if get_origin(kind) in (Union, UnionType):  # with None
+        return None if value is None else _typed(value, get_args(kind)[0], name, origin)
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
             raise InputError(f"{origin}: {name} is {shown(value)}, but must be a list of {len(kinds)} values")
         return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds))

@@ -16,8 +16,8 @@ import numpy as np
 
 from mlsl_mx.config.class_table import OWN, REST
 from mlsl_mx.config.classes import IGNORE, KNOWN_IDS, ClassSet, FileValue
-from mlsl_mx.config.encodings import BITS
-from mlsl_mx.config.settings import SourceData, TargetData
+from mlsl_mx.config.data_settings import SourceData, TargetData
+from mlsl_mx.config.encodings import BITS, MEANINGS
 from mlsl_mx.data.image_files import Header, decode_channels, decode_with_mode
 from mlsl_mx.system.errors import InputError
 
@@ -33,7 +33,6 @@ class WrongLabels(InputError):
 class Encoding:
     """How pixels of a label file hold an id or a colour."""
 
-    meaning: str
     modes: tuple[str, ...]  # PIL's names of such files
     fits: Callable[[np.ndarray], bool]  # whether pixels as decoded are of this kind
     values: Callable[[np.ndarray], np.ndarray]  # (H, W) uint8 or uint16 ids, or int32 colours as 0xRRGGBB
@@ -47,8 +46,7 @@ def _channel(encoding: str) -> Encoding:
     name, bits = encoding.removesuffix("16"), BITS[encoding]
     index = ("blue", "green", "red").index(name)  # cv2's order
     dtype = {8: np.uint8, 16: np.uint16}[bits]
-    meaning = f"ids in the {name} channel of {bits} bits x 3 channels"
-    return Encoding(meaning, ("RGB", "RGBA"), _is(dtype, 3, 4), lambda pixels: cv2.extractChannel(pixels, index))
+    return Encoding(("RGB", "RGBA"), _is(dtype, 3, 4), lambda pixels: cv2.extractChannel(pixels, index))
 
 
 def _packed(pixels: np.ndarray) -> np.ndarray:
@@ -58,11 +56,9 @@ def _packed(pixels: np.ndarray) -> np.ndarray:
 
 
 ENCODINGS = {
-    "ids": Encoding(
-        "ids of 8 bits x 1 channel (grey or palette)", ("P", "L", "1", "LA"), _is(np.uint8, 1), lambda pixels: pixels
-    ),
-    "ids16": Encoding("ids of 16 bits x 1 channel", ("I;16", "I;16B", "I"), _is(np.uint16, 1), lambda p: p),
-    "colours": Encoding("colours of 8 bits x 3 channels", ("RGB", "RGBA", "P"), _is(np.uint8, 3, 4), _packed),
+    "ids": Encoding(("P", "L", "1", "LA"), _is(np.uint8, 1), lambda pixels: pixels),
+    "ids16": Encoding(("I;16", "I;16B", "I"), _is(np.uint16, 1), lambda pixels: pixels),
+    "colours": Encoding(("RGB", "RGBA", "P"), _is(np.uint8, 3, 4), _packed),
     **{encoding: _channel(encoding) for encoding in BITS if encoding not in ("ids", "ids16", "colours")},
 }
 
@@ -167,7 +163,7 @@ def read_file_values(path: Path, form: LabelFormat) -> tuple[np.ndarray, np.ndar
     for encoding in form.encodings:
         if ENCODINGS[encoding].fits(pixels):
             return ENCODINGS[encoding].values(pixels), transparent_part(alpha)
-    usual = ENCODINGS[form.encodings[0]].meaning
+    usual = MEANINGS[form.encodings[0]]
     raise WrongLabels(f"{path}: is {_kind(pixels)}, but labels of {form.title} are {usual}: {form.remedy}")
 
 
@@ -182,7 +178,7 @@ def transparent_part(alpha: np.ndarray | None) -> np.ndarray | None:
 def check_header(path: Path, head: Header, form: LabelFormat) -> None:
     """Raises: WrongLabels for a file whose header says that it cannot hold such labels."""
     if head.mode not in form.modes:
-        usual = ENCODINGS[form.encodings[0]].meaning
+        usual = MEANINGS[form.encodings[0]]
         raise WrongLabels(f"{path}: is of mode {head.mode}, but labels of {form.title} are {usual}: {form.remedy}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from mlsl_mx.config.settings import load_config
+from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.data.miniature.datasets import STAMP

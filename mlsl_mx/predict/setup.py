@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import ClassSet
-from mlsl_mx.config.limits import check_each
-from mlsl_mx.config.settings import Config, PseudoLabels, load_config
+from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config.setting import check_each
+from mlsl_mx.config.settings import Config, PseudoLabels
 from mlsl_mx.system.errors import InputError
 
 
@@ -37,11 +38,11 @@ class Setup:
         # Of the whole image: as evaluation does it, which knows no settings but flip.
         start = PseudoLabels() if self.inference == "single" else config.pseudo_labels
         inference = replace(start, **{"placement": self.placement, "flip": flip, **given})
-        precision = self.precision or config.network.precision
-        check_each({f"pseudo_labels.{name}": value for name, value in asdict(inference).items()})
-        check_each({"network.precision": precision})
+        network = config.network if self.precision is None else replace(config.network, precision=self.precision)
+        check_each(inference, "pseudo_labels.")
+        check_each(network, "network.")
         classes = None if self.experiment is None else config.class_set
-        return ResolvedSetup(inference, precision, self.seed, classes)
+        return ResolvedSetup(inference, network.precision, self.seed, classes)
 
 
 @dataclass(frozen=True)

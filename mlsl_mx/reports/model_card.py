@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Sequence
 
 from mlsl_mx.config.class_table import OWN
-from mlsl_mx.config.settings import data_config
+from mlsl_mx.config.experiment_files import data_config
 from mlsl_mx.data.datasets import fingerprint
 from mlsl_mx.data.label_files import label_format
 from mlsl_mx.data.lists import read_lines

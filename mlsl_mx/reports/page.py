@@ -10,7 +10,8 @@ from typing import Any, Sequence
 
 import yaml
 
-from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.reports.charts import Series, dot_chart, line_chart
 from mlsl_mx.reports.colours import method_colours
 from mlsl_mx.reports.document import document

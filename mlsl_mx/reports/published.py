@@ -142,7 +142,7 @@ def paper_source(settings: dict[str, Any]) -> str | None:
     """Whose tables the results of an experiment stand beside, "gta5" or "synthia"; None for a user's own data.
 
     Args:
-        settings: the experiment's, as `config.to_dict` gives them.
+        settings: the experiment's, as `to_dict` gives them.
     """
     source, target = (settings.get(side, {}).get("dataset") for side in ("source", "target"))
     published = isinstance(settings.get("classes", 19), int) and target in (None, "cityscapes")

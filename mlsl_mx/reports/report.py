@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from mlsl_mx.config.classes import listed
-from mlsl_mx.config.settings import Config, to_dict
+from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.settings import Config
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.over_rounds import loss_means, loss_terms
 from mlsl_mx.reports.page import html_page

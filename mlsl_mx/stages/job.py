@@ -10,7 +10,7 @@ from typing import Sequence
 import mxnet as mx
 from mxnet.gluon import SymbolBlock
 
-from mlsl_mx.config.settings import load_config
+from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net

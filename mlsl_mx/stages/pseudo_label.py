@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import listed
-from mlsl_mx.config.settings import to_dict
+from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels, take_over_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.stages.inputs import check_files, prior

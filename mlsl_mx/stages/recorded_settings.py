@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.class_table import OWN
-from mlsl_mx.config.settings import to_dict
+from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.start_files import selection_settings

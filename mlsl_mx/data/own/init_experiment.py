@@ -10,7 +10,8 @@ from typing import Sequence
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.classes import FileValue, LabelClass
-from mlsl_mx.config.settings import Config, load_config
+from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config.settings import Config
 from mlsl_mx.data.image_files import Header, header, size_text
 from mlsl_mx.data.lists import ImageList
 from mlsl_mx.data.own.files import own_images, own_labels

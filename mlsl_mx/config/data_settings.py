@@ -1,0 +1,66 @@
+"""The settings of an experiment's two sides: which images they are, and what their labels hold.
+
+With `dataset: own` paths are relative to the experiment file; see docs/YOUR_OWN_DATA.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlsl_mx.config.class_table import OWN, Ignored, read_ignore
+from mlsl_mx.config.encodings import MEANINGS
+from mlsl_mx.config.setting import PIXELS, setting
+
+ORIENTATIONS = {
+    "unknown": "images that EXIF turns are an error",
+    "upright": "images as viewers show them",
+    "stored": "images as the files hold them",
+}
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """The labelled synthetic images."""
+
+    dataset: str = setting(
+        "gta5",
+        "the data set: folder under the data root, file layout, label encoding",
+        choices={"gta5": "GTA-V", "synthia": "SYNTHIA", OWN: "as the keys below say"},
+    )
+    images: str = setting(
+        "data_lists/gta5.txt", "list of the images; of own data: folder, FOLDER/PREFIX{name}SUFFIX, or list"
+    )
+    labels: str = setting("", "labels of own data: as `images`")
+    encoding: str = setting("ids", "what pixels of own label files hold", choices=MEANINGS)
+    ignore: Ignored = setting(
+        (), 'ids or colours of own labels without a class, or "rest": all that no class has', read=read_ignore
+    )
+    label_orientation: str = setting("unknown", "what labels belong to where EXIF turns an image", choices=ORIENTATIONS)
+    size: tuple[int, int] | None = setting(
+        (1052, 1914),
+        "height, width: files of another size are resized to it with their labels; null: each its own",
+        "pixels",
+        between=PIXELS,
+    )
+
+
+@dataclass(frozen=True)
+class TargetData:
+    """The unlabelled real images, and the validation images that the tables are about."""
+
+    dataset: str = setting(
+        "cityscapes",
+        "the data set: as `source.dataset`",
+        choices={"cityscapes": "Cityscapes", OWN: "as the keys below say"},
+    )
+    train: str = setting("data_lists/cityscapes_train.txt", "images to adapt to: as `source.images`")
+    val: str = setting("data_lists/cityscapes_val.txt", "validation images; empty: nothing is measured")
+    val_labels: str = setting("", "validation labels of own data: as `source.labels`")
+    encoding: str = setting("ids", "what pixels of own label files hold", choices=MEANINGS)
+    ignore: Ignored = setting((), "as `source.ignore`", read=read_ignore)
+    label_orientation: str = setting(
+        "unknown",
+        "as `source.label_orientation`, of validation images; those to adapt to have no labels and are upright",
+        choices=ORIENTATIONS,
+    )
+    size: tuple[int, int] | None = setting((1024, 2048), "height, width: as `source.size`", "pixels", between=PIXELS)

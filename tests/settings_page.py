@@ -1,0 +1,63 @@
+"""docs/SETTINGS.md, written from the fields: `.venv/bin/python tests/settings_page.py > docs/SETTINGS.md`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Iterator, get_args, get_type_hints
+
+from mlsl_mx.config.setting import Setting, setting_of
+from mlsl_mx.config.settings import Config
+from mlsl_mx.config.values import shown
+
+HEAD = """\
+# Settings
+
+Every setting of an experiment file, and of `--set KEY=VALUE` (`make ... SET="key=value"`), with its default: the
+paper's GTA-V recipe, and where the paper is silent the published program's. This page is written from
+`mlsl_mx/config/settings.py` and `mlsl_mx/config/data_settings.py` by `tests/settings_page.py`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    groups: dict[str, list[str]] = {}
+    for group, row in rows(Config()):
+        groups.setdefault(group, []).append(row)
+    words = {name: type(getattr(Config(), name)).__doc__ for name in groups if name}
+    parts = [HEAD]
+    for name, lines in groups.items():
+        parts.append(f"## {name}\n\n{words[name]}\n" if name else "## At the top\n")
+        parts.append("\n".join(["| setting | default | meaning | may be |", "|---|---|---|---|", *lines, ""]))
+    return "\n".join(parts)
+
+
+def rows(group: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(name of the top group, line of its table) of each setting."""
+    kinds = get_type_hints(type(group))
+    for one in dataclasses.fields(group):
+        value, known, name = getattr(group, one.name), setting_of(group, one.name), f"{prefix}{one.name}"
+        if known is None:
+            yield from rows(value, f"{name}.")
+        else:
+            default = shown(list(value) if isinstance(value, tuple) else value)
+            cells = (f"`{name}`", f"`{default}`", known.meaning, may_be(known, kinds[one.name]))
+            yield name.rpartition(".")[0].partition(".")[0], f"| {' | '.join(cells)} |"
+
+
+def may_be(known: Setting, kind: Any) -> str:
+    """What a value must be, in words."""
+    if known.choices:
+        return "; ".join(f"`{choice}`: {meaning}" for choice, meaning in known.choices.items())
+    if known.read is not None:
+        return ""
+    words = {bool: "true or false", str: "text", int: "whole number", float: "number"}
+    parts = [words.get(kind, "2 numbers"), known.unit]
+    if known.between is not None:
+        parts.append("{} to {:.7g}".format(*known.between))
+    if known.multiple_of > 1:
+        parts.append(f"a multiple of {known.multiple_of}")
+    return ", ".join(filter(None, parts)) + (" or null" if type(None) in get_args(kind) else "")
+
+
+if __name__ == "__main__":
+    print(page(), end="")
