@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 
 from mlsl_mx.config.classes import IGNORE, class_set
-from mlsl_mx.data.datasets import LAYOUTS, SceneDataset, open_dataset, with_pseudo_labels
+from mlsl_mx.config.published_data import PUBLISHED
+from mlsl_mx.data.datasets import SceneDataset, open_dataset, with_pseudo_labels
 from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.system.runs import write_bytes
 
-SIZES = {"gta5": (1052, 1914), "synthia": (760, 1280), "cityscapes": (1024, 2048)}  # height, width
+SIZES = {name: data.size for name, data in PUBLISHED.items()}  # height, width
 # Standard deviation that gives the originals' bytes per pixel: about 2.2, 1.3 and 2.3 MB an image.
 NOISE = {"gta5": 0.8, "synthia": 1.4, "cityscapes": 0.9}
 CLASSES = {"gta5": 19, "synthia": 16, "cityscapes": 19}
@@ -40,7 +41,7 @@ def make_scenes(root: Path, count: int) -> dict[str, SceneDataset]:
     for kind, entry in _ENTRIES.items():
         for i in range(count):
             image = entry.format(i + 1)
-            label = re.fullmatch(LAYOUTS[kind].image, image).expand(LAYOUTS[kind].label)
+            label = re.fullmatch(PUBLISHED[kind].image, image).expand(PUBLISHED[kind].labels[0])
             _enlarge_image(root / kind / image, SIZES[kind], NOISE[kind], seed=i)
             _enlarge_labels(root / kind / label, SIZES[kind])
     return {

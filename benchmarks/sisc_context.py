@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
 import numpy as np
 
 from mlsl_mx.config.classes import IGNORE
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20, help="validation images")
     parser.add_argument("--out", type=Path, help="default benchmarks/results/sisc_context-NAME.json")
     options = parser.parse_args()
-    roots = {name: options.data / name for name in ("gta5", "synthia", "cityscapes")}
+    roots = {name: options.data / name for name in PUBLISHED}
     job = open_job(options.experiment, "sisc", (), options.run, roots, 0, "cpu")
     rows = [measure(job, *setting, options.images) for setting in SETTINGS]
     out = options.out or HERE / "results" / f"sisc_context-{job.config.name}.json"

@@ -24,6 +24,7 @@ from measure import table, write_results  # first: it sets the number of threads
 import mxnet as mx
 import numpy as np
 
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.miniature.datasets import make_miniature
@@ -75,7 +76,7 @@ def measure(run: Path, data: Path, unseen: Path) -> dict[str, Any]:
 def opened(run: Path, data: Path) -> Job:
     """The miniature's job of a run, with other data."""
     seed = read_settings(run / "source" / "config.yaml")["seed"]
-    roots = {name: data / name for name in ("gta5", "synthia", "cityscapes")}
+    roots = {name: data / name for name in PUBLISHED}
     return open_job(EXPERIMENT, "sisc-pwl", (), run, roots, seed, "cpu")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import labels as official
 
-from mlsl_mx.config.classes import CLASSES, IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set, listed
+from mlsl_mx.config.classes import CLASSES, IGNORE, class_set, listed
+from mlsl_mx.config.published_data import PUBLISHED, SYNTHIA_NAMES
 from mlsl_mx.system.errors import InputError
 
 
@@ -12,7 +13,7 @@ def test_names_colours_and_train_ids_are_those_of_the_official_script():
     evaluated = sorted((label for label in official if 0 <= label.trainId < 19), key=lambda label: label.trainId)
     assert [c.name for c in CLASSES] == [label.name for label in evaluated]
     assert [c.colour for c in CLASSES] == [label.color for label in evaluated]
-    assert [c.cityscapes_id for c in CLASSES] == [label.id for label in evaluated]
+    assert list(PUBLISHED["cityscapes"].ids.items()) == [(label.name, label.id) for label in evaluated]
 
 
 @pytest.mark.parametrize("dataset", ["cityscapes", "gta5"])
@@ -25,11 +26,10 @@ def test_look_up_of_every_official_id(dataset):
 
 def test_synthia_ids_by_name():
     names = {"person": "pedestrian"}
-    for c in CLASSES:
-        if c.synthia_id is None:
-            assert c.name in ("terrain", "truck", "train")
-        else:
-            assert SYNTHIA_NAMES[c.synthia_id] == names.get(c.name, c.name).replace(" ", "_")
+    ids = PUBLISHED["synthia"].ids
+    assert {c.name for c in CLASSES} - set(ids) == {"terrain", "truck", "train"}
+    for name, file_id in ids.items():
+        assert SYNTHIA_NAMES[file_id] == names.get(name, name).replace(" ", "_")
 
 
 def test_16_and_13_classes():
@@ -67,6 +67,6 @@ def test_palette_is_black_beyond_the_classes():
 
 
 def test_every_looked_up_id_is_known():
-    for dataset, known in KNOWN_IDS.items():
+    for dataset, data in PUBLISHED.items():
         mapped = np.flatnonzero(class_set(19).train_id_lookup(dataset) != IGNORE)
-        assert set(mapped.tolist()) <= known
+        assert set(mapped.tolist()) <= data.known_ids

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from scene_files import write_lists
 
-from mlsl_mx.config.classes import IGNORE, KNOWN_IDS, SYNTHIA_NAMES, class_set
+from mlsl_mx.config.classes import IGNORE, class_set
+from mlsl_mx.config.published_data import PUBLISHED, SYNTHIA_NAMES
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.data.miniature import datasets as miniature
@@ -100,7 +101,7 @@ def test_sizes_ids_and_classes(kind, size):
         assert image.shape == (*ids.shape, 3)
         seen |= set(np.unique(ids).tolist())
         sizes.add(ids.shape)
-    assert seen <= KNOWN_IDS[kind]
+    assert seen <= PUBLISHED[kind].known_ids
     assert size in sizes and sizes <= {size, (size[0] - 2, size[1])}
     classes = class_set(16 if kind == "synthia" else 19)
     train_ids = set(classes.train_id_lookup(kind)[sorted(seen)].tolist())

@@ -8,10 +8,11 @@ from scene_files import write_cityscapes, write_palette_png, write_png, write_sy
 from test_check_data import gta5
 
 from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 
-TRAIN_IDS = {one.cityscapes_id: index for index, one in enumerate(class_set(19).classes)}
+TRAIN_IDS = {file_id: index for index, file_id in enumerate(PUBLISHED["cityscapes"].ids.values())}
 
 
 def write_labels(dataset, kind) -> None:

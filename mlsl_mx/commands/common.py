@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Union
 
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.workers import ALONE, Workers
@@ -116,10 +117,9 @@ def add_method(command: argparse.ArgumentParser) -> None:
 
 def add_roots(command: argparse.ArgumentParser) -> None:
     """Where the data sets are."""
-    command.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="folder that holds gta5/, synthia/ and cityscapes/"
-    )
-    for dataset in ("gta5", "synthia", "cityscapes"):
+    folders = ", ".join(f"{dataset}/" for dataset in PUBLISHED)
+    command.add_argument("--data", type=Path, metavar="FOLDER", help=f"folder that holds {folders}")
+    for dataset in PUBLISHED:
         command.add_argument(
             f"--{dataset}", type=Path, metavar="FOLDER", help=f"the folder of {dataset} where it is elsewhere"
         )
@@ -127,7 +127,7 @@ def add_roots(command: argparse.ArgumentParser) -> None:
 
 def roots(options: argparse.Namespace) -> dict[str, Path | None]:
     """The folder of each data set, None for those that are not given."""
-    given = {name: getattr(options, name) for name in ("gta5", "synthia", "cityscapes")}
+    given = {name: getattr(options, name) for name in PUBLISHED}
     return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
 
 

@@ -1,4 +1,4 @@
-"""The one class table: names, colours and the ids that each data set uses. Every look-up is derived from it.
+"""The one class table: names and colours; which ids a data set has for them stands with it, in `published_data.py`.
 
 Train ids are the Cityscapes ones, 0..18, in the order of the paper's Table 1. The 16 classes that SYNTHIA shares with
 Cityscapes are renumbered 0..15 in the same order (Table 2); mIoU* is over 13 of them. An experiment may bring a table
@@ -12,6 +12,7 @@ from typing import Sequence, Tuple, Union
 
 import numpy as np
 
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.system.errors import InputError
 
 IGNORE = 255  # of up to 255 classes; see `ignore_id`
@@ -43,46 +44,43 @@ def ignore_id(num_classes: int) -> int:
 
 @dataclass(frozen=True)
 class LabelClass:
-    """A class and what stands for it in label files; None or () where a data set has no such class."""
+    """A class; `source` and `target` are what stands for it in label files of one's own."""
 
     name: str
     colour: tuple[int, int, int]  # RGB
-    cityscapes_id: int | None = None
-    gta5_id: int | None = None
-    synthia_id: int | None = None
     in16: bool = False
     in13: bool = False
     source: tuple[FileValue, ...] = ()  # of a user's own table
     target: tuple[FileValue, ...] = ()
 
     def file_values(self, dataset: str) -> tuple[FileValue, ...]:
-        """What stands for the class in labels of "cityscapes", "gta5", "synthia", or one's own "source" or "target"."""
+        """What stands for it in labels of a key of PUBLISHED, or of one's own "source" or "target"."""
         if dataset in ("source", "target"):
             return getattr(self, dataset)
-        file_id = getattr(self, f"{dataset}_id")
-        return () if file_id is None else (file_id,)
+        ids = PUBLISHED[dataset].ids
+        return (ids[self.name],) if self.name in ids else ()
 
 
 CLASSES = (
-    LabelClass("road", (128, 64, 128), 7, 7, 3, True, True),
-    LabelClass("sidewalk", (244, 35, 232), 8, 8, 4, True, True),
-    LabelClass("building", (70, 70, 70), 11, 11, 2, True, True),
-    LabelClass("wall", (102, 102, 156), 12, 12, 21, True, False),
-    LabelClass("fence", (190, 153, 153), 13, 13, 5, True, False),
-    LabelClass("pole", (153, 153, 153), 17, 17, 7, True, False),
-    LabelClass("traffic light", (250, 170, 30), 19, 19, 15, True, True),
-    LabelClass("traffic sign", (220, 220, 0), 20, 20, 9, True, True),
-    LabelClass("vegetation", (107, 142, 35), 21, 21, 6, True, True),
-    LabelClass("terrain", (152, 251, 152), 22, 22, None, False, False),
-    LabelClass("sky", (70, 130, 180), 23, 23, 1, True, True),
-    LabelClass("person", (220, 20, 60), 24, 24, 10, True, True),
-    LabelClass("rider", (255, 0, 0), 25, 25, 17, True, True),
-    LabelClass("car", (0, 0, 142), 26, 26, 8, True, True),
-    LabelClass("truck", (0, 0, 70), 27, 27, None, False, False),
-    LabelClass("bus", (0, 60, 100), 28, 28, 19, True, True),
-    LabelClass("train", (0, 80, 100), 31, 31, None, False, False),
-    LabelClass("motorcycle", (0, 0, 230), 32, 32, 12, True, True),
-    LabelClass("bicycle", (119, 11, 32), 33, 33, 11, True, True),
+    LabelClass("road", (128, 64, 128), True, True),
+    LabelClass("sidewalk", (244, 35, 232), True, True),
+    LabelClass("building", (70, 70, 70), True, True),
+    LabelClass("wall", (102, 102, 156), True, False),
+    LabelClass("fence", (190, 153, 153), True, False),
+    LabelClass("pole", (153, 153, 153), True, False),
+    LabelClass("traffic light", (250, 170, 30), True, True),
+    LabelClass("traffic sign", (220, 220, 0), True, True),
+    LabelClass("vegetation", (107, 142, 35), True, True),
+    LabelClass("terrain", (152, 251, 152), False, False),
+    LabelClass("sky", (70, 130, 180), True, True),
+    LabelClass("person", (220, 20, 60), True, True),
+    LabelClass("rider", (255, 0, 0), True, True),
+    LabelClass("car", (0, 0, 142), True, True),
+    LabelClass("truck", (0, 0, 70), False, False),
+    LabelClass("bus", (0, 60, 100), True, True),
+    LabelClass("train", (0, 80, 100), False, False),
+    LabelClass("motorcycle", (0, 0, 230), True, True),
+    LabelClass("bicycle", (119, 11, 32), True, True),
 )
 
 
@@ -94,19 +92,6 @@ def listed(names: Sequence[str]) -> str:
     """
     shown, others = names[: len(CLASSES)], len(names) - len(CLASSES)
     return ", ".join(shown) + (f" and {others} others" if others > 0 else "")
-
-
-# Ids that may stand in a label file; others mean a wrong or damaged file. 255 is Cityscapes' unlabelled -1 in 8 bits.
-KNOWN_IDS = {
-    "cityscapes": frozenset(range(34)) | {IGNORE},
-    "gta5": frozenset(range(35)),
-    "synthia": frozenset(range(23)),
-}
-
-SYNTHIA_NAMES = (
-    "void sky building road sidewalk fence vegetation pole car traffic_sign pedestrian bicycle motorcycle parking-slot "
-    "road-work traffic_light terrain rider truck bus train wall lanemarking"
-).split()
 
 
 @dataclass(frozen=True)
@@ -152,7 +137,7 @@ class ClassSet:
         return {value: index for index, one in enumerate(self.classes) for value in one.file_values(dataset)}
 
     def train_id_lookup(self, dataset: str) -> np.ndarray:
-        """(256,) uint8: from the ids in label files of `dataset` (a key of KNOWN_IDS) to train ids, 255 = ignore."""
+        """(256,) uint8: from the ids in label files of `dataset` (a key of PUBLISHED) to train ids, 255 = ignore."""
         lookup = np.full(256, IGNORE, np.uint8)
         for file_id, train_id in self.file_values(dataset).items():
             lookup[file_id] = train_id
@@ -168,7 +153,7 @@ class ClassSet:
         if not self.benchmark:
             return np.arange(self.ignore + 1, dtype=self.id_type)
         lookup = np.zeros(256, np.uint8)
-        lookup[: self.num_classes] = [c.cityscapes_id for c in self.classes]
+        lookup[: self.num_classes] = [PUBLISHED["cityscapes"].ids[c.name] for c in self.classes]
         return lookup
 
     def common(self, count: int) -> tuple[int, ...]:

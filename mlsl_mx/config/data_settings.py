@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mlsl_mx.config.class_table import OWN, Ignored, read_ignore
 from mlsl_mx.config.encodings import MEANINGS
+from mlsl_mx.config.published_data import PUBLISHED, titles
 from mlsl_mx.config.setting import PIXELS, setting
 
 ORIENTATIONS = {
@@ -25,7 +26,7 @@ class SourceData:
     dataset: str = setting(
         "gta5",
         "the data set: folder under the data root, file layout, label encoding",
-        choices={"gta5": "GTA-V", "synthia": "SYNTHIA", OWN: "as the keys below say"},
+        choices={**titles("source"), OWN: "as the keys below say"},
     )
     images: str = setting(
         "data_lists/gta5.txt", "list of the images; of own data: folder, FOLDER/PREFIX{name}SUFFIX, or list"
@@ -37,7 +38,7 @@ class SourceData:
     )
     label_orientation: str = setting("unknown", "what labels belong to where EXIF turns an image", choices=ORIENTATIONS)
     size: tuple[int, int] | None = setting(
-        (1052, 1914),
+        PUBLISHED["gta5"].size,
         "height, width: files of another size are resized to it with their labels; null: each its own",
         "pixels",
         between=PIXELS,
@@ -51,7 +52,7 @@ class TargetData:
     dataset: str = setting(
         "cityscapes",
         "the data set: as `source.dataset`",
-        choices={"cityscapes": "Cityscapes", OWN: "as the keys below say"},
+        choices={**titles("target"), OWN: "as the keys below say"},
     )
     train: str = setting("data_lists/cityscapes_train.txt", "images to adapt to: as `source.images`")
     val: str = setting("data_lists/cityscapes_val.txt", "validation images; empty: nothing is measured")
@@ -63,4 +64,6 @@ class TargetData:
         "as `source.label_orientation`, of validation images; those to adapt to have no labels and are upright",
         choices=ORIENTATIONS,
     )
-    size: tuple[int, int] | None = setting((1024, 2048), "height, width: as `source.size`", "pixels", between=PIXELS)
+    size: tuple[int, int] | None = setting(
+        PUBLISHED["cityscapes"].size, "height, width: as `source.size`", "pixels", between=PIXELS
+    )

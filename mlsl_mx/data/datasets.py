@@ -12,6 +12,7 @@ import numpy as np
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.published_data import PUBLISHED, PublishedData
 from mlsl_mx.data.image_files import Header, header, read_image, size_text
 from mlsl_mx.data.label_files import (
     LabelFormat,
@@ -25,38 +26,6 @@ from mlsl_mx.data.lists import ImageList, image_name, read_list
 from mlsl_mx.data.own.files import own_images, own_labels
 from mlsl_mx.data.transforms import resized, resized_labels
 from mlsl_mx.system.errors import InputError
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a data set keeps its files, and where to get it."""
-
-    title: str
-    image: str  # pattern of an entry in a list
-    label: str  # the label file that belongs to it
-    obtain: str
-
-
-LAYOUTS = {
-    "gta5": Layout(
-        "GTA-V",
-        r"images/(.+)\.\w+",
-        r"labels/\1.png",
-        "Playing for Data, download.visinf.tu-darmstadt.de/data/from_games: unpack all ten parts of images and labels",
-    ),
-    "synthia": Layout(
-        "SYNTHIA-RAND-CITYSCAPES",
-        r"RGB/(.+)\.\w+",
-        r"GT/LABELS/\1.png",
-        "synthia-dataset.net: the subset SYNTHIA-RAND-CITYSCAPES, not SYNTHIA-RAND-CVPR16",
-    ),
-    "cityscapes": Layout(
-        "Cityscapes",
-        r"leftImg8bit/(.+)_leftImg8bit\.\w+",
-        r"gtFine/\1_gtFine_labelIds.png",
-        "www.cityscapes-dataset.com (registration): leftImg8bit_trainvaltest.zip, and gtFine_trainvaltest.zip for val",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -94,7 +63,7 @@ class SceneDataset:
 
     @property
     def kind(self) -> str:
-        """A key of LAYOUTS, or "own"."""
+        """A key of PUBLISHED, or "own"."""
         return self.images.kind
 
     @property
@@ -228,7 +197,7 @@ def open_dataset(
     """The images that a list names, below `root`.
 
     Args:
-        kind: "gta5", "synthia" or "cityscapes".
+        kind: a key of PUBLISHED.
         root: the data set's folder.
         images: the list, UTF-8, one path relative to `root` a line; label paths are derived from it.
         classes: whose train ids labels are given in.
@@ -239,13 +208,13 @@ def open_dataset(
     Raises: InputError for a missing folder or a list that is missing, empty, not UTF-8, names an image twice or leads
         out of `root`, or (with labels) does not follow the data set's layout.
     """
-    layout, root = LAYOUTS[kind], Path(root)
+    data, root = PUBLISHED[kind], Path(root)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder: put {layout.title} there ({layout.obtain})")
+        raise InputError(f"{root}: no such folder: put {data.title} there ({data.obtain})")
     entries = read_list(images)
     source = None
     if labels:
-        paths = tuple(root / label for label in _label_entries(kind, root, entries, images))
+        paths = tuple(root / label for label in _label_entries(data, root, entries, images))
         source = LabelSource(paths, published_format(kind, classes), True, orientation)
     listed = ImageList(kind, root, entries, tuple(map(image_name, entries)))
     return SceneDataset(listed, classes, size, source)
@@ -296,22 +265,21 @@ def remedy(kind: str) -> str:
     """What to do about a data set that is not complete or not the right one."""
     if kind == OWN:
         return "correct the files, or what the experiment file says of them: docs/YOUR_OWN_DATA.md"
-    return f"obtain {LAYOUTS[kind].title} from {LAYOUTS[kind].obtain}"
+    return f"obtain {PUBLISHED[kind].title} from {PUBLISHED[kind].obtain}"
 
 
-def _label_entries(kind: str, root: Path, entries: Sequence[str], images: Path) -> list[str]:
-    layout, template = LAYOUTS[kind], LAYOUTS[kind].label
-    if kind == "synthia" and not (root / "GT/LABELS").is_dir() and (root / "GT/labels").is_dir():
-        template = template.replace("LABELS", "labels")  # some copies' folder
-    matches = [re.fullmatch(layout.image, entry) for entry in entries]
+def _label_entries(data: PublishedData, root: Path, entries: Sequence[str], images: Path) -> list[str]:
+    there = (labels for labels in data.labels if (root / labels.partition(r"/\1")[0]).is_dir())
+    template = next(there, data.labels[0])
+    matches = [re.fullmatch(data.image, entry) for entry in entries]
     if None in matches:
         entry = entries[matches.index(None)]
         raise InputError(
-            f"{images}: {entry!r} is not of the form {_example(layout)} by which {layout.title} finds its labels: "
+            f"{images}: {entry!r} is not of the form {_example(data)} by which {data.title} finds its labels: "
             "follow that layout"
         )
     return [match.expand(template) for match in matches]
 
 
-def _example(layout: Layout) -> str:
-    return layout.image.replace("(.+)", "NAME").replace(r"\.\w+", ".png")
+def _example(data: PublishedData) -> str:
+    return data.image.replace("(.+)", "NAME").replace(r"\.\w+", ".png")

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from mlsl_mx.config.class_table import OWN, REST
-from mlsl_mx.config.classes import IGNORE, KNOWN_IDS, ClassSet, FileValue
+from mlsl_mx.config.classes import IGNORE, ClassSet, FileValue
 from mlsl_mx.config.data_settings import SourceData, TargetData
 from mlsl_mx.config.encodings import BITS, MEANINGS
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.image_files import Header, decode_channels, decode_with_mode
 from mlsl_mx.system.errors import InputError
 
@@ -85,24 +86,15 @@ class LabelFormat:
         return _lookup(self.train_ids, self.ignored, max(BITS[encoding] for encoding in self.encodings))
 
 
-# What label files of the published data sets are, and the remedy if one is not.
-_PUBLISHED = {
-    "gta5": ("GTA-V", ("ids",), "take the palette PNG of the download"),
-    "synthia": ("SYNTHIA", ("red16", "ids"), "copy the files of SYNTHIA-RAND-CITYSCAPES GT/LABELS unchanged"),
-    "cityscapes": ("Cityscapes", ("ids",), "take gtFine's *_gtFine_labelIds.png"),
-}
-
-
 def published_format(dataset: str, classes: ClassSet) -> LabelFormat:
-    """That of "gta5", "synthia" or "cityscapes" files: ids without a class are ignored, others than theirs refused.
+    """That of a key of PUBLISHED: ids without a class are ignored, others than theirs refused.
 
-    For a user's own class table the ids are those of its `source`, or, for Cityscapes, of its `target`.
+    For a user's own class table the ids are those of its `source` or `target`, whichever the data set may be.
     """
-    title, encodings, remedy = _PUBLISHED[dataset]
-    side = dataset if classes.benchmark else "target" if dataset == "cityscapes" else "source"
-    train_ids = classes.file_values(side)
-    ignored = tuple(sorted(KNOWN_IDS[dataset] - set(train_ids)))
-    return LabelFormat(title, encodings, tuple(train_ids.items()), ignored, classes.id_type, remedy)
+    data = PUBLISHED[dataset]
+    train_ids = classes.file_values(dataset if classes.benchmark else data.side)
+    ignored = tuple(sorted(data.known_ids - set(train_ids)))
+    return LabelFormat(data.title, data.encodings, tuple(train_ids.items()), ignored, classes.id_type, data.remedy)
 
 
 def label_format(side: str, data: SourceData | TargetData, classes: ClassSet) -> LabelFormat:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from mlsl_mx.config.classes import CLASSES, IGNORE
-from mlsl_mx.data.datasets import LAYOUTS, SceneDataset
+from mlsl_mx.config.published_data import PUBLISHED
+from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.label_files import read_file_values
 from mlsl_mx.system.errors import InputError
 
 FEW = 8  # labels tell
 LARGEST = len(CLASSES) - 1  # train id
-# Share of pixels without a class from which a file without larger ids is suspected. SYNTHIA has a class for nearly all.
-VOID = {"cityscapes": 0.5, "gta5": 0.5, "synthia": 0.1}
 
 
 def files_of_train_ids(dataset: SceneDataset, count: int) -> dict[int, str]:
@@ -29,7 +28,7 @@ def files_of_train_ids(dataset: SceneDataset, count: int) -> dict[int, str]:
     Returns: index -> what is amiss.
     """
     form = dataset.label_format
-    if dataset.kind not in LAYOUTS or max(value for value, _ in form.train_ids) <= LARGEST:  # ours hold train ids
+    if dataset.kind not in PUBLISHED or max(value for value, _ in form.train_ids) <= LARGEST:  # ours hold train ids
         return {}
     looked_at = sorted({number * len(dataset) // count for number in range(count)})
     found = {}
@@ -41,7 +40,7 @@ def files_of_train_ids(dataset: SceneDataset, count: int) -> dict[int, str]:
         if seem_train_ids(ids, dataset.kind):
             found[index] = (
                 f"{dataset.label_path(index)}: seems to hold train ids: no id is above {ids[ids != IGNORE].max()}, and "
-                f"too many pixels would be void: take the label files of {LAYOUTS[dataset.kind].title} itself"
+                f"too many pixels would be void: take the label files of {PUBLISHED[dataset.kind].title} itself"
             )
     return found if 2 * len(found) > len(looked_at) else {}
 
@@ -52,4 +51,4 @@ def seem_train_ids(ids: np.ndarray, kind: str) -> bool:
     if counts[LARGEST + 1 : IGNORE].any() or counts[IGNORE + 1 :].any() or not counts[1 : LARGEST + 1].any():
         return False
     classes = [value for one in CLASSES for value in one.file_values(kind)]
-    return 1 - counts[classes].sum() / counts.sum() >= VOID[kind]
+    return 1 - counts[classes].sum() / counts.sum() >= PUBLISHED[kind].void_share

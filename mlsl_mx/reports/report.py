@@ -6,8 +6,10 @@ import textwrap
 from pathlib import Path
 from typing import Any, Sequence
 
+from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.config.settings import Config
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.over_rounds import loss_means, loss_terms
@@ -27,7 +29,6 @@ from mlsl_mx.reports.tables import MINIATURE, Table, to_markdown, to_text
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import read_json, write_bytes, write_json
 
-DIRECTIONS = {"gta5": "GTA-V to Cityscapes", "synthia": "SYNTHIA to Cityscapes", None: "own data"}
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
 NOTHING_MEASURED = (
     "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
@@ -66,7 +67,7 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
         "experiment": config.name,
         "miniature": config.miniature,
         "source": source,
-        "direction": DIRECTIONS[source],
+        "direction": _direction(config),
         "run": str(run),
         "seed": methods[-1].seed,
         "images": result["images"],
@@ -81,6 +82,13 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
     resolutions = dict.fromkeys(filter(None, (resolution_note(m.result.evaluation) for m in methods)))
     content["notes"] = [*_notes(content), *resolutions, *(note for m in methods for note in _collapsed(m))]
     return content
+
+
+def _direction(config: Config) -> str:
+    sides = (config.source.dataset, config.target.dataset)
+    if isinstance(config.classes, int) and OWN not in sides:
+        return " to ".join(PUBLISHED[name].title for name in sides)
+    return "own data"
 
 
 def _main_tables(content: dict[str, Any]) -> list[Table | None]:

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mlsl_mx.config.classes import CLASSES, SYNTHIA_NAMES, class_set
-from mlsl_mx.data.datasets import LAYOUTS
+from mlsl_mx.config.classes import CLASSES, class_set
+from mlsl_mx.config.published_data import PUBLISHED, SYNTHIA_NAMES
 from mlsl_mx.data.image_files import read_image
 from mlsl_mx.data.label_files import published_format, read_train_ids
 from mlsl_mx.data.label_images import encoded
@@ -48,9 +48,8 @@ _LENS = {"ego vehicle": 1, "rectification border": 2, "out of roi": 3, "parking"
 
 def _synthia_ids() -> dict[str, int]:
     """SYNTHIA has no terrain, trucks or trains to learn from; crates stand for its road works."""
-    ids = {c.name: c.synthia_id for c in CLASSES if c.synthia_id is not None}
-    own = {name: SYNTHIA_NAMES.index(name) for name in ("lanemarking", "parking-slot")}
-    return {**ids, **own, "static": SYNTHIA_NAMES.index("void"), "dynamic": SYNTHIA_NAMES.index("road-work")}
+    names = {"static": "void", "dynamic": "road-work", "lanemarking": "lanemarking", "parking-slot": "parking-slot"}
+    return {**PUBLISHED["synthia"].ids, **{name: SYNTHIA_NAMES.index(own) for name, own in names.items()}}
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,9 @@ class World:
 
 
 WORLDS = {
-    "gta5": World(
-        miniature_style.GTA5, (264, 480), {**{c.name: c.gta5_id for c in CLASSES}, **_VOID, "licence plate": 34}
-    ),
+    "gta5": World(miniature_style.GTA5, (264, 480), {**PUBLISHED["gta5"].ids, **_VOID, "licence plate": 34}),
     "synthia": World(miniature_style.SYNTHIA, (190, 320), _synthia_ids()),
-    "cityscapes": World(
-        miniature_style.CITYSCAPES, (256, 512), {**{c.name: c.cityscapes_id for c in CLASSES}, **_VOID, **_LENS}
-    ),
+    "cityscapes": World(miniature_style.CITYSCAPES, (256, 512), {**PUBLISHED["cityscapes"].ids, **_VOID, **_LENS}),
 }
 _LISTS = {
     "gta5.txt": "gta5",
@@ -169,11 +164,11 @@ def write_preview(root: Path, out: Path) -> None:
 
 def _preview_column(root: Path, kind: str) -> np.ndarray:
     """(2 x 182, 324, 3) RGB: of the labelled images the one that shows the most classes."""
-    layout, size = LAYOUTS[kind], (320, 178)  # width, height
+    data, size = PUBLISHED[kind], (320, 178)  # width, height
     read = {}
     for path in sorted((root / kind).rglob("*.png")):
-        match = re.fullmatch(layout.image, path.relative_to(root / kind).as_posix())
-        label_path = root / kind / match.expand(layout.label) if match else None
+        match = re.fullmatch(data.image, path.relative_to(root / kind).as_posix())
+        label_path = root / kind / match.expand(data.labels[0]) if match else None
         if label_path is not None and label_path.is_file():
             read[path] = read_train_ids(label_path, published_format(kind, class_set(19)))
     best = max(read, key=lambda path: len(np.unique(read[path])))
@@ -186,13 +181,13 @@ def _preview_column(root: Path, kind: str) -> np.ndarray:
 def _jobs(root: Path, lists: Path) -> Iterator[Job]:
     for name, kind in _given(lists).items():
         for entry in read_list(lists / name):
-            match = re.fullmatch(LAYOUTS[kind].image, entry)
+            match = re.fullmatch(PUBLISHED[kind].image, entry)
             if match is None or not entry.endswith(".png"):
                 raise InputError(
-                    f"{lists / name}: {entry!r} does not follow the layout {LAYOUTS[kind].image} with the ending .png: "
-                    "correct or remove the line"
+                    f"{lists / name}: {entry!r} does not follow the layout {PUBLISHED[kind].image} with the ending "
+                    ".png: correct or remove the line"
                 )
-            label = None if name == _UNLABELLED else root / kind / match.expand(LAYOUTS[kind].label)
+            label = None if name == _UNLABELLED else root / kind / match.expand(PUBLISHED[kind].labels[0])
             yield kind, entry, root / kind / entry, label
 
 
@@ -219,7 +214,7 @@ def _label_file(kind: str, labels: np.ndarray, instances: np.ndarray) -> bytes:
 
 
 def _palette_png(labels: np.ndarray) -> bytes:
-    return indexed_png(labels, {label_class.gta5_id: label_class.colour for label_class in CLASSES})
+    return indexed_png(labels, {PUBLISHED["gta5"].ids[one.name]: one.colour for one in CLASSES})
 
 
 def indexed_png(labels: np.ndarray, colours: dict[int, tuple[int, int, int]]) -> bytes:
