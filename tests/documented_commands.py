@@ -84,6 +84,15 @@ def documents(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for pattern in DOCUMENTS for path in sorted(root.glob(pattern))]
 
 
+def write_files(path: Path, folder: Path) -> None:
+    """Write the files that a document shows below a folder: blocks whose first line is `# NAME.yaml` or `# NAME.py`."""
+    for block in blocks(path.name, path.read_text(encoding="utf-8")):
+        if re.fullmatch(r"# [\w/]+\.(yaml|py)", block.lines[0]):
+            file = folder / block.lines[0][2:]
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("\n".join(block.lines) + "\n", encoding="utf-8")
+
+
 def blocks(document: str, text: str) -> list[Block]:
     """Fenced blocks and those that are indented by four blanks after an empty line.
 

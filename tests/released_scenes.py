@@ -29,6 +29,6 @@ def gradients(loss, *arrays, train_ids, present=None):
     for array in arrays:
         array.attach_grad()
     with mx.autograd.record():
-        terms = loss(arrays if len(arrays) > 1 else arrays[0], mx.nd.array(train_ids), present)
+        terms = loss(arrays if len(arrays) > 1 else arrays[0], mx.nd.array(train_ids), present, None)
     mx.autograd.backward(list(terms.values()))
     return [array.grad.asnumpy() for array in arrays]

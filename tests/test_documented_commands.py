@@ -26,7 +26,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 import setuptools
-from documented_commands import Command, blocks, commands, documents, parts
+from documented_commands import Command, blocks, commands, documents, parts, write_files
 from packaging.requirements import Requirement
 from run_directory import write_run
 from scene_files import write_png
@@ -105,6 +105,7 @@ def folder(tmp_path_factory):
     for name in ("RUN/source", "RUN/sisc-pwl/round-5", "runs/miniature/gta2city-seed0/sisc-pwl/round-2"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         save_original(net, folder / name / "weights.params")
+    write_files(ROOT / "docs" / "EXTENDING.md", folder)
     (folder / VALIDATION).parent.mkdir(parents=True)
     write_png(folder / VALIDATION, np.full((256, 512, 3), 127, np.uint8))
     for name in PUBLISHED:

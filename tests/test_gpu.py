@@ -75,7 +75,8 @@ def trained(weights, *devices: mx.Context) -> tuple[list[float], dict[str, np.nd
     random = np.random.RandomState(1)
     train_ids = random.randint(0, CLASSES, (2, 8, 8)).astype(np.uint8)
     train_ids[0, :4] = 255
-    batch = Batch(images(2, 64), train_ids, random.randint(0, 2, (2, CLASSES)).astype(np.float32), ("a", "b"))
+    weak_labels = random.randint(0, 2, (2, CLASSES)).astype(np.float32)
+    batch = Batch(images(2, 64), train_ids, weak_labels, np.zeros(2, np.float32), ("a", "b"))
     net, losses = loaded(weights, *devices), []
     trainer = make_trainer(net, Optimizer(learning_rate=1e-3))
 

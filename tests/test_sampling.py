@@ -82,7 +82,7 @@ def test_classes_present():
 def test_an_item_is_the_crop_of_its_seed_epoch_and_position(domains):
     order = np.array([(TARGET, 2), (SOURCE, 1)])
     crops = TrainingCrops(domains, order, CROPS, seed=5, epoch=3)
-    image, train_ids, weak_labels = crops[1]
+    image, train_ids, weak_labels, is_target = crops[1]
     dataset = domains[SOURCE].dataset
     expected, ids = training_crop(dataset.image(1), dataset.label(1), np.random.default_rng((5, 3, 1)), CROPS)
     np.testing.assert_array_equal(image, normalise(expected))
@@ -90,6 +90,7 @@ def test_an_item_is_the_crop_of_its_seed_epoch_and_position(domains):
     assert set(np.flatnonzero(weak_labels)) == set(np.unique(ids)) - {255}
     assert image.shape == (3, 16, 16) and train_ids.shape == (2, 2) and train_ids.dtype == np.uint8
     assert weak_labels.shape == (19,) and weak_labels.dtype == np.float32
+    assert (is_target, crops[0][3]) == (0, 1)
     assert crops.name(0) == "ulm_000002_000019" and set(np.flatnonzero(crops[0][2])) <= {2}
 
 
@@ -151,7 +152,7 @@ def test_batches_do_not_depend_on_readers(domains):
     assert len(here) == len(ahead) == num_batches(crops, 2) == 4
     for a, b in zip(here, ahead):
         assert a.names == b.names
-        for x, y in zip(a[:3], b[:3]):
+        for x, y in zip(a[:4], b[:4]):
             assert isinstance(y, np.ndarray) and x.dtype == y.dtype
             np.testing.assert_array_equal(x, y)
 

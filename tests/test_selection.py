@@ -13,6 +13,7 @@ from mlsl_mx.config.classes import class_set
 from mlsl_mx.pseudo_labels import ClassConfidences, kept_confidences, select_pseudo_labels, selection
 from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
 from mlsl_mx.pseudo_labels.selection import mined_classes
+from mlsl_mx.system.errors import InputError
 
 STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "selection.npz"
 
@@ -114,7 +115,7 @@ def test_bad_arguments():
         ClassConfidences(2).thresholds(0.5, "cb")
     with pytest.raises(ValueError, match="not finite"):
         ClassConfidences(2).update(np.full((2, 1, 1), np.nan))
-    with pytest.raises(ValueError, match="rule 'max'"):
+    with pytest.raises(InputError, match="selection.rule is 'max': write package.module:name"):
         select_pseudo_labels(np.zeros((2, 1, 1)), [1, 1], "max")
     with pytest.raises(ValueError, match="3 thresholds for 2 classes"):
         select_pseudo_labels(np.zeros((2, 1, 1)), [1, 1, 1])

@@ -39,6 +39,7 @@ def make_batch(seed: int) -> Batch:
         rng.normal(size=(2, 3, SIDE, SIDE)).astype(np.float32),
         rng.integers(0, CLASSES, (2, SIDE // 8, SIDE // 8)).astype(np.uint8),
         rng.integers(0, 2, (2, CLASSES)).astype(np.float32),
+        np.array([0, 1], np.float32),
         (f"image-{seed}-a", f"image-{seed}-b"),
     )
 
@@ -64,12 +65,14 @@ def test_composite_loss_is_eq_6():
     logits, weak_logits = mx.nd.array(rng.normal(size=(2, CLASSES, 4, 4))), mx.nd.array(rng.normal(size=(2, CLASSES)))
     train_ids, weak = mx.nd.array(rng.integers(0, CLASSES, (2, 4, 4))), mx.nd.array(rng.integers(0, 2, (2, CLASSES)))
     seg, cls = segmentation_loss(logits, train_ids).asscalar(), weak_label_loss(weak_logits, weak).asscalar()
-    both, alone = (composite_loss(out, train_ids, weak, weight=0.025) for out in ((logits, weak_logits), logits))
+    known, own = (train_ids, weak, mx.nd.array([0, 1])), lambda *given: {"own": given[2].sum()}
+    both, alone = (composite_loss(out, *known, weight=0.025) for out in ((logits, weak_logits), logits))
     assert [(name, term.asscalar()) for name, term in both.items()] == [
         ("segmentation", pytest.approx(seg)),
         ("weak_labels", pytest.approx(0.025 * cls)),
     ]
     assert [(name, term.asscalar()) for name, term in alone.items()] == [("segmentation", pytest.approx(seg))]
+    assert list(composite_loss(logits, *known, weight=0.025, own_loss=own)) == ["segmentation", "own"]
 
 
 def test_a_broken_loss_names_step_and_files():
@@ -283,17 +286,19 @@ def loss_of(loss, devices, batch: Batch) -> float:
 
 
 def crops_of(batch: Batch) -> list[Batch]:
-    return [Batch(*(array[i : i + 1] for array in batch[:3]), (name,)) for i, name in enumerate(batch.names)]
+    return [Batch(*(array[i : i + 1] for array in batch[:4]), (name,)) for i, name in enumerate(batch.names)]
 
 
 def test_hard_examples_are_those_of_the_whole_batch():
     """Of 2 crops of 20x20 labels, more than 256: the choice differs from one within each crop."""
     rng = np.random.default_rng(0)
     crops = rng.normal(size=(2, 3, 160, 160)).astype(np.float32) * np.array([1, 9], np.float32).reshape(2, 1, 1, 1)
-    batch = Batch(crops, rng.integers(0, CLASSES, (2, 20, 20)).astype(np.uint8), np.zeros((2, CLASSES)), ("a", "b"))
+    batch = Batch(
+        crops, rng.integers(0, CLASSES, (2, 20, 20)).astype(np.uint8), np.zeros((2, CLASSES)), np.zeros(2), ("a", "b")
+    )
 
-    def loss(outputs, train_ids, weak):
-        return composite_loss((outputs[0] * 20, outputs[1]), train_ids, weak, weight=0.0, hard_examples=True)
+    def loss(outputs, *known):
+        return composite_loss((outputs[0] * 20, outputs[1]), *known, weight=0.0, hard_examples=True)
 
     whole, parts = loss_of(loss, CPU, batch), [loss_of(loss, CPU, crop) for crop in crops_of(batch)]
     assert loss_of(loss, TWO, batch) == pytest.approx(whole, rel=1e-5)

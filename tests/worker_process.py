@@ -34,7 +34,7 @@ def batch(step: int, workers: Workers) -> Batch:
     weak_labels = rng.integers(0, 2, (BATCH, CLASSES)).astype(np.float32)
     share = BATCH // workers.count
     own = slice(workers.rank * share, (workers.rank + 1) * share)
-    return Batch(images[own], train_ids[own], weak_labels[own], tuple("abcd"))
+    return Batch(images[own], train_ids[own], weak_labels[own], np.zeros(share, np.float32), tuple("abcd"))
 
 
 def confident(workers: Workers, few: bool) -> ClassConfidences:

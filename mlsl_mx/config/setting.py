@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import check_spec
 
 PIXELS = (8, 16384)  # limits of a side
 
@@ -26,6 +27,7 @@ class Setting:
         multiple_of: of what a number of pixels must be a multiple.
         rising: whether the first of two numbers must not exceed the second.
         choices: each value that it may have, and what that means.
+        own_code: whether it may name a user's own code, as `package.module:name`: docs/EXTENDING.md.
         endings: of the file that it names, if it is not empty.
         read: from a YAML value and the name for errors to what the field holds; None: by the field's type.
     """
@@ -36,12 +38,15 @@ class Setting:
     multiple_of: int = 1
     rising: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
+    own_code: bool = False
     endings: tuple[str, ...] = ()
     read: Callable[[Any, str], Any] | None = None
 
     def check(self, name: str, value: Any) -> None:
         """Raises: InputError if the setting of this name must not have this value, naming both and the limit."""
-        if self.choices and value not in self.choices:
+        if self.own_code and value and value not in self.choices:
+            check_spec(value, name, self.choices)
+        elif self.choices and value not in self.choices:
             raise InputError(f"{name} is {value!r}: use one of {', '.join(self.choices)}")
         for number in value if isinstance(value, tuple) else [value]:
             self._check_number(name, number)
@@ -90,3 +95,13 @@ def check_each(group: Any, prefix: str = "") -> None:
             check_each(value, f"{prefix}{one.name}.")
         else:
             known.check(f"{prefix}{one.name}", value)
+
+
+def own_code_in(group: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields: name and value of each setting, of a dataclass instance and its groups, that names a user's own code."""
+    for one in dataclasses.fields(group):
+        value, known = getattr(group, one.name), setting_of(group, one.name)
+        if known is None:
+            yield from own_code_in(value, f"{prefix}{one.name}.")
+        elif known.own_code and value and value not in known.choices:
+            yield f"{prefix}{one.name}", value

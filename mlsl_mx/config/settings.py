@@ -157,6 +157,7 @@ class Selection:
         "reweighted",
         "which class a pixel gets",
         choices={"reweighted": "argmax_c p_c / t_c (CBST)", "argmax": "argmax_c p_c (the paper's wording)"},
+        own_code=True,
     )
     portion: float = setting(0.15, "of each class's pixels that get a label in round 0", "share", between=SHARE)
     portion_step: float = setting(0.05, "what each round adds to it", "share", between=SHARE)
@@ -254,6 +255,7 @@ class SelfTraining:
         "what the sum over a batch's pixels is divided by (Eq. 1, 2)",
         choices={"labelled": "those with a label (released)", "pixels": "all"},
     )
+    own_loss: str = setting("", "more terms of the loss, each with its weight; empty: none", own_code=True)
 
 
 @dataclass(frozen=True)

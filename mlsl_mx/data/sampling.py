@@ -69,8 +69,9 @@ class Domain:
 class TrainingCrops:
     """The crops of one epoch, by position.
 
-    Item k is (image (3, s, s) float32, normalised; train ids (s/8, s/8); weak labels (C,) float32), NumPy arrays
-    all. Positions beyond the order start it over with fresh crops, which is how the last batch is filled up.
+    Item k is (image (3, s, s) float32, normalised; train ids (s/8, s/8); weak labels (C,) float32; float32, 1 of the
+    target and 0 of the source), NumPy all. Positions beyond the order start it over with fresh crops, which is how the
+    last batch is filled up.
 
     Args:
         domains: SOURCE and TARGET; a single one for source training.
@@ -92,16 +93,17 @@ class TrainingCrops:
 
     def name(self, k: int) -> str:
         """The image of position k, for messages."""
-        domain, index = self._at(k)
-        return domain.dataset.names[index]
+        side, index = self._at(k)
+        return self.domains[side].dataset.names[index]
 
-    def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        domain, index = self._at(k)
+    def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
+        side, index = self._at(k)
+        domain = self.domains[side]
         rng = np.random.default_rng((self.seed, self.epoch, k))
         image, train_ids = domain.dataset.image(index), domain.dataset.label(index)
         if image.shape[:2] != train_ids.shape:
             remedy = "it has changed since it was labelled, so choose another RUN"
-            if domain is self.domains[SOURCE]:
+            if side == SOURCE:
                 remedy = "set source.size, to which both are then resized"
             raise InputError(
                 f"{domain.dataset.label_path(index)}: is {size_text(train_ids.shape)}, "
@@ -110,8 +112,9 @@ class TrainingCrops:
         image, crop_ids = training_crop(image, train_ids, rng, self.crops, domain.mined, domain.mining_probability)
         cell_ids = labels_at_stride(crop_ids)
         seen = {"crop": crop_ids, "image": train_ids, "cells": cell_ids}[domain.scope]
-        return normalise(image), cell_ids, domain.weak_label_rule(seen)
+        return normalise(image), cell_ids, domain.weak_label_rule(seen), np.float32(side == TARGET)
 
-    def _at(self, k: int) -> tuple[Domain, int]:
-        domain, index = self.order[k % len(self.order)]
-        return self.domains[domain], int(index)
+    def _at(self, k: int) -> tuple[int, int]:
+        """SOURCE or TARGET, and the index within the domain."""
+        side, index = self.order[k % len(self.order)]
+        return int(side), int(index)

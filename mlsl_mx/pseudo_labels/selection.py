@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Collection, Sequence
+from typing import Callable, Collection, Sequence
 
 import numpy as np
 
 from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
 from mlsl_mx.pseudo_labels.kept_confidences import KeptConfidences
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import imported
 from mlsl_mx.system.workers import Workers
 
 PART = 1 << 19  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
@@ -141,33 +143,67 @@ class ClassConfidences:
 def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "reweighted") -> np.ndarray:
     """Labels of the pixels that are sure enough.
 
-    Rule "reweighted" (CBST): argmax_c p_c / t_c, if that ratio is at least 1. Rule "argmax" (the paper's wording): the
-    most probable class, if its probability is at least its threshold. The first class wins a tie.
-
     Args:
         volume: (C, H, W) probabilities, NDArray or numpy, compared as float32: the pixel that gave a threshold of
             ClassConfidences passes it, and so does who is as sure.
         thresholds: (C,); 0 counts as 1.
+        rule: of RULES, or a user's own as `package.module:name`.
 
     Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 = ignore; a pixel
         that no patch saw is ignored, too.
-    Raises: ValueError for an unknown rule or another number of classes.
+    Raises: ValueError for another number of classes; InputError for a rule that is not there, or whose labels are none.
     """
     volume = _as_numpy(volume)
     thresholds = np.asarray(thresholds, np.float32)
     thresholds = np.where(thresholds > 0, thresholds, np.float32(1))
-    if rule not in ("reweighted", "argmax"):
-        raise ValueError(f"rule {rule!r} is not one of reweighted, argmax")
     if len(thresholds) != len(volume):
         raise ValueError(f"{len(thresholds)} thresholds for {len(volume)} classes")
-    best = np.zeros(volume.shape[1:], np.float32)
-    labels = np.zeros(volume.shape[1:], id_type(len(volume)))
-    for c, threshold in enumerate(thresholds):
-        probability = volume[c].astype(np.float32, copy=False)
-        score = probability / threshold if rule == "reweighted" else probability
-        _take_larger(best, labels, score, c)
-    ratio = best if rule == "reweighted" else best / thresholds[labels]
-    labels[~(ratio >= 1)] = ignore_id(len(volume))  # NaN, too
+    labels = selection_rule(rule)(volume.astype(np.float32, copy=False), thresholds)
+    if labels.shape != volume.shape[1:] or labels.dtype != id_type(len(volume)):
+        wanted = f"{np.dtype(id_type(len(volume)))} labels of shape {volume.shape[1:]}"
+        raise InputError(f"selection.rule {rule}: gave {labels.dtype} of {labels.shape}: it must give {wanted}")
+    return labels
+
+
+def selection_rule(name: str) -> Rule:
+    """A rule by its name in RULES or, of a user, as `package.module:name`. Raises: InputError if it is not there."""
+    return RULES[name] if name in RULES else imported(name, "selection.rule")
+
+
+def reweighted(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """CBST's rule: argmax_c p_c / t_c, if that ratio is at least 1. The first class wins a tie.
+
+    Args:
+        volume: (C, H, W) float32 probabilities, 0 where no patch was.
+        thresholds: (C,) float32, above 0.
+
+    Returns: (H, W) train ids of `id_type(C)`, `ignore_id(C)` where no class is sure enough.
+    """
+    best, labels = _largest(lambda c: volume[c] / thresholds[c], volume)
+    return _where_sure(labels, best, len(volume))
+
+
+def argmax(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """The paper's wording: the most probable class, if its probability is at least its threshold; as `reweighted`."""
+    best, labels = _largest(lambda c: volume[c], volume)
+    return _where_sure(labels, best / thresholds[labels], len(volume))
+
+
+Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
+RULES: dict[str, Rule] = {"reweighted": reweighted, "argmax": argmax}
+
+
+def _largest(score: Callable[[int], np.ndarray], volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each pixel the largest score of a class, 0 where none is above it, and the first class that has it."""
+    best, classes = np.zeros(volume.shape[1:], np.float32), np.zeros(volume.shape[1:], id_type(len(volume)))
+    for c in range(len(volume)):
+        _take_larger(best, classes, score(c), c)
+    return best, classes
+
+
+def _where_sure(labels: np.ndarray, ratio: np.ndarray, num_classes: int) -> np.ndarray:
+    """`labels`, ignored where the ratio of confidence and threshold is below 1 or NaN."""
+    labels[~(ratio >= 1)] = ignore_id(num_classes)
     return labels
 
 

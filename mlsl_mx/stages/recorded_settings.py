@@ -12,9 +12,11 @@ from typing import Any
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.config.setting import own_code_in
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.start_files import selection_settings
+from mlsl_mx.system.own_code import code_file
 from mlsl_mx.system.runs import check_settings, environment, file_hash, keep_settings, own_list, write_bytes, write_json
 
 
@@ -76,6 +78,9 @@ def method_settings(job: Job) -> RecordedSettings:
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source.fingerprint, "target": job.target.fingerprint}
     settings = {"seed": job.seed, "lists": lists, **values}
+    own_code = {key: file_hash(code_file(spec, key)) for key, spec in own_code_in(job.config)}
+    if own_code:
+        settings["own_code"] = own_code
     return RecordedSettings(job.run, job.method_folder, settings, ("round-*",), {"target": job.target})
 
 

@@ -6,10 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mlsl_mx.config.setting import own_code_in
 from mlsl_mx.config.settings import Config, Selection
 from mlsl_mx.network.weights.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import code_file
 from mlsl_mx.system.runs import file_hash
 
 
@@ -30,7 +32,8 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
 
     Raises: InputError for a file that does not fit the experiment, or that its method does not use.
     """
-    lines, selection = [], config.selection
+    selection = config.selection
+    lines = [f"  {key}: {spec}, of {code_file(spec, key)}" for key, spec in own_code_in(config)]
     if imagenet:
         lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, config.network.width)}")
     if weights:

@@ -20,6 +20,7 @@ class Batch(NamedTuple):
     images: np.ndarray  # (B, 3, s, s) float32, normalised
     train_ids: np.ndarray  # (B, s/8, s/8) uint8 or uint16, whose largest value is ignore
     weak_labels: np.ndarray  # (B, C) float32
+    is_target: np.ndarray  # (B,) float32: 1 for a crop of the target, 0 for one of the source
     names: tuple[str, ...]
 
 

@@ -22,19 +22,19 @@ def batch_loss(
 
     Args:
         net: with its parameters on all devices.
-        loss: (outputs, train_ids, weak_labels) -> terms by name, as `composite_loss`.
+        loss: (outputs, train_ids, weak_labels, is_target) -> terms by name, as `composite_loss`.
         batch: the worker's crops, a multiple of the number of devices.
 
     Returns: the terms by name, (1,) float32 each on the first device.
     """
     images = np.split(batch.images, len(devices))  # each (B / devices, 3, s, s)
     images = [nd.array(part, ctx=device, dtype="float32") for part, device in zip(images, devices)]
-    train_ids, weak_labels = (
+    known = [
         nd.array(workers.gather(values.astype(np.float32, copy=False)), ctx=devices[0], dtype="float32")
-        for values in (batch.train_ids, batch.weak_labels)
-    )
+        for values in (batch.train_ids, batch.weak_labels, batch.is_target)
+    ]
     with autograd.record():
-        return loss(_together([net(part) for part in images], workers), train_ids, weak_labels)
+        return loss(_together([net(part) for part in images], workers), *known)
 
 
 def _together(outputs: Sequence, workers: Workers):

@@ -32,14 +32,24 @@ LOGGER = logging.getLogger(__name__)
 
 
 def composite_loss(
-    outputs, train_ids, weak_labels, *, weight: float, hard_examples: bool = False, normaliser: str = "labelled"
+    outputs,
+    train_ids,
+    weak_labels,
+    is_target,
+    *,
+    weight: float,
+    hard_examples: bool = False,
+    normaliser: str = "labelled",
+    own_loss: Callable | None = None,
 ) -> dict[str, mx.nd.NDArray]:
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
 
     Args:
         outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
+        train_ids: (B, h, w); weak_labels: (B, C); is_target: (B,), 1 for a crop of the target, 0 for one of the source.
         weight: lambda.
         hard_examples, normaliser: as of `segmentation_loss`.
+        own_loss: of the user: (logits, train_ids, is_target) -> more terms by their names, each with its weight.
 
     Returns: the terms by their names, (1,) float32 each: "segmentation" and, times lambda, "weak_labels". The loss is
         the sum of all terms, whatever they are; log, charts and messages show each under its name.
@@ -48,10 +58,10 @@ def composite_loss(
     terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
     if weak_logits is not None:
         terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
-    return terms
+    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
 
 
-def head_loss(outputs, train_ids, weak_labels) -> dict[str, mx.nd.NDArray]:
+def head_loss(outputs, train_ids, weak_labels, is_target) -> dict[str, mx.nd.NDArray]:
     """Eq. 5 alone, to train the weak-label head on its own; arguments and result as of `composite_loss`."""
     return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}
 
@@ -123,7 +133,7 @@ class Epochs:
     count: int
     steps: int  # in one epoch
     batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from one of its steps on
-    loss: Callable  # (outputs, train_ids, weak_labels) -> terms by name, as `composite_loss`
+    loss: Callable  # (outputs, train_ids, weak_labels, is_target) -> terms by name, as `composite_loss`
     learning_rate: Callable[[int], float]  # of a step, counted over all epochs
     optimizer: Optimizer
     seed: int

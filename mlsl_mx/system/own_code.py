@@ -1,0 +1,55 @@
+"""A user's own code, named in an experiment file as `package.module:name`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, Iterable
+
+from mlsl_mx.system.errors import InputError
+
+SPEC = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def imported(spec: str, key: str) -> Any:
+    """What `package.module:name` names: of an installed package, or of a file below the current folder or PYTHONPATH.
+
+    Args:
+        key: of the setting that names it, for errors.
+
+    Raises: InputError for a spec of another form, a module that cannot be imported, or a name that it has not.
+    """
+    check_spec(spec, key)
+    module_name, _, name = spec.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())  # last: no file there takes the place of a package
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as problem:  # anything can go wrong in another's code
+        raise InputError(
+            f"{key} is {spec}: importing {module_name} failed with {type(problem).__name__} ({_first_line(problem)}): "
+            f"see that `{os.path.basename(sys.executable)} -c 'import {module_name}'` works in this folder"
+        ) from problem
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        raise InputError(f"{key} is {spec}: {module.__file__} has no {name}: correct one of them") from None
+
+
+def code_file(spec: str, key: str) -> Path:
+    """The file that holds what `package.module:name` names. Raises: InputError as `imported`."""
+    return Path(sys.modules[imported(spec, key).__module__].__file__)
+
+
+def check_spec(spec: str, key: str, names: Iterable[str] = ()) -> None:
+    """Raises: InputError if a setting, which is none of `names`, is not of the form `package.module:name`."""
+    if not SPEC.fullmatch(spec):
+        known = f"use one of {', '.join(names)}, or" if names else "write"
+        raise InputError(f"{key} is {spec!r}: {known} package.module:name of your own code, e.g. my_code.parts:MyPart")
+
+
+def _first_line(problem: Exception) -> str:
+    return next(iter(str(problem).splitlines()), "no message")

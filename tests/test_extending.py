@@ -1,0 +1,92 @@
+"""docs/EXTENDING.md: each example is carried out as it is written there, on a tiny world."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from documented_commands import write_files
+from tiny_run import words, write_world
+
+from mlsl_mx.cli import main
+from mlsl_mx.config.classes import ignore_id
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """With the files of the page, each named by its first line, a tiny world, and a source model."""
+    folder = tmp_path_factory.mktemp("extending")
+    write_files(ROOT / "docs" / "EXTENDING.md", folder)
+    world = write_world(folder / "world")
+    assert main(words(world, folder / "run", "train-source", experiment=folder / "base.yaml")) == 0
+    return folder
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    """`stage(name, ..., experiment=, method=)` of a run there; modules of earlier tests are forgotten."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("my_rules", "minent"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    def stage(*given, experiment="base.yaml", method="sisc", run="run"):
+        return main([*words(folder / "world", folder / run, *given, experiment=Path(experiment)), "--method", method])
+
+    return stage
+
+
+def test_a_rule(here, folder, capsys):
+    shutil.copytree(folder / "run", folder / "clear", dirs_exist_ok=True)
+    known = {"experiment": "clear_winner.yaml", "run": "clear"}
+    assert here("begin", **known) == 0
+    assert f"selection.rule: my_rules:clear_winner, of {folder / 'my_rules.py'}" in capsys.readouterr().out
+    assert here("pseudo-label", "--round", "0", **known) == 0
+    said = json.loads((folder / "clear/sisc/round-0/pseudo_labels/selection.json").read_text())
+    assert said["rule"] == "my_rules:clear_winner"
+    with open("my_rules.py", "a") as code:
+        code.write("# changed\n")
+    assert here("pseudo-label", "--round", "0", **known) == 2
+    assert "own_code.selection.rule: " in capsys.readouterr().err
+
+
+def test_the_rule_is_the_one_that_is_asked(here):
+    from mlsl_mx.pseudo_labels import select_pseudo_labels
+
+    volume = np.array([[[0.6, 0.5]], [[0.3, 0.4]], [[0.1, 0.1]]], np.float32)
+    labels = select_pseudo_labels(volume, [0.2, 0.2, 0.2], "my_rules:clear_winner")
+    assert labels.tolist() == [[0, ignore_id(3)]]
+
+
+def test_a_method_with_a_loss_of_its_own(here, folder):
+    for stage in ("pseudo-label", "self-train"):
+        assert here(stage, "--round", "0", method="minent") == 0
+    events = [json.loads(line) for line in (folder / "run/log.jsonl").read_text().splitlines()]
+    (losses,) = [event for event in events if event["event"] == "loss" and event["method"] == "minent"][-1:]
+    assert {"segmentation", "entropy"} <= set(losses["losses"]) and 0 < losses["losses"]["entropy"] < 0.001 * np.log(19)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("nowhere:rule", "selection.rule is nowhere:rule: importing nowhere failed with ModuleNotFoundError"),
+        ("my_rules:other", "my_rules.py has no other: correct one of them"),
+        ("sharpest", "use one of reweighted, argmax, or package.module:name of your own code"),
+    ],
+)
+def test_what_cannot_be_imported_is_told_before_anything_is_computed(here, folder, capsys, rule, told):
+    assert here("begin", "--set", f"selection.rule={rule}", run="none") == 2
+    said = capsys.readouterr().err
+    assert told in said and len(said.splitlines()) == 1 and not (folder / "none").exists()
+
+
+def test_labels_of_another_kind_are_refused(here, folder, capsys):
+    (folder / "wrong.py").write_text("def rule(volume, thresholds):\n    return volume.argmax(axis=0)\n")
+    assert here("pseudo-label", "--round", "0", "--set", "selection.rule=wrong:rule", method="cbst") == 2
+    assert "selection.rule wrong:rule: gave int64 of (" in capsys.readouterr().err
