@@ -16,7 +16,7 @@ from mlsl_mx.system.result import Result
 from mlsl_mx.system.stopping import Stopped, forks_processes, stops_at_once
 from mlsl_mx.system.surroundings import check_variables, unfit_name
 from mlsl_mx.system.terminal import RED, coloured, messages
-from mlsl_mx.system.workers import check_shared, is_worker
+from mlsl_mx.system.worker_role import check_shared, is_worker
 
 LOGGER = logging.getLogger(__name__)
 

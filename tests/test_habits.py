@@ -17,7 +17,8 @@ from tiny_run import write_world
 
 from mlsl_mx import cli
 from mlsl_mx.commands import build_parser, results
-from mlsl_mx.commands.completion import SHELLS, completion
+from mlsl_mx.commands.completion import completion
+from mlsl_mx.commands.tools import SHELLS
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.result import Result

@@ -10,7 +10,8 @@ from worker_process import CLASSES, confident, counts, trained
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.launch import run_workers
-from mlsl_mx.system.workers import ALONE, COUNTS_BELOW, LIMB_BITS, MOST_WORKERS, check_shared, join
+from mlsl_mx.system.worker_role import check_shared
+from mlsl_mx.system.workers import ALONE, COUNTS_BELOW, LIMB_BITS, MOST_WORKERS, join
 
 SCRIPT = Path(__file__).parent / "worker_process.py"
 

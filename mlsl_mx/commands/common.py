@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Callable, Union
 from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.workers import ALONE, Workers
 
-if TYPE_CHECKING:  # MXNet is loaded only when a stage runs
+if TYPE_CHECKING:  # what takes long to import is imported when a command runs
     from mlsl_mx.stages.job import Job
 
 # A stage's words in examples: the run of `make gta2city`.
@@ -131,9 +130,16 @@ def roots(options: argparse.Namespace) -> dict[str, Path | None]:
     return {name: folder or (options.data / name if options.data else None) for name, folder in given.items()}
 
 
-def job(options: argparse.Namespace, workers: Workers = ALONE) -> Job:
-    """The job that a stage's options describe."""
+def job(options: argparse.Namespace, shared: bool = False) -> Job:
+    """The job that a stage's options describe.
+
+    Args:
+        shared: among the workers that a launcher started, if one did.
+    """
     from mlsl_mx.stages.job import open_job
+    from mlsl_mx.system.workers import ALONE, join
+
+    workers = join() if shared else ALONE
 
     rounds = [] if options.rounds is None else [f"self_training.rounds={options.rounds}"]
     return open_job(

@@ -8,15 +8,13 @@ from typing import Iterator
 
 import shtab
 
-from mlsl_mx.config.experiment_files import METHOD_FILES
-from mlsl_mx.system.packaged_files import existing, packaged
+from mlsl_mx.system.packaged_files import METHOD_FILES, existing, packaged
 
-SHELLS = ("bash", "zsh", "tcsh")
 FOLDERS = ("FOLDER", "RUN")  # metavars of options that take a folder
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script for a shell of SHELLS, to be sourced by it.
+    """The script for bash, zsh or tcsh, to be sourced by it.
 
     Args:
         parser: of `mlsl`; its options get the attributes that shtab reads.

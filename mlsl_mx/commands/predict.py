@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 
 from mlsl_mx.commands.common import add_command, whole
-from mlsl_mx.config.setting import choices_of
-from mlsl_mx.config.settings import Network, PseudoLabels
 from mlsl_mx.system.packaged_files import existing
 
+# Keys of `predict.pictures.ENDINGS`; and choices of settings, whose import would take longer than all else of --help.
 KINDS = ("overlay", "palette", "label_ids", "confidence")
+INFERENCE = ("sisc", "single")
+PLACEMENT = ("random", "sliding", "released")
+PRECISION = ("float32", "bfloat16", "float16")
 EXAMPLE = """\
 mlsl predict --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params \\
       runs/miniature/data/cityscapes/leftImg8bit/val --out runs/miniature/predictions"""
@@ -73,7 +75,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--inference",
-        choices=choices_of(PseudoLabels, "inference"),
+        choices=INFERENCE,
         default="single",
         help="single: the whole image, as in evaluation (default); sisc: patches, as in labelling",
     )
@@ -81,7 +83,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     command.add_argument("--patch", type=whole, metavar="PIXELS", help="side of SISC's patches; default 512")
     command.add_argument(
         "--placement",
-        choices=choices_of(PseudoLabels, "placement"),
+        choices=PLACEMENT,
         default="sliding",
         help="of SISC's patches; sliding (default) leaves no pixel out, random (the paper's) does",
     )
@@ -90,11 +92,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     flip.add_argument("--flip", action="store_true", default=None, help="average with the mirrored image (default)")
     flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")
     command.add_argument("--ctx", default="cpu", help="cpu or gpu(0); default cpu")
-    command.add_argument(
-        "--precision",
-        choices=choices_of(Network, "precision"),
-        help="default float32; bfloat16 for CPUs, float16 for GPUs",
-    )
+    command.add_argument("--precision", choices=PRECISION, help="default float32; bfloat16 for CPUs, float16 for GPUs")
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlsl_mx.commands.common import add_command, add_stage, job, whole
-from mlsl_mx.reports.compare import PAPER_TABLES
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.workers import is_worker, join
+from mlsl_mx.system.worker_role import is_worker
+
+TABLES = ("ablations", "table1", "table2", "table4")  # keys of `reports.compare.PAPER_TABLES`
 
 EXPORT_DETAILS = """\
 Number of classes and width are found in the weights file; the weak-label head is left out.
@@ -41,7 +42,7 @@ def _evaluate(options):
         if is_worker():
             raise InputError("evaluate --predictions is not shared by workers: run it without them")
         return evaluate_saved(job(options), options.predictions)
-    return evaluate_weights(job(options, join()), None if options.source else options.round)
+    return evaluate_weights(job(options, shared=True), None if options.source else options.round)
 
 
 def _add_report(commands) -> None:
@@ -50,7 +51,7 @@ def _add_report(commands) -> None:
     command.add_argument(
         "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
     )
-    command.add_argument("--table", choices=sorted(PAPER_TABLES), help="compare the methods of that table of the paper")
+    command.add_argument("--table", choices=TABLES, help="compare the methods of that table of the paper")
     command.add_argument("--out", type=Path, metavar="FOLDER", help="for comparison.md, .html and .json")
 
 

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from mlsl_mx.commands.common import RUN, add_command, add_roots, roots, whole
-from mlsl_mx.commands.completion import SHELLS, completion
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.workers import SHARED
+from mlsl_mx.system.worker_role import SHARED
+
+SHELLS = ("bash", "zsh", "tcsh")
 
 DOCTOR_DETAILS = """\
 Marks: ? there is something to know or to do, ! stages will fail. Data are looked for by name:
@@ -110,4 +111,6 @@ def add_completion(commands, parser: argparse.ArgumentParser) -> None:
 
 
 def _completion(parser, options):
+    from mlsl_mx.commands.completion import completion
+
     return completion(parser, options.shell)

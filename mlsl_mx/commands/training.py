@@ -16,7 +16,6 @@ from mlsl_mx.commands.common import (
     whole,
 )
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.workers import join
 
 PRETRAINED = "--imagenet experiments/miniature/pretrained.params"
 
@@ -80,7 +79,7 @@ def add_train_source(commands) -> None:
 def _train_source(options):
     from mlsl_mx.stages.train_source import train_source
 
-    return train_source(job(options, join()), options.imagenet, options.checkpoint_seconds)
+    return train_source(job(options, shared=True), options.imagenet, options.checkpoint_seconds)
 
 
 def add_import_weights(commands) -> None:
@@ -106,7 +105,7 @@ def add_train_head(commands) -> None:
 def _train_head(options):
     from mlsl_mx.stages.train_head import train_head
 
-    return train_head(job(options, join()), options.checkpoint_seconds)
+    return train_head(job(options, shared=True), options.checkpoint_seconds)
 
 
 def add_spatial_prior(commands) -> None:
@@ -130,7 +129,7 @@ def add_pseudo_label(commands) -> None:
 def _pseudo_label(options):
     from mlsl_mx.stages.pseudo_label import pseudo_label
 
-    return pseudo_label(job(options, join()), options.round)
+    return pseudo_label(job(options, shared=True), options.round)
 
 
 def add_diagnose(commands) -> None:
@@ -156,4 +155,4 @@ def add_self_train(commands) -> None:
 def _self_train(options):
     from mlsl_mx.stages.self_train import self_train
 
-    return self_train(job(options, join()), options.round, options.checkpoint_seconds)
+    return self_train(job(options, shared=True), options.round, options.checkpoint_seconds)

@@ -17,11 +17,10 @@ from mlsl_mx.config.limits import check_values
 from mlsl_mx.config.settings import Config
 from mlsl_mx.config.values import build, shown
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.packaged_files import packaged
+from mlsl_mx.system.packaged_files import METHOD_FILES, packaged
 from mlsl_mx.system.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
 # The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
-METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
 
 TAKEN = ("source", "report", "tensorboard", "data_lists")  # names in a run directory, beside those of methods: runs.py
 

@@ -22,7 +22,7 @@ from mlsl_mx.system.device_shares import check_count, divided
 from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.stopping import SIGNALS, Stopped, end_with_parent, stops_when_asked
 from mlsl_mx.system.surroundings import PROGRAM, python
-from mlsl_mx.system.workers import check_shared
+from mlsl_mx.system.worker_role import check_shared
 
 HOST = "127.0.0.1"  # the parameter server trusts whoever reaches it
 POLL_SECONDS = 0.05

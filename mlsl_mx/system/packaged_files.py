@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")  # of experiments/
 FOLDER = "share"  # of the package, into which setup.py puts them
 
 

@@ -7,8 +7,6 @@ import os
 from contextlib import contextmanager
 from typing import Iterator, TextIO
 
-from tqdm import tqdm
-
 RED, YELLOW = "\x1b[1;31m", "\x1b[33m"
 _PLAIN = "\x1b[0m"
 
@@ -48,6 +46,8 @@ class _Messages(logging.Handler):
         self.stream = stream
 
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm  # which takes as long as all other imports of `mlsl --help`
+
         text = self.format(record)
         if record.levelno >= logging.WARNING:
             text = coloured(text, YELLOW, self.stream)

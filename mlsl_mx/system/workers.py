@@ -14,8 +14,8 @@ from typing import Any, Callable
 import numpy as np
 
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.worker_role import is_worker
 
-SHARED = ("train-source", "train-head", "pseudo-label", "self-train", "evaluate")
 VARIABLES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 MOST_WORKERS = 256
 COUNTS_BELOW = 2**53
@@ -117,19 +117,6 @@ class Workers:
 
 
 ALONE = Workers()
-
-
-def is_worker() -> bool:
-    """Whether a launcher started this process as one of several."""
-    return os.environ.get("DMLC_ROLE") == "worker"
-
-
-def check_shared(command: str) -> None:
-    """Raises: InputError for a command whose work is not shared by workers."""
-    if command not in SHARED:
-        raise InputError(
-            f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it without them"
-        )
 
 
 def join() -> Workers:

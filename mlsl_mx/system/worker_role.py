@@ -1,0 +1,22 @@
+"""Whether this process is one of several that share a stage, and which stages are shared: known before any starts."""
+
+from __future__ import annotations
+
+import os
+
+from mlsl_mx.system.errors import InputError
+
+SHARED = ("train-source", "train-head", "pseudo-label", "self-train", "evaluate")
+
+
+def is_worker() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return os.environ.get("DMLC_ROLE") == "worker"
+
+
+def check_shared(command: str) -> None:
+    """Raises: InputError for a command whose work is not shared by workers."""
+    if command not in SHARED:
+        raise InputError(
+            f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it without them"
+        )
