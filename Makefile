@@ -352,7 +352,7 @@ check-data: $(INSTALLED) $(DATA_READY)
 	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS) &&) true
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
-BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes workers
+BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes start_time workers
 benchmark:
 	for name in $(BENCHMARKS); do $(MAKE) -s benchmark-$$name || exit; done
 

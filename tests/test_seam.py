@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mlsl_mx.commands import predict, results
+from mlsl_mx.config.setting import setting_of
+from mlsl_mx.config.settings import Network, PseudoLabels
+from mlsl_mx.predict.pictures import ENDINGS
+from mlsl_mx.reports.compare import PAPER_TABLES
+
 ROOT = Path(__file__).parents[1]
 
 # Room -> its modules that need MXNet. All others are imported without it.
@@ -50,11 +56,28 @@ def modules() -> list[str]:
 
 
 def said(code: str, *words: str) -> str:
-    """What a program prints that runs alone, with this checkout."""
+    """The last line that a program prints, in a process of its own."""
     command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
 
 
 def test_only_the_engine_needs_mxnet():
     engine = [f"mlsl_mx.{room}.{name}" for room, names in ENGINE.items() for name in names.split()]
     assert json.loads(said(WITHOUT, *modules())) == sorted(engine)
+
+
+def test_help_imports_nothing_that_takes_long():
+    heavy = {"numpy", "cv2", "PIL", "yaml", "tqdm", "scipy", "mxnet", "gluoncv"}
+    code = "import sys; from mlsl_mx.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    for words in (["--help"], ["--version"], ["completion", "bash"]):
+        assert not heavy & set(said(code, *words).split()), words
+
+
+def test_choices_of_the_command_line_are_those_of_what_it_does_not_import():
+    assert predict.KINDS == tuple(ENDINGS) and results.TABLES == tuple(sorted(PAPER_TABLES))
+    for choices, group, name in (
+        (predict.INFERENCE, PseudoLabels, "inference"),
+        (predict.PLACEMENT, PseudoLabels, "placement"),
+        (predict.PRECISION, Network, "precision"),
+    ):
+        assert choices == tuple(setting_of(group, name).choices)

@@ -76,11 +76,6 @@ def setting_of(group: Any, name: str) -> Setting | None:
     return group.__dataclass_fields__[name].metadata.get("setting")
 
 
-def choices_of(group: type, name: str) -> tuple[str, ...]:
-    """The values that a setting may have, as a command line asks for them."""
-    return tuple(group.__dataclass_fields__[name].metadata["setting"].choices)
-
-
 def check_each(group: Any, prefix: str = "") -> None:
     """See that each setting of a dataclass instance and of the groups in it has a value that it may have.
 

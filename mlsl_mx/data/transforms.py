@@ -5,12 +5,13 @@ The window is chosen first and only its pixels are resized, so a crop costs litt
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import TYPE_CHECKING, Tuple
 
 import cv2
 import numpy as np
 
-from mlsl_mx.config import settings as config
+if TYPE_CHECKING:  # reading images asks for no settings
+    from mlsl_mx.config.settings import Crops
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's images / 255, RGB
 STD = (0.229, 0.224, 0.225)
@@ -66,7 +67,7 @@ def training_crop(
     image: np.ndarray,
     train_ids: np.ndarray,
     rng: np.random.Generator,
-    crops: config.Crops,
+    crops: Crops,
     mined: MinedGroups = (),
     mining_probability: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
