@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,7 +10,7 @@ from gluoncv.data.segbase import SegmentationDataset, ms_batchify_fn
 from gluoncv.utils.metrics.segmentation import SegmentationMetric
 from mxnet import nd
 from mxnet.gluon.data import DataLoader
-from scene_files import write_cityscapes, write_gta5, write_lists, write_palette_png, write_png, write_synthia
+from scene_files import write_cityscapes, write_gta5, write_palette_png, write_png, write_synthia
 
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
@@ -41,41 +38,6 @@ def test_images_labels_and_names(tmp_path, kind):
         np.testing.assert_array_equal(dataset.image(i), scenes.pixels[i])  # red first
         np.testing.assert_array_equal(dataset.label(i), classes.train_id_lookup(kind)[scenes.ids[i]])
         assert dataset.label(i).dtype == np.uint8
-
-
-ONE_MORE = r"""
-import sys
-from mlsl_mx.config import published_data
-published_data.PUBLISHED["other"] = published_data.PublishedData(
-    title="The Other", side="source", size=(32, 48), image=r"pictures/(.+)\.\w+", labels=(r"truth/\1.png",),
-    encodings=("ids",), ids={"road": 1, "car": 2}, known_ids=frozenset(range(4)), obtain="other.example",
-    remedy="take its ids",
-)
-from mlsl_mx.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_one_more_published_data_set_is_one_record(tmp_path):
-    """In a process of its own, so that the record is there before anything is imported that asks for it."""
-    for i, file_id in enumerate((1, 2, 4)):  # of three ids the last is none of the data set's
-        write_png(tmp_path / f"elsewhere/pictures/{i}.png", np.full((32, 48, 3), 9 * i, np.uint8))
-        write_png(tmp_path / f"elsewhere/truth/{i}.png", np.full((32, 48), file_id, np.uint8))
-    city = write_cityscapes(tmp_path / "cityscapes", count=2)
-    train, validation = city.images.read_text().split()
-    lists = {"other": [f"pictures/{i}.png" for i in range(3)], "train": [train], "val": [validation]}
-    folder = write_lists(tmp_path / "lists", lists)
-    sides = {
-        "source": {"dataset": "other", "images": f"{folder}/other.txt", "size": [32, 48]},
-        "target": {"train": f"{folder}/train.txt", "val": f"{folder}/val.txt", "size": [32, 64]},
-    }
-    (tmp_path / "a.yaml").write_text(json.dumps({**sides, "pseudo_labels": {"patch": 32}}))
-    words = ["check-data", "--experiment", "a.yaml", "--data", ".", "--other", "elsewhere"]
-    done = subprocess.run([sys.executable, "-c", ONE_MORE, *words], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "wrong label: 1" in done.stdout and "obtain The Other from other.example" in done.stdout
-    assert "2.png: holds ids 4 (1536 pixels), which are in no class of The Other" in done.stdout + done.stderr
-    assert "validation" in done.stdout and "its ids are 0..3" in done.stdout + done.stderr
 
 
 def test_files_of_another_size_are_resized_with_their_labels(tmp_path):

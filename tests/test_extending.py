@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from documented_commands import write_files
+from documented_commands import blocks, write_files
+from scene_files import write_png
 from tiny_run import words, write_world
 
 from mlsl_mx.cli import main
@@ -62,6 +64,42 @@ def test_the_rule_is_the_one_that_is_asked(here):
     volume = np.array([[[0.6, 0.5]], [[0.3, 0.4]], [[0.1, 0.1]]], np.float32)
     labels = select_pseudo_labels(volume, [0.2, 0.2, 0.2], "my_rules:clear_winner")
     assert labels.tolist() == [[0, ignore_id(3)]]
+
+
+WITH_THE_RECORD = """
+import sys
+from mlsl_mx.config import published_data
+exec(sys.argv[1], vars(published_data))
+from mlsl_mx.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_data_set(folder, tmp_path):
+    """In a process of its own, so that the record is there before anything is imported that asks for it."""
+    page = (ROOT / "docs" / "EXTENDING.md").read_text(encoding="utf-8")
+    (record,) = (b for b in blocks("", page) if b.lines[0] == "# at the end of mlsl_mx/config/published_data.py")
+    for i, file_id in enumerate((7, 26, 34)):  # the last is none of Cityscapes'
+        write_png(tmp_path / f"img/rgb/{i}.png", np.full((720, 1440, 3), 9 * i, np.uint8))
+        write_png(tmp_path / f"img/class/{i}.png", np.full((720, 1440), file_id, np.uint8))
+    (tmp_path / "synscapes.txt").write_text("".join(f"img/rgb/{i}.png\n" for i in range(3)))
+    words = [
+        "check-data",
+        "--experiment",
+        folder / "synscapes.yaml",
+        "--synscapes",
+        tmp_path,
+        "--data",
+        folder / "world/data",
+    ]
+    lists = [f"target.{key}={folder}/world/lists/cityscapes_{key}.txt" for key in ("train", "val")]
+    words += [word for setting in lists for word in ("--set", setting)]
+    command = [sys.executable, "-c", WITH_THE_RECORD, "\n".join(record.lines), *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "source (synscapes.txt): 3 images with labels: NOT usable" in done.stdout
+    assert "wrong label: 1" in done.stdout and "obtain Synscapes from synscapes.on.liu.se" in done.stdout
+    assert "2.png: holds ids 34 (1036800 pixels), which are in no class of Synscapes" in done.stderr
 
 
 def test_a_method_with_a_loss_of_its_own(here, folder):
