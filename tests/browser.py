@@ -25,13 +25,16 @@ HEIGHTS = {1280: 800, 390: 844}
 def find_browser() -> str | None:
     """The first that runs: a name on the path may be a stub that only says what to install. None where what drives it,
     Playwright's node, does not run."""
-    if subprocess.run([str(compute_driver_executable()[0]), "--version"], capture_output=True).returncode:
-        return None
-    for name in NAMES:
+    for name in NAMES if driver_runs() else ():
         path = shutil.which(name)
         if path and not subprocess.run([path, "--version"], capture_output=True).returncode:
             return path
     return None
+
+
+def driver_runs() -> bool:
+    """Whether Playwright's node starts: it is linked to libatomic."""
+    return not subprocess.run([str(compute_driver_executable()[0]), "--version"], capture_output=True).returncode
 
 
 @contextmanager
