@@ -35,6 +35,7 @@ from test_makefile import outside_make
 from mlsl_mx.cli import main
 from mlsl_mx.commands import build_parser
 from mlsl_mx.network import MLSLNet, save_original
+from mlsl_mx.network.weights.gluoncv_store import GLUONCV
 
 ROOT = Path(__file__).parents[1]
 
@@ -354,7 +355,8 @@ def parse(words: list[str], folder: Path) -> argparse.Namespace:
     for name in ("experiment", "imagenet", "weights"):
         given = getattr(options, name, None)
         for path in given if isinstance(given, list) else filter(None, [given]):
-            assert (folder / path).exists(), f"{path}: is named, but not there"
+            fetched = name == "imagenet" and path == Path(GLUONCV)
+            assert fetched or (folder / path).exists(), f"{path}: is named, but not there"
     return options
 
 

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from documented_commands import blocks, write_files
 from scene_files import write_png
-from tiny_run import words, write_world
+from tiny_run import STAGES, words, write_world
 
 from mlsl_mx.cli import main
 from mlsl_mx.config.classes import ignore_id
+from mlsl_mx.network.weights.params_file import read_params
+from mlsl_mx.predict import Predictor
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,7 +37,7 @@ def here(folder, monkeypatch):
     """`stage(name, ..., experiment=, method=)` of a run there; modules of earlier tests are forgotten."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("my_rules", "minent"):
+    for name in ("my_rules", "minent", "my_trunks"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
     def stage(*given, experiment="base.yaml", method="sisc", run="run"):
@@ -100,6 +102,25 @@ def test_a_data_set(folder, tmp_path):
     assert "source (synscapes.txt): 3 images with labels: NOT usable" in done.stdout
     assert "wrong label: 1" in done.stdout and "obtain Synscapes from synscapes.on.liu.se" in done.stdout
     assert "2.png: holds ids 34 (1036800 pixels), which are in no class of Synscapes" in done.stderr
+
+
+def test_a_trunk(here, folder, capsys):
+    """From its training on nothing to a network that predicts and is exported."""
+    for stage in STAGES:
+        assert here(*stage, experiment="plain.yaml", method="sisc-pwl", run="plain") == 0
+    weights = folder / "plain/sisc-pwl/round-0/weights.params"
+    assert {"arg:6.weight", "aux:7.running_mean", "arg:linear19_weight", "arg:bCls1_weight"} <= set(
+        read_params(weights)
+    )
+    assert "- Trunk: my_trunks:Plain" in (folder / "plain/sisc-pwl/model_card.md").read_text()
+    assert Predictor(weights).predict(np.zeros((40, 56, 3), np.uint8)).shape == (40, 56)
+    pytest.importorskip("onnxruntime")
+    assert main(["export-onnx", "--weights", str(weights), "--out", "plain.onnx"]) == 0
+    assert "19 classes, trunk my_trunks:Plain, width 0.0197; logits differ by at most" in capsys.readouterr().out
+    with open("my_trunks.py", "a") as code:
+        code.write("# changed\n")
+    assert here("train-source", experiment="plain.yaml", run="plain") == 2
+    assert "own_code.network.trunk: " in capsys.readouterr().err
 
 
 def test_a_method_with_a_loss_of_its_own(here, folder):

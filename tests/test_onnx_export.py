@@ -146,7 +146,7 @@ def test_files_that_cannot_be_exported(weights, tmp_path, capsys):
         written(
             "imagenet.params", **classifier, arg__linear1000_weight=nd.ones((1000, 512))
         ): "without a segmentation head",
-        written("headless.params", **classifier): "not a whole ResNet-38",
+        written("headless.params", **classifier): "trunk (width 0.125, 199 tensors), without a segmentation head",
         written("other.params", arg__linear19_weight=nd.ones((19, 64, 3, 3))): "not a whole ResNet-38",
         written("nan.params", **damaged): "bn7_beta has 512 values that are not finite",
         written("classes.params", **named_otherwise): "does not fit the network",

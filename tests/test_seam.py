@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 # Room -> its modules that need MXNet. All others are imported without it.
 ENGINE = {
-    "network": "heads inference_net mlsl_net onnx_export onnx_graph resnet38 upsampling "
-    "weights.original_weights weights.published_weights",
+    "network": "gluoncv_trunks heads inference_net layers mlsl_net onnx_export onnx_graph resnet38 trunks upsampling "
+    "weights.gluoncv_store weights.original_weights weights.published_weights",
     "predict": "predictor stage",
     "pseudo_labels": "composition inference segmenter sisc",
     "stages": "begin diagnose evaluate import_weights inputs job pseudo_label recorded_settings report self_train "

@@ -84,7 +84,10 @@ def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def add_imagenet(command: argparse.ArgumentParser) -> None:
     """The weights that source training starts from."""
     command.add_argument(
-        "--imagenet", type=existing, metavar="FILE", help=".params of the ImageNet classifier; its trunk is the start"
+        "--imagenet",
+        type=existing,
+        metavar="FILE",
+        help=".params of the ImageNet classifier; its trunk is the start. gluoncv: GluonCV fetches that of its trunks",
     )
 
 

@@ -70,14 +70,25 @@ def is_void_name(name: str) -> bool:
 def classes_of_weights(weights: Path, count: int) -> ClassSet:
     """The classes of a network of `count`: those that the run directory of its weights notes, or else the benchmark's
     19, 16 or 13, or else numbered ones."""
-    for folder in weights.resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
+    path, settings = settings_of_weights(weights)
+    if settings:
+        classes = class_set(read_classes(settings["classes"], str(path)))
+        if classes.num_classes == count:
+            return classes
+    return class_set(count) if count in BENCHMARK else numbered_classes(count)
+
+
+def settings_of_weights(weights: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of settings in the run directory of a weights file, and what it notes: nothing if there is no such file.
+
+    Raises: InputError as `read_settings`.
+    """
+    for folder in Path(weights).resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
         path = folder / "config.yaml"
         settings = read_settings(path) if path.is_file() else {}
         if {"classes", "lists"} <= set(settings):  # else it is another program's file of that name
-            classes = class_set(read_classes(settings["classes"], str(path)))
-            if classes.num_classes == count:
-                return classes
-    return class_set(count) if count in BENCHMARK else numbered_classes(count)
+            return path, settings
+    return Path(), {}
 
 
 def numbered_classes(count: int) -> ClassSet:

@@ -23,16 +23,29 @@ DECAYS = {"constant": "the same throughout", "poly": "power 0.9, to 0"}
 
 @dataclass(frozen=True)
 class Network:
-    """ResNet-38 (Sec. 4.1.2)."""
+    """A trunk with its heads (Sec. 4.1.2)."""
 
-    width: float = setting(1.0, "factor of every channel count", between=(0.02, 4))
+    trunk: str = setting(
+        "resnet38",
+        "what the heads are on",
+        choices={
+            "resnet38": "ResNet-38 (paper)",
+            "resnet50_v1s": "GluonCV's ResNet of 50 layers, dilated",
+            "resnet101_v1s": "of 101 layers",
+        },
+        own_code=True,
+    )
+    width: float = setting(1.0, "factor of every channel count, of trunks that have it: resnet38", between=(0.02, 4))
     head_relu: str = setting(
         "every_layer",
         "where the weak-label head has a ReLU",
         choices={"every_layer": "after each layer but the last (paper)", "released": "after the 1x1 alone"},
     )
     dropout: tuple[float, float] = setting(
-        (0.3, 0.5), "dropout before the last convolution of levels 6 and 7", "probability", between=(0, 0.99)
+        (0.3, 0.5),
+        "dropout before the last convolution of ResNet-38's levels 6 and 7",
+        "probability",
+        between=(0, 0.99),
     )
     precision: str = setting(
         "float32",

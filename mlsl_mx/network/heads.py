@@ -1,11 +1,11 @@
-"""The two heads on ResNet-38's last feature map: the class of each pixel, the classes of the image (Sec. 4.1.2)."""
+"""The two heads on the trunk's feature map: the class of each pixel, the classes of the image (Sec. 4.1.2)."""
 
 from __future__ import annotations
 
 from mxnet.gluon import nn
 from mxnet.initializer import MSRAPrelu
 
-from mlsl_mx.network.resnet38 import convolution, scaled
+from mlsl_mx.network.layers import convolution, scaled
 
 SEGMENTATION_DILATION = 12
 

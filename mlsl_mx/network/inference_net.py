@@ -1,20 +1,19 @@
 """The segmentation network as it runs fastest, for labelling and evaluation, where no gradient is needed.
 
-The same function of the weights as MLSLNet's segmentation, as another graph: a batch normalisation that follows a
-convolution is folded into its weights; there is no dropout and no weak-label head; on CPUs oneDNN then does a
-convolution, its bias, its ReLU and the residual sum in one go.
+The same function of the weights as MLSLNet's segmentation, as another graph: where the trunk has a fused form, a batch
+normalisation that follows a convolution is folded into its weights; there is no dropout and no weak-label head; on CPUs
+oneDNN then does a convolution, its bias, its ReLU and the residual sum in one go.
 """
 
 from __future__ import annotations
-
-from itertools import zip_longest
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import SymbolBlock, nn
 
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.resnet38 import BATCH_NORM_EPSILON, BatchNormReLU, ResidualBlock
+from mlsl_mx.network.resnet38 import BATCH_NORM_EPSILON, BatchNormReLU
+from mlsl_mx.network.trunks import DEFAULT, Trunk, find_trunk
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.processor import has_bfloat16
 
@@ -33,10 +32,10 @@ def inference_net(net: MLSLNet, precision: str = "float32") -> SymbolBlock:
         precision: "float32": within 1e-4 of `net`; "bfloat16", for CPUs, and "float16", for GPUs: weights and feature
             maps are rounded to it, but for the first and the last layer. Normalisation always has float32 factors.
 
-    Raises: InputError for a precision that the device has no fast convolutions for.
+    Raises: InputError as `check_precision`.
     """
-    ctx = net.trunk[0].weight.list_ctx()[0]
-    check_precision(precision, ctx)
+    ctx = net.segmentation_head[0].weight.list_ctx()[0]
+    check_precision(precision, ctx, net.trunk_name)
     logits, values = segmentation_symbol(net, precision)
     copy = SymbolBlock(logits, mx.sym.var("images", dtype=np.float32))
     for name, parameter in copy.collect_params().items():
@@ -52,14 +51,17 @@ def inference_net(net: MLSLNet, precision: str = "float32") -> SymbolBlock:
 
 def segmentation_symbol(net: MLSLNet, precision: str) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
     """The graph of `inference_net`, from the variable `images` to the logits, and the values of its parameters."""
-    graph = _Graph(net.prefix, precision)
-    return graph.logits(net, mx.sym.var("images", dtype=np.float32)), graph.values
+    layers = FusedLayers(net.prefix, precision)
+    return layers.logits(net, mx.sym.var("images", dtype=np.float32)), layers.values
 
 
-def check_precision(precision: str, ctx: mx.Context) -> None:
-    """Raises: InputError for a precision that is unknown, or that the device has no fast convolutions for."""
+def check_precision(precision: str, ctx: mx.Context, trunk: str = DEFAULT) -> None:
+    """Raises: InputError for a precision that is unknown, that the trunk's form for inference has not, or that the
+    device has no fast convolutions for."""
     if precision not in DTYPES:
         raise InputError(f"network.precision is {precision!r}: use one of {', '.join(DTYPES)}")
+    if precision != "float32" and find_trunk(trunk).fused is None:
+        raise InputError(f"network.precision is {precision}, but the trunk {trunk} has no fused form: use float32")
     if precision == "float16" and ctx.device_type == "cpu":
         raise InputError("network.precision is float16, which is for GPUs: on a CPU use bfloat16 or float32")
     if precision == "bfloat16" and ctx.device_type != "cpu":
@@ -68,8 +70,13 @@ def check_precision(precision: str, ctx: mx.Context) -> None:
         raise InputError("network.precision is bfloat16, but this CPU has no avx512_bf16 instructions: use float32")
 
 
-class _Graph:
-    """Symbols of the network's layers; `values` gets the parameters that they name, as NDArray of their types."""
+class FusedLayers:
+    """Symbols of layers for inference; `values` gets the parameters that they name, as NDArray of their types.
+
+    Args:
+        prefix: of the network, which the names of `parameter` go without.
+        precision: of weights and feature maps, but for what a caller says.
+    """
 
     def __init__(self, prefix: str, precision: str):
         self.prefix = prefix
@@ -78,27 +85,18 @@ class _Graph:
 
     def logits(self, net: MLSLNet, images):
         """(B, 3, H, W) -> (B, C, H/8, W/8)."""
-        first, *blocks, last_normal = net.trunk
         hidden, _, classes = net.segmentation_head
-        # The first convolution has nobody but the first block's normalisation behind it.
-        active = self.convolution(images, first, blocks[0].preactivation, precision="float32")
-        x = self.residual_sum(blocks[0], self.cast(active, self.precision), shortcut=None)
-        for block in blocks[1:]:
-            x = self.residual_sum(block, self.normalised(x, block.preactivation), shortcut=x)
-        x = self.normalised(x, last_normal)  # (B, F, H/8, W/8)
+        fused = net.trunk.fused
+        x = self.as_it_is(net.trunk, images) if fused is None else fused(self, images)  # (B, F, H/8, W/8)
         x = mx.sym.Activation(self.convolution(x, hidden), act_type="relu")
         return self.convolution(self.cast(x, "float32"), classes, precision="float32")
 
-    def residual_sum(self, block: ResidualBlock, active, shortcut):
-        """The block's output from its first BN + ReLU output and, where it has no projection, its input."""
-        residual = active
-        convolutions = [layer for layer in block.residual if isinstance(layer, nn.Conv2D)]
-        normals = [layer for layer in block.residual if isinstance(layer, BatchNormReLU)]
-        for layer, normal in zip_longest(convolutions, normals):
-            residual = self.convolution(residual, layer, normal)
-        if block.projection is not None:
-            shortcut = self.convolution(active, block.projection)
-        return shortcut + residual
+    def as_it_is(self, trunk: Trunk, images):
+        """The feature map (B, F, H/8, W/8) of a trunk without a fused form: by the graph that is trained."""
+        features, parameters = trunk(images), trunk.collect_params()
+        for name in (name for name in features.list_inputs() if name in parameters):
+            self.keep(name, parameters[name].data().asnumpy(), "float32")
+        return features
 
     def convolution(self, x, layer: nn.Conv2D, normal: BatchNormReLU | None = None, precision: str | None = None):
         """The convolution with, if given, the BN and ReLU behind it."""
@@ -127,8 +125,12 @@ class _Graph:
     def parameter(self, name: str, value: np.ndarray, precision: str):
         """The symbol of a parameter with that value, named as in the release."""
         name = name[len(self.prefix) :]
-        self.values[name] = mx.nd.amp_cast(mx.nd.array(value, ctx=mx.cpu(), dtype="float32"), dtype=DTYPES[precision])
+        self.keep(name, value, precision)
         return mx.sym.var(name)
+
+    def keep(self, name: str, value: np.ndarray, precision: str) -> None:
+        """Note what the symbol `name` stands for."""
+        self.values[name] = mx.nd.amp_cast(mx.nd.array(value, ctx=mx.cpu(), dtype="float32"), dtype=DTYPES[precision])
 
 
 def _parameters(layer: BatchNormReLU):

@@ -1,22 +1,22 @@
-"""The network of the paper: ResNet-38 and its heads."""
+"""The network of the paper: a trunk, ResNet-38 if none is named, and its heads."""
 
 from __future__ import annotations
 
 import mxnet as mx
+from mxnet import gluon
 from mxnet.gluon import nn
 
-from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.network.heads import SegmentationHead, WeakLabelHead
-from mlsl_mx.network.resnet38 import CHANNELS, ResNet38, scaled
+from mlsl_mx.network.trunks import DEFAULT, make_trunk
 from mlsl_mx.network.upsampling import upsample
 
 
 class MLSLNet(nn.HybridBlock):
-    """ResNet-38 with a segmentation head and, if wanted, a weak-label head (Sec. 4.1.2, Fig. 2).
+    """A trunk with a segmentation head and, if wanted, a weak-label head (Sec. 4.1.2, Fig. 2).
 
     All shapes are known at construction, and `initialize(ctx=...)` draws what the recipe asks for: weights from a
     normal of variance 2 / fan_in, biases and betas 0, gammas 1. Biases and betas learn at twice the rate and do not
-    decay (`lr_mult` 2, `wd_mult` 0). A parameter's name, less the network's prefix, is its name in the release.
+    decay (`lr_mult` 2, `wd_mult` 0).
 
     Hybridized with `static_shape=True`, record one forward pass for each backward pass: after two in one recording
     MXNet 1.9.1 silently computes wrong gradients, from then on. `static_alloc=True` alone has no such limit.
@@ -26,13 +26,14 @@ class MLSLNet(nn.HybridBlock):
         width: factor of every channel count of trunk and heads; 1 is the paper's network of 124 M parameters (171 M
             with the weak-label head), 0.125 the miniature's of 2.0 M (2.7 M).
         weak_label_head: whether there is one.
+        trunk: a key of TRUNKS, or `package.module:Name`.
         head_relu: "every_layer", a ReLU after each layer of the weak-label head but the last (the paper), or
             "released", after the first alone.
-        dropout: rates before the last convolution of levels 6 and 7, while training.
+        dropout: rates before the last convolution of ResNet-38's levels 6 and 7, while training.
         frozen_statistics: normalise with the running statistics while training too. False estimates them from the
             batches, for training from scratch.
 
-    Raises: ValueError for a `head_relu` that is neither.
+    Raises: ValueError for a `head_relu` that is neither; InputError as `make_trunk`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class MLSLNet(nn.HybridBlock):
         width: float = 1.0,
         weak_label_head: bool = True,
         *,
+        trunk: str = DEFAULT,
         head_relu: str = "every_layer",
         dropout: tuple[float, float] = (0.3, 0.5),
         frozen_statistics: bool = True,
@@ -48,9 +50,10 @@ class MLSLNet(nn.HybridBlock):
         super().__init__()
         if head_relu not in ("every_layer", "released"):
             raise ValueError(f"head_relu is {head_relu!r}: use 'every_layer' (the paper) or 'released'")
-        features = scaled(CHANNELS, width)
+        self.trunk_name = trunk
         with self.name_scope():
-            self.trunk = ResNet38(width, dropout, frozen_statistics)
+            self.trunk = make_trunk(trunk, width, dropout, frozen_statistics)
+            features = self.trunk.channels
             self.segmentation_head = SegmentationHead(features, num_classes, width)
             self.weak_label_head = None
             if weak_label_head:
@@ -68,6 +71,13 @@ class MLSLNet(nn.HybridBlock):
         logits = self.segmentation_head(features)
         return logits if self.weak_label_head is None else (logits, self.weak_label_head(features))
 
+    def named_parameters(self) -> dict[str, gluon.Parameter]:
+        """All parameters by their names in weights files: the heads' are those of the release."""
+        named = self.trunk.named_parameters()
+        for head in (head for head in (self.segmentation_head, self.weak_label_head) if head is not None):
+            named.update({name[len(self.prefix) :]: parameter for name, parameter in head.collect_params().items()})
+        return named
+
     def evaluate(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
         """Logits at the images' own size, as gluoncv's evaluators and metrics want them.
 
@@ -81,7 +91,7 @@ class MLSLNet(nn.HybridBlock):
         Returns: (B, C, H, W) float32.
         """
         height, width = images.shape[2:]
-        below, right = -height % STRIDE, -width % STRIDE
+        below, right = -height % self.trunk.stride, -width % self.trunk.stride
         padded = mx.nd.pad(images, mode="constant", pad_width=(0, 0, 0, 0, 0, below, 0, right))
         output = self(padded)
         logits = output if self.weak_label_head is None else output[0]  # (B, C, h, w)

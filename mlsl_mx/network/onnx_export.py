@@ -55,7 +55,7 @@ def export_onnx(weights: Path, out: Path) -> str:
             )
     shapes = " and ".join("x".join(map(str, shape)) for shape in TRIED_SHAPES)
     return (
-        f"{out}: {found.classes} classes, width {found.width:.3g}; logits differ by at most {difference:.1e} from "
+        f"{out}: {found.classes} classes, {found.network}; logits differ by at most {difference:.1e} from "
         f"MXNet's (allowed: {limit:.1e}) on random images of {shapes}"
     )
 

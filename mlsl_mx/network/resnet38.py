@@ -8,11 +8,13 @@ original release: `res4b3_branch2a_weight`, `bn4b3_branch2a_gamma`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
+from mxnet import gluon
 from mxnet.gluon import nn
-from mxnet.initializer import MSRAPrelu
 
-CHANNELS = 4096  # of the last feature map, at width 1
+from mlsl_mx.network.layers import convolution, scaled
+from mlsl_mx.network.trunks import Trunk
 
 # With MXNet's default, 1e-3 in a Symbol and 1e-5 in Gluon, released weights lose up to half a point of mIoU.
 BATCH_NORM_EPSILON = 1.001e-5
@@ -46,26 +48,6 @@ LEVELS = (
     Level(6, blocks=1, channels=(512, 1024, 2048), kernels=(1, 3, 1), first_dilations=(1, 4, 1)),
     Level(7, blocks=1, channels=(1024, 2048, 4096), kernels=(1, 3, 1), first_dilations=(1, 4, 1)),
 )
-
-
-def scaled(channels: int, width: float) -> int:
-    """`channels` of the full network at `width`, at least one."""
-    return max(1, round(channels * width))
-
-
-def convolution(name: str, in_channels: int, channels: int, kernel: int, stride=1, dilation=1, bias=False) -> nn.Conv2D:
-    """A convolution that keeps the resolution (but for its stride), drawn from a normal of variance 2 / fan_in."""
-    return nn.Conv2D(
-        channels,
-        kernel,
-        strides=stride,
-        padding=dilation * (kernel // 2),
-        dilation=dilation,
-        use_bias=bias,
-        in_channels=in_channels,
-        weight_initializer=MSRAPrelu("in", slope=0.0),
-        prefix=f"{name}_",
-    )
 
 
 class BatchNormReLU(nn.HybridBlock):
@@ -140,14 +122,18 @@ class ResidualBlock(nn.HybridBlock):
         return shortcut + self.residual(active)
 
 
-class ResNet38(nn.HybridSequential):
-    """The trunk: images (B, 3, H, W) -> feature map (B, 4096 * width, H/8, W/8), the output of the last BN + ReLU.
+class ResNet38(Trunk, nn.HybridSequential):
+    """images (B, 3, H, W) -> feature map (B, 4096 * width, H/8, W/8), the output of the last BN + ReLU.
 
     Args:
         width: factor of every channel count.
         dropout: rates before the last convolution of levels 6 and 7.
         frozen_statistics: see BatchNormReLU.
     """
+
+    stride = 8
+    scalable = True
+    classifier = ("linear1000_weight", "linear1000_bias")
 
     def __init__(self, width: float = 1.0, dropout: tuple[float, float] = (0.3, 0.5), frozen_statistics: bool = True):
         super().__init__(prefix="")
@@ -160,3 +146,30 @@ class ResNet38(nn.HybridSequential):
                 self.add(ResidualBlock(name, channels, level, width, rate, frozen_statistics))
                 channels = scaled(level.channels[-1], width)
         self.add(BatchNormReLU("bn7", channels, frozen_statistics))
+        self.channels = channels
+
+    def named_parameters(self) -> dict[str, gluon.Parameter]:
+        """By their names in the release, which are Gluon's less the network's prefix."""
+        return {name[len(self.prefix) :]: parameter for name, parameter in self.collect_params().items()}
+
+    def fused(self, layers, images):
+        """Every convolution with the BN and ReLU behind it, if nobody else reads what is between them."""
+        first, *blocks, last = self
+        # The first convolution has nobody but the first block's normalisation behind it.
+        active = layers.convolution(images, first, blocks[0].preactivation, precision="float32")
+        x = _fused_block(layers, blocks[0], layers.cast(active, layers.precision), shortcut=None)
+        for block in blocks[1:]:
+            x = _fused_block(layers, block, layers.normalised(x, block.preactivation), shortcut=x)
+        return layers.normalised(x, last)
+
+
+def _fused_block(layers, block: ResidualBlock, active, shortcut):
+    """The block's output from its first BN + ReLU output and, where it has no projection, its input."""
+    residual = active
+    convolutions = [layer for layer in block.residual if isinstance(layer, nn.Conv2D)]
+    normals = [layer for layer in block.residual if isinstance(layer, BatchNormReLU)]
+    for layer, normal in zip_longest(convolutions, normals):
+        residual = layers.convolution(residual, layer, normal)
+    if block.projection is not None:
+        shortcut = layers.convolution(active, block.projection)
+    return shortcut + residual

@@ -57,7 +57,7 @@ class Predictor:
                 f"{weights}: is of {found.classes} classes, but the class table has {classes.num_classes}: give the "
                 "experiment that these weights were trained with"
             )
-        check_precision(precision, self.ctx)
+        check_precision(precision, self.ctx, found.trunk)
         net = inference_net(load_segmentation(self.weights, found, self.ctx), precision)
         self.segmenter = Segmenter(net, self.ctx, settings, seed)
 

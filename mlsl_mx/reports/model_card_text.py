@@ -51,6 +51,7 @@ def _overview(card: Card) -> str:
     lines = {
         "Experiment": _recorded(card["experiment"]),
         "Method": f"{card['title']} ({card['method']})",
+        "Trunk": _recorded(((card["settings"] or {}).get("network") or {}).get("trunk")),
         "Rounds done": str(card["rounds_done"]),
         "Miniature": miniature,
         "Seed": _recorded(card["seed"]),

@@ -11,7 +11,7 @@ from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.stages.job import Job, devices
 from mlsl_mx.stages.recorded_settings import method_settings, source_settings
 from mlsl_mx.stages.shares import check_labelling, check_training
-from mlsl_mx.stages.start_files import check_start, described
+from mlsl_mx.stages.start_files import check_start, described, start_file
 
 
 def begin(
@@ -29,6 +29,7 @@ def begin(
         workers: that will label and evaluate on the job's devices; default: one a device.
         train_ctx, train_workers: what training will use; default: the job's devices, in one process.
     """
+    imagenet = start_file(job.config, imagenet)
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
     check_labelling(job.devices, len(job.devices) if workers is None else workers)
     trainings = ["source_training" if weights is None else "head_training"] + ["self_training"] * bool(rounds)

@@ -13,7 +13,8 @@ from mlsl_mx.stages.stage import open_stage
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
-    check_source_model(weights, job.config.num_classes, job.config.network.width)
+    network = job.config.network
+    check_source_model(weights, job.config.num_classes, network.width, network.trunk)
     net = job.network(has_weak_label_head(weights))
     report = load_original(net, weights, ctx=job.ctx)
     own, settings = job.source_folder / "weights.params", source_settings(job, weights=weights)

@@ -14,6 +14,7 @@ from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.inference_net import check_precision, inference_net
+from mlsl_mx.network.trunks import check_width
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
@@ -100,6 +101,7 @@ class Job(ExperimentData):
             self.config.num_classes,
             network.width,
             weak_label_head,
+            trunk=network.trunk,
             head_relu=network.head_relu,
             dropout=network.dropout,
             frozen_statistics=frozen_statistics,
@@ -134,13 +136,14 @@ def open_job(
 ) -> Job:
     """What the command line says, checked.
 
-    Raises: InputError for a wrong experiment, method, setting, seed or device, or a precision that it has not.
+    Raises: InputError for a wrong experiment, method, setting, trunk, seed or device, or a precision that it has not.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise InputError(f"seed is {seed}: it must be between 0 and {LARGEST_SEED}")
     config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
+    check_width(config.network.trunk, config.network.width)
     for one in found:
-        check_precision(config.network.precision, one)  # now, not after hours of training
+        check_precision(config.network.precision, one, config.network.trunk)  # now, not after hours of training
     return Job(
         config=config,
         roots=roots,

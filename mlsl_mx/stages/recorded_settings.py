@@ -66,6 +66,7 @@ def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
     lists = {"source": job.source.fingerprint, "val": job.validation.fingerprint}
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
+    settings.update(_own_code(job, shared))
     named = {"source": job.source, "val": job.validation}
     return RecordedSettings(job.run, job.source_folder, settings, ("weights.params", ".checkpoint"), named)
 
@@ -78,10 +79,14 @@ def method_settings(job: Job) -> RecordedSettings:
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source.fingerprint, "target": job.target.fingerprint}
     settings = {"seed": job.seed, "lists": lists, **values}
-    own_code = {key: file_hash(code_file(spec, key)) for key, spec in own_code_in(job.config)}
-    if own_code:
-        settings["own_code"] = own_code
+    settings.update(_own_code(job, tuple(values)))
     return RecordedSettings(job.run, job.method_folder, settings, ("round-*",), {"target": job.target})
+
+
+def _own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:
+    """The hash of each file with a user's own code that settings of these groups name; nothing if they name none."""
+    specs = [(key, spec) for key, spec in own_code_in(job.config) if key.partition(".")[0] in groups]
+    return {"own_code": {key: file_hash(code_file(spec, key)) for key, spec in specs}} if specs else {}
 
 
 def _keep_list(path: Path, dataset: SceneDataset) -> None:

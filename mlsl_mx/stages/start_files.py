@@ -8,6 +8,7 @@ from typing import Any
 
 from mlsl_mx.config.setting import own_code_in
 from mlsl_mx.config.settings import Config, Selection
+from mlsl_mx.network.weights.gluoncv_store import GLUONCV, fetched
 from mlsl_mx.network.weights.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.system.errors import InputError
@@ -24,6 +25,14 @@ def check_start(config: Config, imagenet: Path | None) -> None:
         )
 
 
+def start_file(config: Config, imagenet: Path | None) -> Path | None:
+    """The file that `--imagenet` means: itself or, where it is "gluoncv", GluonCV's of the trunk, fetched if need be.
+
+    Raises: InputError as `fetched`.
+    """
+    return fetched(config.network.trunk) if imagenet == Path(GLUONCV) else imagenet
+
+
 def described(config: Config, imagenet: Path | None, weights: Path | None) -> list[str]:
     """A line about what each given file holds.
 
@@ -32,14 +41,13 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
 
     Raises: InputError for a file that does not fit the experiment, or that its method does not use.
     """
-    selection = config.selection
+    selection, network = config.selection, config.network
     lines = [f"  {key}: {spec}, of {code_file(spec, key)}" for key, spec in own_code_in(config)]
     if imagenet:
-        lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, config.network.width)}")
+        lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, network.width, network.trunk)}")
     if weights:
-        lines.append(
-            f"  source model: {weights}, {check_source_model(weights, config.num_classes, config.network.width)}"
-        )
+        found = check_source_model(weights, config.num_classes, network.width, network.trunk)
+        lines.append(f"  source model: {weights}, {found}")
     if selection.prior_file and not selection.spatial_prior:
         raise InputError(
             f"selection.prior_file is {selection.prior_file}, but {config.method} uses no prior: METHOD=cbst-sp "

@@ -15,7 +15,7 @@ from mlsl_mx.stages.inputs import check_files, rare_classes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import source_settings
 from mlsl_mx.stages.stage import open_stage
-from mlsl_mx.stages.start_files import check_start
+from mlsl_mx.stages.start_files import check_start, start_file
 from mlsl_mx.training.epochs import source_epochs
 from mlsl_mx.training.train import train
 
@@ -26,8 +26,9 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     """Train the source model. It has both heads (Eq. 6), unless `source_training.weak_label_weight` is 0."""
     training, weights = job.config.source_training, job.source_folder / "weights.params"
     check_start(job.config, imagenet)
+    imagenet = start_file(job.config, imagenet)
     if imagenet:
-        check_trunk(imagenet, job.config.network.width)
+        check_trunk(imagenet, job.config.network.width, job.config.network.trunk)
     job.check_batch("source_training")
     mx.random.seed(job.seed)
     net = job.network(training.weak_label_weight > 0, frozen_statistics=training.start == "trunk")

@@ -1,7 +1,9 @@
 """Weights in the files of the original release: `arg:conv1a_weight`, `aux:bn7_moving_mean`, as MXNet saves them.
 
 Three kinds of file exist: the ImageNet classifier (trunk and `linear1000`), source models (trunk and segmentation head)
-and adapted models (with the weak-label head too). A file is checked whole before the network is touched.
+and adapted models (with the weak-label head too). Other trunks than ResNet-38 have names of their own in them, and
+their classifiers may be files that Gluon's `save_parameters` wrote. A file is checked whole before the network is
+touched.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ import numpy as np
 from mxnet import gluon, nd
 
 from mlsl_mx.network.mlsl_net import MLSLNet
+from mlsl_mx.network.trunks import Trunk, trunk_in
 from mlsl_mx.network.weights.params_file import read_index, read_params, write_params
 from mlsl_mx.system.errors import InputError
 
 SEGMENTATION_NAME = re.compile(r"(conv6a|linear\d+)_(weight|bias)")
 WEAK_LABEL_NAME = re.compile(r"(conv61a|logistic\d+|bCls[01])_(weight|bias)")
-STATISTIC_NAME = re.compile(r"_moving_(mean|var)$")
+STATISTIC_NAME = re.compile(r"[._](moving|running)_(mean|var)$")
 LAST_LAYER = re.compile(r"linear(\d+)_weight")
-CLASSIFIER_NAME = "linear1000_weight"
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
     """
     if part not in ("all", "trunk"):
         raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
-    parameters = _named_parameters(net)
+    parameters = net.named_parameters()
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        saved = _original_names(read_params(Path(path)), path)
+        saved = _original_names(read_params(Path(path)), path, net.trunk_name)
         saved = {name: values.astype(np.float32) for name, values in saved.items()}
     report = compare(net, {name: array.shape for name, array in saved.items()}, part, Path(path))
     for name in report.matched:
@@ -80,26 +82,28 @@ def save_original(net: MLSLNet, path) -> None:
     """
     named = {
         ("aux:" if STATISTIC_NAME.search(name) else "arg:") + name: parameter.list_data()[0].asnumpy()
-        for name, parameter in _named_parameters(net).items()
+        for name, parameter in net.named_parameters().items()
     }
     write_params(Path(path), named)
 
 
-def _named_parameters(net: MLSLNet) -> dict[str, gluon.Parameter]:
-    return {name[len(net.prefix) :]: parameter for name, parameter in net.collect_params().items()}
-
-
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def read_shapes(path: Path, trunk: str | None = None) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors by name without `arg:` or `aux:`; no tensor is read.
 
-    Raises: InputError for a file that is missing, damaged, or not in the release's naming.
+    Args:
+        trunk: whose own file it may be, besides one of TRUNKS.
+
+    Raises: InputError for a file that is missing, damaged, or of names that are nobody's.
     """
-    return {name: tensor.shape for name, tensor in _original_names(read_index(path), path).items()}
+    return {name: tensor.shape for name, tensor in _original_names(read_index(path), path, trunk).items()}
 
 
-def _original_names(saved: dict[str, Any], path: Path) -> dict[str, Any]:
+def _original_names(saved: dict[str, Any], path: Path, trunk: str | None) -> dict[str, Any]:
     """What a file holds, by names without `arg:` or `aux:`. Raises: InputError for a file of other names."""
-    if not saved or not all(name.startswith(("arg:", "aux:")) for name in saved):
+    prefixed = [name for name in saved if name.startswith(("arg:", "aux:"))]
+    if not prefixed and trunk_in(saved, trunk):
+        return saved  # as `save_parameters` of a trunk, or of a classifier on it, wrote it
+    if not saved or len(prefixed) < len(saved):
         raise InputError(
             f"{path}: its names do not begin with arg: or aux:, as in the original release: files of Gluon's "
             "save_parameters are not read; write them with save_original"
@@ -115,10 +119,11 @@ def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: P
 
     Raises: InputError for what is missing, unknown or of a wrong shape and may not be.
     """
-    parameters = _named_parameters(net)
+    parameters = net.named_parameters()
     present = set(shapes)
     weak_label_head = {name for name in set(parameters) | present if WEAK_LABEL_NAME.fullmatch(name)}
     heads = weak_label_head | {name for name in set(parameters) | present if SEGMENTATION_NAME.fullmatch(name)}
+    heads |= present & set(net.trunk.classifier)
     wanted = set(parameters) - (heads if part == "trunk" else set())
     # A head may be absent as a whole from the file, or from what is wanted; half of one is a damaged file.
     optional = heads if part == "trunk" else weak_label_head
@@ -135,7 +140,7 @@ def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: P
         "of a wrong shape": mis_shaped,
     }
     if any(faults.values()):
-        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(present, faults)}")
+        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(net, present, faults)}")
     return LoadReport(
         matched=tuple(sorted(wanted & present)),
         missing=tuple(sorted(set(parameters) - wanted | spare)),
@@ -152,13 +157,16 @@ def _listed(faults) -> str:
     )
 
 
-def is_classifier(names: Container[str]) -> bool:
+def is_classifier(names: Container[str], trunk: type[Trunk]) -> bool:
     """Whether tensors of these names are an ImageNet classifier's, not a network's for 1000 classes of one's own."""
-    return CLASSIFIER_NAME in names and "conv6a_weight" not in names
+    return any(name in names for name in trunk.classifier) and "conv6a_weight" not in names
 
 
-def _remedy(present, faults) -> str:
-    if is_classifier(present):
+def _remedy(net: MLSLNet, present, faults) -> str:
+    found = trunk_in(present, net.trunk_name)
+    if found not in (None, net.trunk_name):
+        return f"the file's trunk is {found}, the network's {net.trunk_name} (network.trunk)"
+    if is_classifier(present, type(net.trunk)):
         return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
     other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
     if other_classes:
@@ -174,7 +182,7 @@ def _check_values(array: np.ndarray, name: str, path) -> None:
     if not finite.all():
         count = finite.size - finite.sum()
         raise InputError(f"{path}: {name} has {count} values that are not finite numbers: use a sound file")
-    if name.endswith("_moving_var") and array.min() < 0:
+    if name.endswith(("moving_var", "running_var")) and array.min() < 0:
         raise InputError(f"{path}: {name} has negative variances, down to {array.min():g}: use a sound file")
 
 

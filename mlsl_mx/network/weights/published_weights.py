@@ -7,11 +7,14 @@ says only where to get it, if it is missing or damaged.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlsl_mx.config.class_table import settings_of_weights
+from mlsl_mx.network.layers import scaled
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.resnet38 import CHANNELS, LEVELS, scaled
+from mlsl_mx.network.trunks import DEFAULT, find_trunk, full_counts, trunk_in
 from mlsl_mx.network.weights.original_weights import (
     LAST_LAYER,
     WEAK_LABEL_NAME,
@@ -25,13 +28,9 @@ from mlsl_mx.system.errors import InputError
 CLASSIFIER = "classifier"
 SOURCE_MODEL = "source model"
 ADAPTED_MODEL = "adapted model"  # with a weak-label head
+TRUNK = "trunk"  # nothing else
 
-# Tensors of the trunk whose first axis, at width 1, is each channel count that there is.
-CHANNELS_OF = {
-    "conv1a_weight": 64,
-    "bn7_gamma": CHANNELS,
-    **{f"res{level.number}a_branch1_weight": level.channels[-1] for level in LEVELS},
-}
+HEADS = {"conv6a_weight": 512, "conv61a_weight": 2048}  # tensors of the heads: channels at width 1
 
 
 @dataclass(frozen=True)
@@ -66,45 +65,76 @@ class Contents:
 
     shapes: dict[str, tuple[int, ...]]
     kind: str
-    classes: int
-    channels: int  # of the last feature map
+    classes: int  # 0 of a trunk alone
+    trunk: str  # as `network.trunk` names it
 
     @property
     def width(self) -> float:
         """The network's width. All that give these channel counts are as good; this is the middle of them."""
-        counts = [(self.shapes[name][0], full) for name, full in CHANNELS_OF.items() if name in self.shapes]
-        narrowest = max((count - 0.5) / full for count, full in counts)
-        widest = min((count + 0.5) / full for count, full in counts)
+        if not find_trunk(self.trunk).scalable:
+            return 1.0
+        narrowest = max((count - 0.5) / full for full, count in self.channel_counts.items())
+        widest = min((count + 0.5) / full for full, count in self.channel_counts.items())
         return (narrowest + widest) / 2
 
+    @property
+    def channel_counts(self) -> dict[int, int]:
+        """From each channel count at width 1 to that of most tensors that have it: a wrong one tells nothing."""
+        found: dict[int, Counter] = {}
+        for name, full in {**full_counts(find_trunk(self.trunk)), **HEADS}.items():
+            if name in self.shapes:
+                found.setdefault(full, Counter())[self.shapes[name][0]] += 1
+        return {full: counts.most_common(1)[0][0] for full, counts in found.items()}
+
+    @property
+    def network(self) -> str:
+        """Trunk and width, but for what goes without saying."""
+        parts = [] if self.trunk == DEFAULT else [f"trunk {self.trunk}"]
+        return ", ".join([*parts, *([f"width {self.width:.3g}"] if find_trunk(self.trunk).scalable else [])])
+
     def __str__(self) -> str:
-        return f"{self.kind} of {self.classes} classes (width {self.width:.3g}, {len(self.shapes)} tensors)"
+        classes = f" of {self.classes} classes" if self.classes else ""
+        return f"{self.kind}{classes} ({self.network}, {len(self.shapes)} tensors)"
 
 
-def describe(path: Path) -> Contents:
-    """What a weights file in the release's naming holds.
+def describe(path: Path, trunk: str | None = None) -> Contents:
+    """What a weights file holds.
 
-    Raises: InputError if it is missing, damaged, or not of a ResNet-38 with its last layer.
+    Args:
+        trunk: which it may be of, besides those of TRUNKS; None: one of the user's own that its run directory notes.
+
+    Raises: InputError if it is missing, damaged, or of a trunk that is not known.
     """
-    shapes = read_shapes(Path(path))
-    last = [match.group(1) for match in map(LAST_LAYER.fullmatch, shapes) if match]
-    if "bn7_gamma" not in shapes or len(last) != 1:
+    trunk = trunk or _noted_trunk(path)
+    shapes = read_shapes(Path(path), trunk)
+    found = trunk_in(shapes, trunk)
+    if found is None:
         some = ", ".join(sorted(shapes)[:3])
-        raise InputError(f"{path}: {len(shapes)} tensors ({some}, ...), not a whole ResNet-38: use another file")
-    if is_classifier(shapes):
-        kind = CLASSIFIER
-    else:
-        kind = ADAPTED_MODEL if any(map(WEAK_LABEL_NAME.fullmatch, shapes)) else SOURCE_MODEL
-    return Contents(shapes, kind, int(last[0]), shapes["bn7_gamma"][0])
+        raise InputError(
+            f"{path}: {len(shapes)} tensors ({some}, ...), not a whole ResNet-38 or other trunk: use another file"
+        )
+    if is_classifier(shapes, find_trunk(found)):
+        return Contents(shapes, CLASSIFIER, shapes[find_trunk(found).classifier[0]][0], found)
+    last = [match.group(1) for match in map(LAST_LAYER.fullmatch, shapes) if match]
+    if len(last) != 1:
+        return Contents(shapes, TRUNK, 0, found)
+    adapted = any(map(WEAK_LABEL_NAME.fullmatch, shapes))
+    return Contents(shapes, ADAPTED_MODEL if adapted else SOURCE_MODEL, int(last[0]), found)
+
+
+def _noted_trunk(path: Path) -> str | None:
+    noted = settings_of_weights(path)[1].get("network")
+    trunk = noted.get("trunk") if isinstance(noted, dict) else None
+    return trunk if isinstance(trunk, str) else None
 
 
 def describe_segmentation(path: Path) -> Contents:
     """`describe` of a source or adapted model.
 
-    Raises: InputError as `describe`, or for an ImageNet classifier.
+    Raises: InputError as `describe`, or for an ImageNet classifier or a trunk alone.
     """
     found = describe(path)
-    if found.kind == CLASSIFIER:
+    if found.kind in (CLASSIFIER, TRUNK):
         raise InputError(f"{path}: {found}, without a segmentation head: give a source or adapted model")
     return found
 
@@ -119,44 +149,44 @@ def load_segmentation(path: Path, found: Contents, ctx) -> MLSLNet:
 
     Raises: InputError as `load_original`.
     """
-    net = MLSLNet(found.classes, found.width, weak_label_head=False)
+    net = MLSLNet(found.classes, found.width, weak_label_head=False, trunk=found.trunk)
     load_original(net, path, ctx=ctx)
     return net
 
 
-def check_source_model(path: Path, classes: int, width: float) -> Contents:
+def check_source_model(path: Path, classes: int, width: float, trunk: str = DEFAULT) -> Contents:
     """See that a file fits an experiment as its source model (WEIGHTS). Adapted models do, too.
 
     Args:
-        classes, width: of the experiment's network.
+        classes, width, trunk: of the experiment's network.
 
     Raises: InputError saying what was expected, what was found, and the remedy.
     """
-    found = _described(Path(path))
+    found = _described(Path(path), trunk)
     expected = f"{path}: expected a source model of {classes} classes, found {found}"
-    if found.kind == CLASSIFIER:
+    if found.kind in (CLASSIFIER, TRUNK):
         raise InputError(f"{expected}: give it as IMAGENET= (--imagenet), which trains the source model from it")
     if found.classes != classes:
         raise InputError(f"{expected}: {_remedy(classes, found.classes)}")
-    _check_width(path, found, width)
-    compare(MLSLNet(classes, width, weak_label_head=False), found.shapes, "all", Path(path))
+    _check_trunk_and_width(path, found, width, trunk)
+    compare(MLSLNet(classes, width, weak_label_head=False, trunk=trunk), found.shapes, "all", Path(path))
     return found
 
 
-def check_trunk(path: Path, width: float) -> Contents:
+def check_trunk(path: Path, width: float, trunk: str = DEFAULT) -> Contents:
     """See that a file has the trunk from which an experiment trains its source model (IMAGENET).
 
     The trunk of any model will do, as the miniature starts from that of a model of other scenes.
 
     Raises: InputError as `check_source_model`.
     """
-    found = _described(Path(path))
-    _check_width(path, found, width)
-    compare(MLSLNet(width=width, weak_label_head=False), found.shapes, "trunk", Path(path))
+    found = _described(Path(path), trunk)
+    _check_trunk_and_width(path, found, width, trunk)
+    compare(MLSLNet(width=width, weak_label_head=False, trunk=trunk), found.shapes, "trunk", Path(path))
     return found
 
 
-def _described(path: Path) -> Contents:
+def _described(path: Path, trunk: str) -> Contents:
     """`describe`, whose error says what a file is that has the name of a published one."""
     by_name = {published.name: published for published in PUBLISHED}
     published = by_name.get(path.name.split("?")[0])  # some downloads append `?dl=0`
@@ -165,13 +195,18 @@ def _described(path: Path) -> Contents:
             f"{path}: no such file: it is {published}: get it there (docs/WEIGHTS.md says where), and give its path"
         )
     try:
-        return describe(path)
+        return describe(path, trunk)
     except InputError as problem:
         raise InputError(f"{problem}; expected {published}" if published else str(problem)) from None
 
 
-def _check_width(path: Path, found: Contents, width: float) -> None:
-    if found.channels != scaled(CHANNELS, width):
+def _check_trunk_and_width(path: Path, found: Contents, width: float, trunk: str) -> None:
+    if found.trunk != trunk:
+        raise InputError(
+            f"{path}: expected weights of the trunk {trunk} (network.trunk), found {found}, of the trunk "
+            f"{found.trunk}: set network.trunk={found.trunk}, or use another file"
+        )
+    if find_trunk(trunk).scalable and any(scaled(full, width) != count for full, count in found.channel_counts.items()):
         raise InputError(
             f"{path}: expected weights of width {width:g} (network.width), found {found}: use an experiment of that "
             f"width (the published files have 1, the miniature 0.125), or another file"

@@ -1,0 +1,129 @@
+"""What a trunk is, and which there are: the part of the network from images to the feature map that the heads are on.
+
+A trunk of one's own needs no entry here: `network.trunk: package.module:Name` names it (docs/EXTENDING.md).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Callable, Mapping
+
+import mxnet as mx
+from mxnet import gluon
+
+from mlsl_mx.data.transforms import STRIDE
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import check_spec, imported
+
+DEFAULT = "resnet38"
+
+# Trunks by the name that `network.trunk` gives: classes, or where to import them from when they are asked for.
+TRUNKS: dict[str, type[Trunk] | str] = {
+    DEFAULT: "mlsl_mx.network.resnet38:ResNet38",
+    "resnet50_v1s": "mlsl_mx.network.gluoncv_trunks:ResNet50v1s",
+    "resnet101_v1s": "mlsl_mx.network.gluoncv_trunks:ResNet101v1s",
+}
+
+MOST_OF_HEADS = 12  # tensors of both heads
+
+
+class Trunk(gluon.HybridBlock):
+    """The contract: images (B, 3, H, W) -> feature map (B, channels, H / stride, W / stride).
+
+    Images are RGB / 255, less ImageNet's mean, over its deviation (`transforms.normalise`); a trunk that wants them
+    otherwise begins with a layer that makes them so. Heights and widths are multiples of `stride`, which is 8. The
+    constructor takes all three arguments by name, whether it has a use for them or not.
+
+    Args:
+        width: factor of every channel count; 1 if not `scalable`.
+        dropout: `network.dropout`.
+        frozen_statistics: normalise with the running statistics while training too, and leave them alone. False
+            estimates them from the batches, for training from scratch.
+
+    Attributes:
+        channels: of the feature map, whatever the image.
+        stride: of the feature map.
+        scalable: whether there are other widths than 1.
+        classifier: names of the tensors that an ImageNet classifier's file has besides the trunk's.
+        gluoncv: its name in GluonCV's model store, which has weights of it; None: there are none.
+        fused: (layers, images) -> feature map, all of them symbols: its form for inference, made of
+            `inference_net.FusedLayers`. None: inference uses the trunk as it is.
+    """
+
+    channels: int
+    stride: int
+    scalable = False
+    classifier: tuple[str, ...] = ()
+    gluoncv: str | None = None
+    fused: Callable | None = None
+
+    def named_parameters(self) -> dict[str, gluon.Parameter]:
+        """Its parameters by their names in weights files; here those of `save_parameters`: `layer1.0.conv1.weight`."""
+        return self._collect_params_with_prefix()
+
+
+def find_trunk(name: str) -> type[Trunk]:
+    """The class of a key of TRUNKS, or that `package.module:Name` names.
+
+    Raises: InputError if there is none, or it is no trunk.
+    """
+    if name not in TRUNKS:
+        check_spec(name, "network.trunk", TRUNKS)
+    found = TRUNKS.get(name, name)
+    trunk = imported(found, "network.trunk") if isinstance(found, str) else found
+    if not isinstance(trunk, type) or not issubclass(trunk, Trunk):
+        raise InputError(f"network.trunk is {name}, which is no class derived from mlsl_mx.network.trunks.Trunk")
+    return trunk
+
+
+def check_width(name: str, width: float) -> type[Trunk]:
+    """The class of a trunk that there is at this width. Raises: InputError if there is not; else as `find_trunk`."""
+    trunk = find_trunk(name)
+    if width != 1 and not trunk.scalable:
+        raise InputError(f"network.width is {width:g}, but {name} (network.trunk) has one width: set network.width=1")
+    return trunk
+
+
+def make_trunk(name: str, width: float, dropout: tuple[float, float], frozen_statistics: bool) -> Trunk:
+    """The trunk, not initialised, with all shapes known.
+
+    Raises: InputError as `check_width`, or for a stride other than that of the labels.
+    """
+    trunk = _made(check_width(name, width), width, dropout, frozen_statistics)
+    if trunk.stride != STRIDE:
+        raise InputError(
+            f"network.trunk is {name}, of stride {trunk.stride}: labels and patches here are of stride {STRIDE}: "
+            f"dilate its convolutions instead of the strides beyond {STRIDE}"
+        )
+    return trunk
+
+
+def _made(trunk: type[Trunk], width: float, dropout: tuple[float, float], frozen_statistics: bool) -> Trunk:
+    made = trunk(width=width, dropout=dropout, frozen_statistics=frozen_statistics)
+    if not all(all(parameter.shape) for parameter in made.collect_params().values()):
+        made.infer_shape(mx.nd.zeros((1, 3, 8 * STRIDE, 8 * STRIDE)))
+    return made
+
+
+@lru_cache(maxsize=None)
+def full_counts(trunk: type[Trunk]) -> dict[str, int]:
+    """The first axis of each tensor at width 1, by its name in weights files."""
+    whole = _made(trunk, 1.0, (0.0, 0.0), frozen_statistics=True)
+    return {name: parameter.shape[0] for name, parameter in whole.named_parameters().items()}
+
+
+def trunk_in(names: Mapping[str, object], also: str | None = None) -> str | None:
+    """Which trunk's tensors are among these names, complete or not; None if no trunk's are.
+
+    Args:
+        also: one besides those of TRUNKS.
+    """
+    best, most = None, 0
+    for name in dict.fromkeys([*TRUNKS, *([also] if also else [])]):
+        own = set(full_counts(find_trunk(name)))
+        present = len(own & set(names))
+        if present == len(own) >= len(names) - MOST_OF_HEADS:
+            return name  # the others need not be imported
+        if 2 * present - len(own) > most:
+            best, most = name, 2 * present - len(own)
+    return best
