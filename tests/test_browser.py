@@ -15,7 +15,7 @@ from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.settings import Config, Selection
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.reports.compare import PAPER_TABLES
-from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.system.runs import prior_path
 

@@ -11,7 +11,7 @@ from mlsl_mx.reports.colours import PAIRS
 
 def test_labels_of_lines_that_end_together_stay_apart_and_inside():
     series = [Series(f"c{i}", f"M{i}", [90.0, 80.0 + i / 10, None]) for i in range(4)]
-    chart = line_chart("Falling", "%", ["0", "1", "2"], series)
+    chart = line_chart("Falling", "%", ["0", "1", "2"], series).drawing
     ends = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:var\(--c\d\)" class=name', chart))
     height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', chart).group(1))
     assert len(ends) == 4 and 0 < ends[0] and ends[-1] < height
@@ -20,7 +20,7 @@ def test_labels_of_lines_that_end_together_stay_apart_and_inside():
 
 
 def test_dots_lie_on_the_scale():
-    chart = dot_chart("mIoU", "%", ["a", "b"], [Series("c0", "seed 0", [15.0, 17.5])], span=(15.0, 17.5))
+    chart = dot_chart("mIoU", "%", ["a", "b"], [Series("c0", "seed 0", [15.0, 17.5])], span=(15.0, 17.5)).drawing
     ticks = {float(text): float(x) for x, text in re.findall(r'<text x="([\d.]+)" y="14" class=axis>([\d.]+)<', chart)}
     dots = [float(x) for x in re.findall(r'cx="([\d.]+)"', chart)]
     assert dots == [pytest.approx(ticks[15.0]), pytest.approx(ticks[17.5])]

@@ -15,7 +15,7 @@ from mlsl_mx.cli import main
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.config.settings import Config, PseudoLabels
 from mlsl_mx.reports.compare import PAPER_TABLES
-from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.results import METHODS
 from mlsl_mx.system.errors import InputError
 
@@ -90,7 +90,7 @@ def test_table_1_beside_the_paper(tmp_path):
     assert re.search(r"^CBST +32\.5 ± 0\.7 +- ", summary, re.M)  # only CBST-SP is in Table 1
     assert re.search(r"^All Structure \(paper only\) +- +45\.4 ", summary, re.M)
     readme = text.split("\n\n")[2]  # apart from the paper's
-    assert readme.startswith("Beside CBST's README") and re.search(r"^CBST +32\.5 ± 0\.7 +45\.2$", readme, re.M)
+    assert readme.startswith("CBST's README") and re.search(r"^CBST +32\.5 ± 0\.7 +45\.2$", readme, re.M)
     road = next(line for line in markdown.splitlines() if line.startswith("| road |"))
     assert road.count("|") == 2 + len(content["rows"]) + 4 and "| 91.0 |" in road  # 4 rows have the paper's classes
     assert "| SISC | +5.0 ± 0.0 | +13.3 |" in markdown

@@ -16,7 +16,7 @@ from scene_files import write_cityscapes
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.settings import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
-from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.reports.results import METHODS
 from mlsl_mx.system.errors import InputError
@@ -101,7 +101,7 @@ def test_rounds_and_the_best_that_is_no_result(tmp_path):
 
 def test_rows_of_cbsts_readme_stand_apart_from_the_papers(tmp_path):
     for output in report(write_run(tmp_path, {"source-only": [35.0], "st": [40.0], "cbst": [44.0]}))[:3]:
-        assert "Beside CBST&#x27;s README" in output or "Beside CBST's README" in output
+        assert "CBST&#x27;s README" in output or "CBST's README" in output
         cells = re.sub(r"[\s|]|</?t[hdr][^>]*>", " ", output)
         assert re.search(r"CBST +44\.0 +45\.2 ", cells) and re.search(r"ST +40\.0 +41\.5 ", cells)
 
@@ -328,6 +328,21 @@ def test_page_needs_nothing_else(tmp_path):
         assert (image.size, image.convert("RGB").tobytes()) == ((64, 40), class_set(19).palette[ids].tobytes())
     # 7 charts, and IoU, threshold and coverage of each class
     assert parsed.text.count("bicycle") >= 6 and len([t for t, _ in parsed.tags if t == "svg"]) == 7 + 3 * 19
+
+
+def test_pictures_are_right_below_the_result(tmp_path):
+    scenes = write_cityscapes(tmp_path / "cityscapes", count=2, size=(40, 64))
+    dataset = open_dataset("cityscapes", scenes.root, scenes.images, class_set(19), None, labels=True)
+    run = write_run(tmp_path / "run", {"source-only": [35.0], "sisc": [40.0]}, names=dataset.names[1:])
+    _, markdown, page, _ = report(run, dataset=dataset)
+    assert re.findall("^## (.*)$", markdown, re.M)[:2] == ["Result and paper", "Segmentations"]
+    assert re.findall("<h2>(.*?)</h2>", page)[:3] == ["Result and paper", "Segmentations", "Charts"]
+    header, _, first, second = markdown.split("## Segmentations\n\n")[1].split("\n\n")[0].splitlines()
+    assert header == "|  | image | truth | source only | SISC |" and first.endswith("| - | - |")  # not predicted
+    links = re.findall(r"!\[.*?\]\((pictures/.*?)\)", second)
+    assert len(links) == 4
+    with Image.open(run / "report" / links[1]) as truth:
+        assert truth.convert("RGB").tobytes() == class_set(19).palette[dataset.label(1)].tobytes()
 
 
 def test_the_spatial_prior_is_shown_once_where_methods_use_it(tmp_path):

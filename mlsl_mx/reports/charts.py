@@ -1,4 +1,4 @@
-"""Plain charts as inline SVG. Colours are CSS variables of the page, so that both themes fit."""
+"""Plain charts as SVG. Colours are CSS variables of the page, so that both themes fit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import math
 from html import escape
 from typing import Callable, NamedTuple, Sequence, Tuple
 
+from mlsl_mx.reports.document import Chart
+
 WIDTH = 430  # of the view box: the page scales the picture to the column
 LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 50, 96, 12, 190, 222  # of charts with lines: margins, and where the axis is
 CELL_WIDTH, CELL_HEIGHT = 150, 92  # of one class among others
 LETTER, BOLD_LETTER = 7.6, 9.5  # widths, in the widest of the usual fonts
 
 Point = Tuple[float, float]
+Scale = Callable[[float], float]
 
 
 class Series(NamedTuple):
@@ -30,46 +33,49 @@ class Curve(NamedTuple):
     parts: Sequence[Sequence[Point]]  # never empty
 
 
-def line_chart(title: str, unit: str, x_labels: Sequence[str], series: Sequence[Series]) -> str:
-    """One line a series, with a value for each x label and its name at its end."""
-    values = [value for line in series for value in line.values if value is not None]
-    right, legend = _place_of_names(series)
-    x = _scale(0, max(1, len(x_labels) - 1), LEFT, right)
-    y, parts = _frame(values, right, [(x(index), text) for index, text in enumerate(x_labels)])
-    ends = []
-    for colour, label, line in series:
-        points = [(x(i), y(v), v) for i, v in enumerate(line) if v is not None]
-        parts.append(_line(colour, label, unit, points))
-        ends.append([points[-1][1] + 4, colour, label, points[-1][0] + 9])
-    return _figure(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
+def line_chart(title: str, unit: str, x_labels: Sequence[str], series: Sequence[Series]) -> Chart:
+    """One line a series, with a dot for each x label and its name at its end."""
+    curves = [Curve(one.colour, one.label, [_points(one)]) for one in series]
+    return curve_chart(title, list(enumerate(x_labels)), curves, unit)
 
 
-def curve_chart(title: str, x_ticks: Sequence[tuple[float, str]], curves: Sequence[Curve]) -> str:
-    """Lines without dots.
+def curve_chart(title: str, x_ticks: Sequence[tuple[float, str]], curves: Sequence[Curve], unit: str = "") -> Chart:
+    """Lines of many points; with a unit, each point is a dot that says its value.
 
     Args:
         x_ticks: values and their texts; the first and the last are where the axis begins and ends.
     """
     values = [value for curve in curves for part in curve.parts for _, value in part]
     right, legend = _place_of_names(curves)
-    x = _scale(x_ticks[0][0], x_ticks[-1][0], LEFT, right)
-    y, parts = _frame(values, right, [(x(value), text) for value, text in x_ticks])
-    parts += [f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{TOP}" y2="{BOTTOM}" class=grid />' for v, _ in x_ticks]
+    x = _scale(x_ticks[0][0], x_ticks[-1][0] or 1, LEFT, right)
+    ticks = _round_numbers(min(values), max(values))
+    y = _scale(ticks[0], ticks[-1], BOTTOM, TOP)
+    parts = [_tick_line(LEFT, right, y(tick), f"{tick:g}") for tick in ticks]
+    for value, text in x_ticks:
+        parts.append(f'<text x="{x(value):.1f}" y="{BOTTOM + 18}" class=axis>{escape(text)}</text>')
+        if not unit:
+            parts.append(f'<line x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{TOP}" y2="{BOTTOM}" class=grid />')
     ends = []
     for colour, label, lines in curves:
-        for line in lines:
-            path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
-            parts.append(f'<polyline points="{path}" style="stroke:var(--{colour})" class=line />')
-        last = lines[-1][-1]
-        parts.append(_dot(x(last[0]), y(last[1]), colour, f"{label}: {last[1]:.3g}"))
-        ends.append([y(last[1]) + 4, colour, label, x(last[0]) + 9])
-    return _figure(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
+        parts += [_line(colour, line, x, y) for line in lines]
+        last_x, last = lines[-1][-1]
+        dots = [(place, value, f"{value:.1f} {unit}") for place, value in lines[0]] if unit else []
+        parts += [
+            _dot(x(place), y(value), colour, f"{label}: {text}")
+            for place, value, text in dots or [(last_x, last, f"{last:.3g}")]
+        ]
+        ends.append([y(last) + 4, colour, label, x(last_x) + 9])
+    return _drawn(title, HEIGHT, [*parts, *([] if legend else _names(ends))], legend)
+
+
+def _points(series: Series) -> list[Point]:
+    return [(index, value) for index, value in enumerate(series.values) if value is not None]
 
 
 def class_charts(
     title: str, unit: str, x_labels: Sequence[str], rows: Sequence[tuple[str, Sequence[Series]]], top: float | None
-) -> str:
-    """A small chart a class, all beside each other, with one line a series.
+) -> Chart:
+    """A small chart a class, side by side, with one line a series.
 
     Args:
         rows: name of the class and its series, with a value for each x label.
@@ -77,10 +83,7 @@ def class_charts(
     """
     legend = {one.label: one for _, series in rows for one in series}
     cells = "".join(_class_chart(unit, x_labels, name, series, top) for name, series in rows)
-    return (
-        f"<figure class=chart><figcaption>{escape(title)}</figcaption>{_legend(list(legend.values()))}"
-        f"<div class=small>{cells}</div></figure>"
-    )
+    return Chart(title, f"{_legend(list(legend.values()))}<div class=small>{cells}</div>")
 
 
 def _class_chart(unit: str, x_labels: Sequence[str], name: str, series: Sequence[Series], top: float | None) -> str:
@@ -96,16 +99,16 @@ def _class_chart(unit: str, x_labels: Sequence[str], name: str, series: Sequence
         )
     for index in {0, len(x_labels) - 1}:
         parts.append(f'<text x="{x(index):.1f}" y="{CELL_HEIGHT - 4}" class=axis>{escape(x_labels[index])}</text>')
-    for colour, label, line in series:
-        points = [(x(i), y(v), v) for i, v in enumerate(line) if v is not None]
-        if points:
-            parts.append(_line(colour, f"{name}, {label}", unit, points, radius=3))
+    for one in series:
+        text = f"{name}, {one.label}"
+        parts.append(_line(one.colour, _points(one), x, y))
+        parts += [_dot(x(i), y(value), one.colour, f"{text}: {value:.1f} {unit}", 3) for i, value in _points(one)]
     return f'<svg viewBox="0 0 {CELL_WIDTH} {CELL_HEIGHT}" role=img aria-label="{escape(name)}">{"".join(parts)}</svg>'
 
 
 def dot_chart(
     title: str, unit: str, rows: Sequence[str], series: Sequence[Series], span: tuple[float, float] = (0, 100)
-) -> str:
+) -> Chart:
     """One row a class or method, one dot a series, on a scale that holds `span`."""
     left, right, top, pitch = min(WIDTH // 2, max(98, LETTER * max(map(len, rows)) + 10)), 14, 26, 20
     height = top + pitch * len(rows) + 8
@@ -123,7 +126,7 @@ def dot_chart(
             ends = [x(value) for _, _, value in dots]
             parts.append(f'<line x1="{min(ends):.1f}" x2="{max(ends):.1f}" y1="{y}" y2="{y}" class=span />')
         parts += [_dot(x(value), y, colour, f"{name}, {label}: {value:.1f} {unit}") for colour, label, value in dots]
-    return _figure(title, height, parts, legend=series)
+    return _drawn(title, height, parts, legend=series)
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
@@ -140,7 +143,7 @@ def _round_numbers(low: float, high: float) -> list[float]:
     return [step * i for i in range(first, last + 1)]
 
 
-def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+def _scale(low: float, high: float, start: float, end: float) -> Scale:
     """From values in [low, high] to places in [start, end]."""
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
@@ -152,46 +155,30 @@ def _briefly(value: float) -> str:
     return f"{value:.0f}" if value >= 10 or not value else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
-def _frame(
-    values: Sequence[float], right: float, x_ticks: Sequence[tuple[float, str]]
-) -> tuple[Callable[[float], float], list[str]]:
-    """The scale of the y axis that fits the values; its lines and the texts of both axes."""
-    ticks = _round_numbers(min(values), max(values))
-    y = _scale(ticks[0], ticks[-1], BOTTOM, TOP)
-    parts = [_tick_line(LEFT, right, y(tick), f"{tick:g}") for tick in ticks]
-    parts += [f'<text x="{x:.1f}" y="{BOTTOM + 18}" class=axis>{escape(text)}</text>' for x, text in x_ticks]
-    return y, parts
-
-
 def _shortened(name: str, width: float) -> str:
     """To what fits into `width`; the dots' titles have the whole."""
     fits = int(width / LETTER)
     return name if len(name) <= fits else f"{name[: fits - 1]}…"
 
 
-def _names(ends: list[list]) -> list[str]:
+def _place_of_names(curves: Sequence[Curve]) -> tuple[float, Sequence[Curve]]:
+    """Where lines end, and the curves for a legend: all of them if one has a name too long for the end of its line."""
+    is_long = any(BOLD_LETTER * len(one.label) > RIGHT - 9 for one in curves)
+    return (WIDTH - 24, curves) if is_long else (WIDTH - RIGHT, ())
+
+
+def _names(ends: list[list], gap: float = 15) -> list[str]:
     """Names at the lines' ends, moved so that none covers another and none is below the axis."""
-    return [
-        f'<text x="{x:.1f}" y="{y:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
-        for y, colour, label, x in _apart(ends, BOTTOM + 4)
-    ]
-
-
-def _place_of_names(series: Sequence[Series | Curve]) -> tuple[float, Sequence[Series | Curve]]:
-    """Where lines end, and the series for a legend: all of them if one has a name that does not fit beside its line."""
-    is_long = any(BOLD_LETTER * len(one.label) > RIGHT - 9 for one in series)
-    return (WIDTH - 24, series) if is_long else (WIDTH - RIGHT, ())
-
-
-def _apart(ends: list[list], lowest: float, gap: float = 15) -> list[list]:
-    """Labels at the lines' ends, moved so that none covers another and none is below `lowest`."""
     ends = sorted(ends)
     for above, below in zip(ends, ends[1:]):
         below[0] = max(below[0], above[0] + gap)
-    ends[-1][0] = min(ends[-1][0], lowest)
+    ends[-1][0] = min(ends[-1][0], BOTTOM + 4)
     for below, above in zip(ends[::-1], ends[-2::-1]):
         above[0] = min(above[0], below[0] - gap)
-    return ends
+    return [
+        f'<text x="{x:.1f}" y="{y:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
+        for y, colour, label, x in ends
+    ]
 
 
 def _tick_line(left: float, right: float, y: float, text: str) -> str:
@@ -201,10 +188,9 @@ def _tick_line(left: float, right: float, y: float, text: str) -> str:
     )
 
 
-def _line(colour: str, label: str, unit: str, points: Sequence[tuple[float, float, float]], radius: float = 4.5) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
-    dots = "".join(_dot(x, y, colour, f"{label}: {value:.1f} {unit}", radius) for x, y, value in points)
-    return f'<polyline points="{path}" style="stroke:var(--{colour})" class=line />{dots}'
+def _line(colour: str, points: Sequence[Point], x: Scale, y: Scale) -> str:
+    path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
+    return f'<polyline points="{path}" style="stroke:var(--{colour})" class=line />' if points else ""
 
 
 def _dot(x: float, y: float, colour: str, text: str, radius: float = 4.5) -> str:
@@ -212,11 +198,9 @@ def _dot(x: float, y: float, colour: str, text: str, radius: float = 4.5) -> str
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" style="fill:var(--{colour})" class=dot>{title}</circle>'
 
 
-def _figure(title: str, height: float, parts: Sequence[str], legend: Sequence[Series | Curve] = ()) -> str:
-    return (
-        f"<figure class=chart><figcaption>{escape(title)}</figcaption>{_legend(legend)}"
-        f'<svg viewBox="0 0 {WIDTH} {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
-    )
+def _drawn(title: str, height: float, parts: Sequence[str], legend: Sequence[Series | Curve] = ()) -> Chart:
+    svg = f'<svg viewBox="0 0 {WIDTH} {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    return Chart(title, _legend(legend) + svg)
 
 
 def _legend(series: Sequence[Series | Curve]) -> str:

@@ -1,10 +1,6 @@
-"""The colours of charts, CSS variables --c0, --c1, ... in a light and a dark theme, and which method has which."""
+"""The colours of charts: CSS variables --c0, --c1, ... in a light and a dark theme."""
 
 from __future__ import annotations
-
-from typing import Iterable
-
-from mlsl_mx.reports.results import METHODS
 
 # In the light theme / in the dark one. After the first ten, which were chosen by eye, each is the one that is farthest
 # from all before it in both themes (CIE Lab) and can still be read as text; from the 21st on, those of a user's own
@@ -24,14 +20,6 @@ COLOURS = len(PAIRS.split())
 def colour(index: int) -> str:
     """CSS variable, without its dashes, of the index-th series of a chart."""
     return f"c{index % COLOURS}"
-
-
-def method_colours(methods: Iterable[str]) -> dict[str, str]:
-    """The same for each METHOD of a page.
-
-    One of METHODS has its own, whatever is shown beside it; a user's own come after them, in the order given.
-    """
-    return {method: colour(index) for index, method in enumerate(dict.fromkeys([*METHODS, *methods]))}
 
 
 def colour_style() -> str:

@@ -1,4 +1,4 @@
-"""Runs side by side: mean and spread over seeds of every number, paired differences, beside the paper's tables."""
+"""Runs side by side: mean and spread over seeds of every number, paired differences, and the paper's tables."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
 
     Args:
         runs: run directories.
-        table: key of PAPER_TABLES, to show its methods alone and beside its numbers; None shows every method.
+        table: key of PAPER_TABLES, to show its methods alone, with its numbers; None shows every method.
 
     Raises: InputError for runs that cannot stand side by side: another class set, image list or source; rounds that
         differ within a row; a seed twice; a method of `table` that no run has.
@@ -224,42 +224,40 @@ def _rounds(entries: Sequence[MethodResults]) -> list[dict[str, Any]]:
 
 def _gains(rows: Sequence[Row], results: Runs, source: str | None) -> dict[str, Any]:
     """Each row's gain over the source model of the same run, in the mean that Table 3 counts, and Table 3's own."""
-    classes = GAIN_CLASSES.get(source)
-    gains = {}
-    for row in rows if classes else ():
-        by_run = {name: _minus(entry, results[name].get("source-only"), classes) for name, entry in row.entries.items()}
-        if row.method != "source-only" and any(value is not None for value in by_run.values()):
-            printed = TABLE_3_ROWS[source].get(row.method)
-            gains[row.title] = {
-                **spread(list(by_run.values())),
-                "by_run": by_run,
-                "published": None if printed is None else printed.gain,
-            }
+    if source not in GAIN_CLASSES:
+        return {}
+    table_3, gains = TABLE_3_ROWS[source], {}
+    for row in rows:
+        gain = _minus(row, results, "source-only", GAIN_CLASSES[source])
+        if row.method != "source-only" and gain["n"]:
+            gains[row.title] = {**gain, "published": table_3[row.method].gain if row.method in table_3 else None}
     return gains
 
 
 def _differences(rows: Sequence[Row], results: Runs, baseline: str) -> dict[str, Any]:
     """mIoU over all classes minus that of the baseline in the same run."""
-    differences = {}
-    for row in rows:
-        if row.method not in (baseline, "source-only"):
-            by_run = {name: _minus(entry, results[name].get(baseline)) for name, entry in row.entries.items()}
-            differences[row.title] = {**spread(list(by_run.values())), "by_run": by_run}
-    return {"baseline": METHODS[baseline], "rows": differences}
+    others = [row for row in rows if row.method not in (baseline, "source-only")]
+    return {"baseline": METHODS[baseline], "rows": {row.title: _minus(row, results, baseline) for row in others}}
 
 
-def _minus(entry: MethodResults, other: MethodResults | None, classes: str | None = None) -> float | None:
-    if other is None:
-        return None
-    ours, theirs = (
-        e["miou"] if classes is None else e["mious"].get(classes)
-        for e in (entry.result.evaluation, other.result.evaluation)
-    )
-    return None if ours is None or theirs is None else ours - theirs
+def _minus(row: Row, results: Runs, other: str, classes: str | None = None) -> dict[str, Any]:
+    """mIoU over that many classes (None: all) minus that of another method in the same run: `spread` and `by_run`."""
+
+    def mean(entry: MethodResults | None) -> float | None:
+        if entry is None:
+            return None
+        evaluation = entry.result.evaluation
+        return evaluation["miou"] if classes is None else evaluation["mious"].get(classes)
+
+    by_run = {}
+    for run, entry in row.entries.items():
+        ours, theirs = mean(entry), mean(results[run].get(other))
+        by_run[run] = None if ours is None or theirs is None else ours - theirs
+    return {**spread(list(by_run.values())), "by_run": by_run}
 
 
 def _notes(rows: Sequence[Row], source: str | None) -> list[str]:
-    """Where the paper's own numbers beside ours disagree, and at which size ours were measured if not the labels'."""
+    """Where the paper's own numbers disagree, and at which size ours were measured if not the labels'."""
     resolutions = [resolution_note(entry.result.evaluation) for row in rows for entry in row.entries.values()]
     methods = dict.fromkeys(row.method for row in rows) if source else {}
     published = [published_row(source, method) for method in methods]

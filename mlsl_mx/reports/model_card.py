@@ -35,11 +35,11 @@ from mlsl_mx.config.experiment_files import data_config
 from mlsl_mx.data.datasets import fingerprint
 from mlsl_mx.data.label_files import label_format
 from mlsl_mx.data.lists import read_lines
-from mlsl_mx.reports.model_card_text import card_markdown
+from mlsl_mx.reports.markdown import markdown_text
+from mlsl_mx.reports.model_card_document import card_document
 from mlsl_mx.reports.published import paper_source
-from mlsl_mx.reports.results import MethodResults, read_run
+from mlsl_mx.reports.results import MINIATURE, MethodResults, read_run
 from mlsl_mx.reports.stage_times import StageTime, stage_times
-from mlsl_mx.reports.tables import MINIATURE
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
 from mlsl_mx.system.runs import own_list, read_json, read_settings, sha256, write_bytes, write_json
@@ -76,7 +76,7 @@ def write_model_cards(run: Path, find_list: Callable[[str], Path]) -> None:
     for method in read_run(run):
         card = model_card(run, method, events, find_list)
         write_json(method.folder / "model_card.json", card)
-        write_bytes(method.folder / "model_card.md", f"{card_markdown(card)}\n".encode())
+        write_bytes(method.folder / "model_card.md", f"{markdown_text(card_document(card))}\n".encode())
 
 
 def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_list: Callable[[str], Path]) -> Card:

@@ -1,9 +1,9 @@
-"""The report of a run: ours beside the paper's, round by round, as JSON, Markdown, HTML and terminal text."""
+"""The report of a run: our numbers and the paper's, round by round, as JSON, Markdown, HTML and terminal text."""
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Sequence
 
 from mlsl_mx.config.class_table import OWN
@@ -12,23 +12,16 @@ from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.config.settings import Config
 from mlsl_mx.evaluation.resolution import resolution_note
-from mlsl_mx.reports.over_rounds import loss_means, loss_terms
-from mlsl_mx.reports.page import html_page
+from mlsl_mx.reports.document_files import write_document
 from mlsl_mx.reports.published import disagreement_notes, paper_source, published_row, published_table
-from mlsl_mx.reports.report_tables import (
-    class_table,
-    label_overview,
-    label_table,
-    paper_table,
-    readme_table,
-    round_table,
-    summary_table,
-)
+from mlsl_mx.reports.report_document import report_document
 from mlsl_mx.reports.results import METHODS, MethodResults, Round, read_run
-from mlsl_mx.reports.tables import MINIATURE, Table, to_markdown, to_text
+from mlsl_mx.reports.terminal import terminal_text
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import read_json, write_bytes, write_json
+from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.training.loss_curve import LossPoint
 
+MOST_MEANS = 24  # points of a training in a chart: the loss of a few crops jumps too much to be of use
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
 NOTHING_MEASURED = (
     "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
@@ -37,7 +30,7 @@ NOTHING_MEASURED = (
 
 
 def write_report(run: Path, config: Config, dataset, out: Path) -> str:
-    """Write `out/report.json`, `out/report.md` and the self-contained `out/report.html`.
+    """Write `out/report.json`, `out/report.md`, `out/pictures/` and the self-contained `out/report.html`.
 
     Args:
         run: the run directory.
@@ -49,11 +42,10 @@ def write_report(run: Path, config: Config, dataset, out: Path) -> str:
     run, out = Path(run), Path(out)
     methods = read_run(run)
     content = report_content(run, config, methods)
-    text, markdown = terminal_text(content), markdown_text(content)
+    document = report_document(content, methods, dataset, config)
     write_json(out / "report.json", content)
-    write_bytes(out / "report.md", (markdown + "\n").encode())
-    write_bytes(out / "report.html", html_page(content, methods, dataset, config).encode())
-    return text
+    write_document(document, out, "report")
+    return terminal_text(document)
 
 
 def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) -> dict[str, Any]:
@@ -89,41 +81,6 @@ def _direction(config: Config) -> str:
     if isinstance(config.classes, int) and OWN not in sides:
         return " to ".join(PUBLISHED[name].title for name in sides)
     return "own data"
-
-
-def _main_tables(content: dict[str, Any]) -> list[Table | None]:
-    first = [summary_table(content), readme_table(content), class_table(content)]
-    return [*first, round_table(content), label_overview(content)]
-
-
-def terminal_text(content: dict[str, Any]) -> str:
-    """The tables for the terminal."""
-    tables = filter(None, _main_tables(content))
-    parts = [_headline(content), *map(to_text, tables), _wrapped_notes(content)]
-    return "\n\n".join(_between_warnings(parts, content["miniature"]))
-
-
-def markdown_text(content: dict[str, Any]) -> str:
-    """All tables in Markdown."""
-    tables = _main_tables(content)
-    tables += [label_table(content, method) for method in content["methods"]]
-    tables.append(paper_table(content))
-    parts = [f"# {_headline(content)}", *(to_markdown(table) for table in tables if table)]
-    parts.append("## Notes\n\n" + "\n".join(f"- {note}" for note in content["notes"]))
-    return "\n\n".join(_between_warnings(parts, content["miniature"]))
-
-
-def _between_warnings(parts: list[str], miniature: bool) -> list[str]:
-    return [MINIATURE, *parts, MINIATURE] if miniature else parts
-
-
-def _headline(content: dict[str, Any]) -> str:
-    return f"{content['experiment']}: {content['direction']}, {content['images']} validation images, IoU in percent"
-
-
-def _wrapped_notes(content: dict[str, Any]) -> str:
-    lines = [textwrap.fill(note, 100, initial_indent="- ", subsequent_indent="  ") for note in content["notes"]]
-    return "\n".join(["Notes", *lines])
 
 
 def _method_content(config: Config, source: str | None, method: MethodResults) -> dict[str, Any]:
@@ -169,7 +126,10 @@ def _round_content(one: Round) -> dict[str, Any]:
         "mious": evaluation.get("mious"),
         "per_class": evaluation.get("per_class"),
         "loss": loss_means(one.loss),
-        "losses": {name: loss_means(one.loss, name) for name in loss_terms(one.loss)},
+        "losses": {
+            name: loss_means(one.loss, name)
+            for name in dict.fromkeys(name for point in one.loss for name in point.losses)
+        },
         "step": one.loss[-1].step if one.loss else None,
         "steps": one.loss[-1].steps if one.loss else None,
         "portion": selection.get("portion"),
@@ -184,6 +144,14 @@ def _round_content(one: Round) -> dict[str, Any]:
         "ground_truth_images": one.ground_truth.get("images"),
         "labels_per_class": _labels_per_class(one),
     }
+
+
+def loss_means(points: Sequence[LossPoint], term: str | None = None) -> list[list[float]]:
+    """[step, loss] of at most 24 parts of a training: the last step of each, and the mean of the loss or of a term."""
+    size = -(-len(points) // MOST_MEANS) or 1
+    parts = [points[i : i + size] for i in range(0, len(points), size)]
+    value = (lambda point: point.loss) if term is None else (lambda point: point.losses.get(term, 0.0))
+    return [[part[-1].step, fmean(map(value, part))] for part in parts]
 
 
 def _labels_per_class(one: Round) -> dict[str, dict[str, Any]]:

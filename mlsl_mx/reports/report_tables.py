@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, Sequence
 
+from mlsl_mx.reports.cells import mean_name, number, share, table_of, with_paper
+from mlsl_mx.reports.document import Table
 from mlsl_mx.reports.published import CBST_README, published_row, published_rows
 from mlsl_mx.reports.results import METHODS, ordered
-from mlsl_mx.reports.tables import Table, difference, number, share
 
 Content = Dict[str, Any]
 
@@ -30,47 +32,26 @@ LABEL_COLUMNS = {
 }
 
 
-def mean_name(classes: str) -> str:
-    """What the paper calls the mean over that many classes: mIoU* is the one over 13."""
-    return f"mIoU*({classes})" if classes == "13" else f"mIoU({classes})"
+def trained_methods(content: Content) -> list[dict[str, Any]]:
+    """The methods without the source model."""
+    return [method for method in content["methods"] if method["method"] != "source-only"]
+
+
+def source_model(content: Content) -> dict[str, Any] | None:
+    """The source model's part of the content, if it is evaluated."""
+    return next((method for method in content["methods"] if method["method"] == "source-only"), None)
 
 
 def summary_table(content: Content) -> Table:
-    """One row a method, each mean beside the printed one; methods of the paper that were not run are shown, too."""
-    compared = published_rows(content["source"])
+    """One row a method, each mean with the printed one; methods of the paper that were not run are shown, too."""
     run = {method["method"]: method for method in content["methods"]}
-    printed = {str(n) for row in compared.values() for n in row.means}
-    header, rows = ["method", "round"], []
+    methods = ordered({*run, *published_rows(content["source"])})
+    columns = [("method", [METHODS.get(m, m) for m in methods]), ("round", [_round_name(run.get(m)) for m in methods])]
+    paper = [published_row(content["source"], m) for m in methods]
     for n in content["means_over"]:
-        header += [mean_name(n), "paper", "diff"] if n in printed else [mean_name(n)]
-    for key in ordered({*run, *compared}):
-        cells = [METHODS.get(key, key), _round_name(run.get(key))]
-        for n in content["means_over"]:
-            ours = run[key]["mious"][n] if key in run else None
-            row = published_row(content["source"], key)
-            paper = None if row is None else row.means.get(int(n))
-            cells += [number(ours), number(paper), difference(ours, paper)] if n in printed else [number(ours)]
-        rows.append(cells)
-    return Table("Result and paper" if content["source"] else "Result", header, rows)
-
-
-def readme_table(content: Content) -> Table | None:
-    """As `beside_readme`, of a report's methods."""
-    ours = [(method["method"], method["title"], number(method["miou"])) for method in content["methods"]]
-    return beside_readme(content["source"], ours)
-
-
-def beside_readme(source: str | None, ours: Sequence[tuple[str, str, str]]) -> Table | None:
-    """Methods that the paper has no row of beside the means of CBST's README; None if there is none of them.
-
-    Args:
-        source: as `paper_source` gives it.
-        ours: METHOD, title, and mIoU over all classes as a cell.
-    """
-    printed = CBST_README.get(source, {})
-    rows = [[title, cell, number(printed[method])] for method, title, cell in ours if method in printed]
-    title = "Beside CBST's README (yzou2/CBST), of rows that the paper does not have"
-    return Table(title, ["method", "mIoU", "README"], rows) if rows else None
+        ours = [run[m]["mious"][n] if m in run else None for m in methods]
+        columns += with_paper(mean_name(n), ours, [row and row.means.get(int(n)) for row in paper])
+    return table_of("Result and paper" if content["source"] else "Result", columns)
 
 
 def _round_name(method: dict[str, Any] | None) -> str:
@@ -79,64 +60,70 @@ def _round_name(method: dict[str, Any] | None) -> str:
     return "-" if method["method"] == "source-only" else str(method["result_round"])
 
 
+def readme_table(source: str | None, ours: Sequence[tuple[str, str, str]]) -> Table | None:
+    """Methods that the paper has no row for, with the means of CBST's README; None if there is none of them.
+
+    Args:
+        source: as `paper_source` gives it.
+        ours: METHOD, title, and mIoU over all classes as a cell.
+    """
+    printed = CBST_README.get(source, {})
+    rows = [[title, cell, number(printed[method])] for method, title, cell in ours if method in printed]
+    title = "CBST's README (yzou2/CBST), for methods without a row in the paper"
+    return Table(title, ["method", "mIoU", "README"], rows) if rows else None
+
+
 def class_table(content: Content) -> Table:
     """One row a class: ours, the paper's and the difference for each method that was run."""
-    header, columns = ["class"], []
+    names, means = content["classes"], content["means_over"]
+    columns = [("class", [*names, *map(mean_name, means)])]
     for method in content["methods"]:
-        paper = method["published"]
-        header += [method["title"]] + (["paper", "diff"] if paper else [])
-        columns.append((method, paper))
-    rows = [[name, *_class_cells(columns, "per_class", name)] for name in content["classes"]]
-    rows += [[mean_name(n), *_class_cells(columns, "mious", n)] for n in content["means_over"]]
-    return Table("IoU of each class", header, rows)
-
-
-def _class_cells(columns, group: str, key: str) -> list[str]:
-    cells = []
-    for method, paper in columns:
-        ours = method[group].get(key)
-        cells.append(number(ours))
-        if paper:
-            theirs = paper[group].get(key)
-            cells += [number(theirs), difference(ours, theirs)]
-    return cells
+        ours, paper = (
+            [*map(source["per_class"].get, names), *map(source["mious"].get, means)]
+            for source in (method, method["published"] or {"per_class": {}, "mious": {}})
+        )
+        columns += with_paper(method["title"], ours, paper)
+    return table_of("IoU of each class", columns, means=len(means))
 
 
 def round_table(content: Content) -> Table | None:
     """mIoU over all classes for every round of every method; None if only the source model was evaluated."""
-    methods = _trained(content)
+    methods = trained_methods(content)
     if not methods:
         return None
-    rounds = _round_indices(methods)
-    rows, starred = [], False
-    for method in content["methods"]:
-        source_only = method["method"] == "source-only"
-        by_round = {} if source_only else {r["round"]: r["miou"] for r in method["rounds"]}
-        best = method["best_chosen_on_val"] or {}
+    rounds, source = _round_indices(methods), source_model(content)
+    rows = [[source["title"], number(source["miou"]), *("-" for _ in rounds)]] if source else []
+    for method in methods:
+        by_round, best = {r["round"]: r["miou"] for r in method["rounds"]}, method["best_chosen_on_val"] or {}
         cells = [number(by_round.get(r)) + ("*" if r == best.get("round") else "") for r in rounds]
-        starred = starred or bool(best)
-        rows.append([method["title"], number(method["miou"]) if source_only else "", *cells])
-    notes = ("* best, chosen on val: not a result",) if starred else ()
+        rows.append([method["title"], "", *cells])
+    notes = ["* best, chosen on val: not a result"] if any(m["best_chosen_on_val"] for m in methods) else []
     title = f"mIoU over all {len(content['classes'])} classes by round (the last one is the result)"
     return Table(title, ["method", "start", *map(str, rounds)], rows, notes)
 
 
+def class_round_table(content: Content, method: dict[str, Any]) -> Table:
+    """IoU of each class over the rounds of one method."""
+    names, columns = content["classes"], [("class", [*content["classes"], mean_name(len(content["classes"]))])]
+    for title, one in (("start", source_model(content)), *((str(r["round"]), r) for r in method["rounds"])):
+        known = (one and one["per_class"]) or {}
+        columns.append((title, map(number, [*map(known.get, names), one and one["miou"]])))
+    return table_of(f"{method['title']}: IoU of each class by round", columns, means=1)
+
+
 def label_overview(content: Content) -> Table | None:
     """What is known of the pseudo-labels by round, in percent; None if there are none."""
-    methods = [m for m in _trained(content) if any(r["coverage"] is not None for r in m["rounds"])]
-    if not methods:
-        return None
-    rounds = _round_indices(methods)
-    rows, shown = [], set()
+    methods = [m for m in trained_methods(content) if any(r["coverage"] is not None for r in m["rounds"])]
+    rounds, rows, shown = _round_indices(methods), [], set()
     for method in methods:
         for what in LABEL_SHARES:
-            by_round = {r["round"]: r[what] for r in method["rounds"]}
-            if any(value is not None for value in by_round.values()):
+            by_round = {r["round"]: r[what] for r in method["rounds"] if r[what] is not None}
+            if by_round:
                 name = f"{method['title']} {what.replace('_', ' ')}"
                 rows.append([name, *(share(by_round.get(r)) for r in rounds)])
                 shown.add(what)
-    notes = tuple(meaning for what, meaning in LABEL_SHARES.items() if what in shown)
-    return Table("Pseudo-labels by round (percent)", ["round", *map(str, rounds)], rows, notes)
+    notes = [meaning for what, meaning in LABEL_SHARES.items() if what in shown]
+    return Table("Pseudo-labels by round (percent)", ["round", *map(str, rounds)], rows, notes) if rows else None
 
 
 def label_table(content: Content, method: dict[str, Any]) -> Table | None:
@@ -144,62 +131,36 @@ def label_table(content: Content, method: dict[str, Any]) -> Table | None:
     rounds = [r for r in method["rounds"] if r["labels_per_class"]][-2:]
     if not rounds:
         return None
-    columns = [
-        (one, what)
-        for one in rounds
-        for what in LABEL_COLUMNS
-        if any(values.get(what) is not None for values in one["labels_per_class"].values())
-    ]
-    header = ["class", *(f"{LABEL_COLUMNS[what][0]} {one['round']}" for one, what in columns)]
-    rows = [
-        [name, *(_label_cell(one["labels_per_class"].get(name, {}), what) for one, what in columns)]
-        for name in content["classes"]
-    ]
-    rows.append(["all", *(_label_cell(one, what) for one, what in columns)])
-    return Table(
-        f"Pseudo-labels of {method['title']} (percent)",
-        header,
-        rows,
-        _label_notes(rounds, {what for _, what in columns}),
-    )
+    columns = {"class": [*content["classes"], "all"]}
+    for one in rounds:
+        classes = [*(one["labels_per_class"].get(name, {}) for name in content["classes"]), one]
+        for what, (short, _) in LABEL_COLUMNS.items():
+            digits = 2 if what in ("threshold", "coverage") else 1
+            columns[f"{short} {one['round']}"] = [share(values.get(what), digits) for values in classes]
+    table = table_of(f"Pseudo-labels of {method['title']} (percent)", columns.items(), optional=list(columns), means=1)
+    return replace(table, notes=_label_notes(rounds, {name.split()[0] for name in table.header}))
 
 
-def _label_cell(values: dict[str, Any], what: str) -> str:
-    return share(values.get(what), 2 if what in ("threshold", "coverage") else 1)
-
-
-def _label_notes(rounds: Sequence[dict[str, Any]], shown: set[str]) -> tuple[str, ...]:
-    meanings = (f"{short}: {meaning}" for what, (short, meaning) in LABEL_COLUMNS.items() if what in shown)
-    notes = (f"The number in a column's name is the round. {'; '.join(meanings)}.",)
+def _label_notes(rounds: Sequence[dict[str, Any]], shown: set[str]) -> list[str]:
+    meanings = (f"{short}: {meaning}" for short, meaning in LABEL_COLUMNS.values() if short in shown)
+    notes = [f"The number in a column's name is the round. {'; '.join(meanings)}."]
     patches, truth = (max(r[key] or 0 for r in rounds) for key in ("patch_images", "ground_truth_images"))
     if patches:
-        notes += (f"Patch disagreement was measured on {patches} target images.",)
+        notes.append(f"Patch disagreement was measured on {patches} target images.")
     if truth:
-        notes += (f"Precision and recall were measured on {truth} validation images, which are never trained on.",)
+        notes.append(f"Precision and recall were measured on {truth} validation images, which are never trained on.")
     return notes
 
 
 def paper_table(content: Content) -> Table | None:
     """Table 1 or 2 of the paper, whole; None for a user's own data."""
-    if not content["paper"]:
+    paper = content["paper"]
+    if not paper:
         return None
-    means = list(content["paper"][0]["mious"])
-    names = list(content["paper"][0]["per_class"])
-    rows = [
-        [
-            row["method"],
-            row["kind"],
-            *(number(row["mious"][n]) for n in means),
-            *(number(row["per_class"][c]) for c in names),
-        ]
-        for row in content["paper"]
-    ]
-    title = f"The paper's table, {content['direction']}"
-    return Table(title, ["method", "kind", *map(mean_name, means), *names], rows)
-
-
-def _trained(content: Content) -> list[dict[str, Any]]:
-    return [method for method in content["methods"] if method["method"] != "source-only"]
+    columns = [(what, [row[what] for row in paper]) for what in ("method", "kind")]
+    columns += [(mean_name(n), [number(row["mious"][n]) for row in paper]) for n in paper[0]["mious"]]
+    columns += [(name, [number(row["per_class"][name]) for row in paper]) for name in paper[0]["per_class"]]
+    return table_of(f"The paper's table, {content['direction']}", columns)
 
 
 def _round_indices(methods: Sequence[dict[str, Any]]) -> list[int]:

@@ -36,6 +36,7 @@ METHODS = {
     "released-sisc-pwl": "SISC+PWL as released",
 }
 
+MINIATURE = "miniature: not comparable with the paper"
 
 Curves = Dict[Training, Tuple[LossPoint, ...]]
 EVALUATION_KEYS = ("miou", "mious", "per_class", "classes", "images")

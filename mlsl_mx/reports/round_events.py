@@ -10,7 +10,7 @@ from PIL import Image
 
 from mlsl_mx.data.label_images import encoded
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
-from mlsl_mx.reports.panels import DAMAGED, PANEL_WIDTH, read_sheet
+from mlsl_mx.reports.panels import PANEL_WIDTH, read_segmentation, read_sheet
 from mlsl_mx.reports.results import Round, read_round
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.event_file import EventFile, event_files, new_path
@@ -27,7 +27,7 @@ def write_round_events(folder: Path, round_folder: Path, index: int, validation,
     Args:
         folder: where TensorBoard looks for the method.
         round_folder: of the round, or of the source model.
-        validation: SceneDataset, for the pictures beside their segmentation.
+        validation: SceneDataset, for the pictures of segmentations.
         panels: how many.
 
     Raises: InputError if the file cannot be written.
@@ -88,7 +88,7 @@ def _sheet(folder: Path) -> dict[str, Image.Image]:
 
 
 def _segmentations(folder: Path, validation, panels: int) -> dict[str, Image.Image]:
-    """Validation images beside their segmentations, by their names."""
+    """Validation images and their segmentations, by their names."""
     pictures = {}
     for index in evenly_spread(len(validation), panels):
         pair = _photo_and_segmentation(folder, validation, index)
@@ -99,12 +99,14 @@ def _segmentations(folder: Path, validation, panels: int) -> dict[str, Image.Ima
 
 def _photo_and_segmentation(folder: Path, validation, index: int) -> Image.Image | None:
     """Side by side; None if one of them cannot be read: a stage that has its result must not fail for a picture."""
+    segmentation = read_segmentation(folder, validation.names[index])
+    if segmentation is None:
+        return None
     try:
         photo = Image.fromarray(validation.image(index))
-        with Image.open(folder / "predictions" / "palette" / f"{validation.names[index]}.png") as png:
-            segmentation = png.resize(photo.size, Image.NEAREST).convert("RGB")
-    except (InputError, *DAMAGED):
+    except (InputError, OSError):
         return None
+    segmentation = segmentation.resize(photo.size, Image.NEAREST).convert("RGB")
     pair = Image.new("RGB", (2 * photo.width, photo.height))
     pair.paste(photo, (0, 0))
     pair.paste(segmentation, (photo.width, 0))

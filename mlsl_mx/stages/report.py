@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Sequence
 
-from mlsl_mx.reports.compare_tables import write_comparison
+from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.model_card import write_model_cards
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.stages.job import Job

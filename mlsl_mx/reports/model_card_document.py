@@ -1,16 +1,15 @@
-"""A model card as Markdown, from the content of model_card.json."""
+"""A model card as a document, from the content of model_card.json."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any, Dict
 
 import yaml
 
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.evaluation.resolution import resolution_note
-from mlsl_mx.reports.report_tables import mean_name
-from mlsl_mx.reports.tables import Table, number, share, to_markdown
+from mlsl_mx.reports.cells import mean_name, number, share
+from mlsl_mx.reports.document import Bullets, Document, Section, Table, Text, Verbatim, present
 
 Card = Dict[str, Any]
 
@@ -21,23 +20,23 @@ START = {
 }
 
 
-def card_markdown(card: Card) -> str:
-    """The whole card; the miniature's notice is its first line and its last."""
-    parts = [
-        f"# Model card: {card['title']}, {_recorded(card['experiment'])}",
+def card_document(card: Card) -> Document:
+    """The whole card."""
+    commands = "\n".join(f"mlsl {command}" for command in card["commands"] or ())
+    settings = yaml.safe_dump(card["settings"], sort_keys=False) if card["settings"] else ""
+    parts = present(
         _overview(card),
-        "## Intended use and limits\n\n" + " ".join([card["intended_use"], *card["limits"]]),
-        to_markdown(_result_table(card)),
-        to_markdown(_data_table(card)),
-        *([to_markdown(_label_table(card))] if card["labels"] else []),
-        to_markdown(_weights_table(card)),
-        to_markdown(_stage_table(card)) if card["stages"] else f"## Stages\n\n{NOT_RECORDED}",
-        to_markdown(_environment_table(card)),
-        _verbatim("Commands", "\n".join(f"mlsl {command}" for command in card["commands"] or ())),
-        _verbatim("Settings", yaml.safe_dump(card["settings"], sort_keys=False) if card["settings"] else ""),
-    ]
-    notice = [card["notice"]] if card["notice"] else []
-    return "\n\n".join([*notice, *parts, *notice])
+        Section("Intended use and limits", (Text(" ".join([card["intended_use"], *card["limits"]])),)),
+        _result_table(card),
+        _data_table(card),
+        _label_table(card) if card["labels"] else None,
+        _weights_table(card),
+        _stage_table(card) if card["stages"] else Section("Stages", (Text(NOT_RECORDED),)),
+        _environment_table(card),
+        _lines("Commands", commands),
+        _lines("Settings", settings),
+    )
+    return Document(f"Model card: {card['title']}, {_recorded(card['experiment'])}", "", parts, card["notice"])
 
 
 def _recorded(value: Any) -> str:
@@ -46,7 +45,7 @@ def _recorded(value: Any) -> str:
     return NOT_RECORDED if value is None else str(value)
 
 
-def _overview(card: Card) -> str:
+def _overview(card: Card) -> Bullets:
     miniature = {True: "yes", False: "no", None: NOT_RECORDED}[card["miniature"]]
     lines = {
         "Experiment": _recorded(card["experiment"]),
@@ -56,7 +55,7 @@ def _overview(card: Card) -> str:
         "Miniature": miniature,
         "Seed": _recorded(card["seed"]),
     }
-    return "\n".join(f"- {name}: {value}" for name, value in lines.items())
+    return Bullets([f"{name}: {value}" for name, value in lines.items()])
 
 
 def _result_table(card: Card) -> Table:
@@ -108,8 +107,8 @@ def _weights_table(card: Card) -> Table:
     elif start["kind"] == "none":
         note = "Started from no weights: trained from scratch."
     else:
-        found = f"name {_recorded(start['file'])}, SHA-256 {start['sha256_first_16']}..."
-        note = f"Started from {START[start['kind']]}: {found}"
+        file = f"name {_recorded(start['file'])}, SHA-256 {start['sha256_first_16']}..."
+        note = f"Started from {START[start['kind']]}: {file}"
     return Table("Weights", ["file", "SHA-256"], rows, (note,))
 
 
@@ -132,9 +131,7 @@ def _stage_table(card: Card) -> Table:
 
 
 def _stage_notes(card: Card) -> list[str]:
-    notes = [
-        "Seconds are wall-clock time, summed over the starts that it took; one that found all done does not count."
-    ]
+    notes = ["Seconds are wall-clock time, summed over a stage's starts; a start with nothing to do does not count."]
     for one in card["stages"]:
         title = one["stage"] if one["round"] is None else f"{one['stage']} of round {one['round']}"
         if one["lost"]:
@@ -164,6 +161,5 @@ def _environment_table(card: Card) -> Table:
     return Table("Code, versions and device", ["what", "value"], rows)
 
 
-def _verbatim(title: str, text: str) -> str:
-    """Indented, which nothing in the text can end."""
-    return f"## {title}\n\n" + (textwrap.indent(text.rstrip(), "    ") if text else NOT_RECORDED)
+def _lines(title: str, text: str) -> Section:
+    return Section(title, (Verbatim(text) if text else Text(NOT_RECORDED),))

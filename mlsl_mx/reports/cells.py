@@ -1,0 +1,48 @@
+"""Numbers as cells of a table, and tables from columns of them."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Sequence
+
+from mlsl_mx.reports.document import Table
+
+WITH_PAPER = ("paper", "diff")  # columns that belong to ours on their left
+Column = tuple[str, Iterable[str]]  # header and cells
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A percentage, or - for None."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def difference(ours: float | None, other: float | None) -> str:
+    """Signed difference of two percentages, or - where one is missing."""
+    return signed(None if ours is None or other is None else ours - other)
+
+
+def signed(value: float | None) -> str:
+    """A percentage with its sign, or - for None."""
+    return "-" if value is None else f"{value:+.1f}"
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] as a percentage, or -."""
+    return number(None if value is None else 100 * value, digits)
+
+
+def mean_name(classes: str | int) -> str:
+    """What the paper calls the mean over that many classes: mIoU* is the one over 13."""
+    return f"mIoU*({classes})" if str(classes) == "13" else f"mIoU({classes})"
+
+
+def with_paper(name: str, ours: Sequence[float | None], paper: Sequence[float | None]) -> list[Column]:
+    """Our percentages, the paper's and the differences."""
+    return [(name, map(number, ours)), ("paper", map(number, paper)), ("diff", map(difference, ours, paper))]
+
+
+def table_of(title: str, columns: Iterable[Column], optional: Sequence[str] = WITH_PAPER, **more: Any) -> Table:
+    """A table without the `optional` columns that have no value; `more` are other fields of the table."""
+    columns = [(name, list(cells)) for name, cells in columns]
+    columns = [(name, cells) for name, cells in columns if name not in optional or set(cells) - {"-"}]
+    header, cells = zip(*columns)
+    return Table(title, header, list(zip(*cells)), joined=WITH_PAPER if "paper" in header else (), **more)
