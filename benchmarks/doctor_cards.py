@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 from mlsl_mx.system.cuda_libraries import has_cuda_build
 from mlsl_mx.system.runs import write_bytes

@@ -10,7 +10,8 @@ convolution in the same turns. `mlsl` labels and evaluates with `inference_net`;
 from __future__ import annotations
 
 import argparse
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import measure  # before MXNet: it sets the number of threads
 import mxnet as mx

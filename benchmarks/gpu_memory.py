@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, NamedTuple
+from typing import NamedTuple
 
 import mxnet as mx
 import numpy as np
@@ -59,7 +60,7 @@ def graph(batch: int, height: int, width: int, weak_label_head: bool, config: Co
     symbol = mx.sym.Group(list(outputs)) if weak_label_head else outputs
     internals = symbol.get_internals()
     arguments, shapes, auxiliary = internals.infer_shape(images=(batch, 3, height, width))
-    numbers = {name: int(np.prod(shape)) for name, shape in zip(internals.list_outputs(), shapes)}
+    numbers = {name: int(np.prod(shape)) for name, shape in zip(internals.list_outputs(), shapes, strict=True)}
     described = json.loads(symbol.tojson())["nodes"]
     is_parameter = [node["op"] == "null" and node["name"] != "images" for node in described]
     nodes = []

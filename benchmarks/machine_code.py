@@ -14,9 +14,9 @@ import mmap
 import struct
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Iterator
 
 MAGIC = struct.pack("<I", 0xBA55ED50)
 KINDS = {1: "PTX", 2: "machine code"}

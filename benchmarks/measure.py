@@ -10,9 +10,10 @@ import gc
 import os
 import statistics
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
 
@@ -62,7 +63,7 @@ def large_convolution() -> tuple[Callable[[], Any], int]:
 def large_copy(volume_bytes: int = 4 * 19 * 1024 * 2048) -> tuple[Callable[[], Any], int]:
     """A copy of a probability volume by all threads, and the bytes it reads and writes: the floor of memory."""
     source, target = np.ones(volume_bytes, np.uint8), np.zeros(volume_bytes, np.uint8)
-    parts = list(zip(np.array_split(source, THREADS), np.array_split(target, THREADS)))
+    parts = list(zip(np.array_split(source, THREADS), np.array_split(target, THREADS), strict=True))
     pool = ThreadPoolExecutor(THREADS)
 
     def call():

@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data, runs = Path(folder) / "data", [Path(folder) / precision for precision in PRECISIONS]
         make_miniature(data, existing("data_lists/miniature"), seed=0)
-        for run, precision in zip(runs, PRECISIONS):
+        for run, precision in zip(runs, PRECISIONS, strict=True):
             label_and_evaluate(run, data, precision)
         content = {
             "pseudo_labels": compared(

@@ -139,7 +139,7 @@ def batches_by_processes(crops: TrainingCrops, readers: int):
 
 def stacked(items):
     """Arrays of a batch."""
-    return tuple(np.stack(arrays) for arrays in zip(*items))
+    return tuple(np.stack(arrays) for arrays in zip(*items, strict=True))
 
 
 def clocks() -> tuple[float, float, float]:

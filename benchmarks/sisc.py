@@ -14,9 +14,10 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from measure import large_copy, peak_extra_bytes, seconds_in_turn, table, write_results
 
@@ -117,7 +118,7 @@ class Image:
         """The same in straightforward NumPy."""
         total, count = np.zeros((CLASSES, HEIGHT, WIDTH), np.float32), np.zeros((HEIGHT, WIDTH), np.float32)
         matrix = interpolation_matrix(SETTINGS.patch // 8, SETTINGS.patch, "bilinear")
-        for patch_map, (top, left) in zip(self.maps.parts[0].probabilities, self.corners.tolist()):
+        for patch_map, (top, left) in zip(self.maps.parts[0].probabilities, self.corners.tolist(), strict=True):
             window = slice(top, top + SETTINGS.patch), slice(left, left + SETTINGS.patch)
             total[(slice(None), *window)] += matrix @ patch_map.transpose(1, 0, 2) @ matrix.T
             count[window] += 1

@@ -71,15 +71,15 @@ def measure(job: Job, inference: str, patch: int, patches: int, count: int) -> d
     maps = [segmenter.maps(scenes.image(i), scenes.names[i]) for i in indices]
     truths = [scenes.label(i) for i in range(len(scenes))]
     confidences, argmax, covered = ClassConfidences(job.config.num_classes), ConfusionMatrix(job.config.num_classes), []
-    for image, truth in zip(maps, truths):
+    for image, truth in zip(maps, truths, strict=True):
         classes, confidence = segmenter.confidences(image)
         confidences.update_top(classes, confidence)
         covered.append(confidence > 0)
         argmax.update(np.where(covered[-1], truth, IGNORE), classes)
     thresholds = confidences.thresholds(PORTION)
     labels = [segmenter.labels(image, thresholds, job.config.selection.rule) for image in maps]
-    judged = [(found != IGNORE) & (truth != IGNORE) for found, truth in zip(labels, truths)]
-    right = sum(int((found == truth)[j].sum()) for found, truth, j in zip(labels, truths, judged))
+    judged = [(found != IGNORE) & (truth != IGNORE) for found, truth in zip(labels, truths, strict=True)]
+    right = sum(int((found == truth)[j].sum()) for found, truth, j in zip(labels, truths, judged, strict=True))
     return {
         "inference": title,
         "miou": 100 * argmax.mean_iou(),

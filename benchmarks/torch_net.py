@@ -82,7 +82,7 @@ class FrozenBatchNorm(nn.BatchNorm2d):
             torch.from_numpy(tensors[f"{name}_{part}"]) for part in ("gamma", "beta", "moving_mean", "moving_var")
         ]
         super().__init__(len(values[0]), eps=BATCH_NORM_EPSILON)
-        for own, value in zip((self.weight, self.bias, self.running_mean, self.running_var), values):
+        for own, value in zip((self.weight, self.bias, self.running_mean, self.running_var), values, strict=True):
             own.data.copy_(value)
         self.eval()
 

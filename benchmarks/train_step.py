@@ -13,7 +13,8 @@ import argparse
 import os
 import subprocess
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import measure  # before MXNet: it sets the number of threads
 import mxnet as mx

@@ -12,9 +12,10 @@ import shutil
 import struct
 import tempfile
 import zlib
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import mxnet as mx

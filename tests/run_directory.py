@@ -5,8 +5,8 @@ run = write_run(tmp_path / "run", {"source-only": [35.0], "sisc": [40.0, 42.0]})
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 import numpy as np
 import yaml
@@ -48,7 +48,7 @@ def evaluation(classes: ClassSet, miou: float) -> dict:
     names = [name for name in classes.names if name != ABSENT]
     steps = np.linspace(20, -20, len(names))
     per_class = {name: None for name in classes.names}
-    per_class.update({name: float(miou + step) for name, step in zip(names, steps)})
+    per_class.update({name: float(miou + step) for name, step in zip(names, steps, strict=True)})
     mious = {}
     for count in classes.published_means:
         values = [per_class[classes.names[i]] for i in classes.common(count)]

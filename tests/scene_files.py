@@ -6,8 +6,9 @@ open_dataset("gta5", scenes.root, scenes.images, class_set(19), size=None, label
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, NamedTuple, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -53,7 +54,7 @@ def write_cityscapes(
     """leftImg8bit/SPLIT/ulm/ulm_00000i_000019_leftImg8bit.png and 8-bit gtFine/.../*_gtFine_labelIds.png."""
     names = [f"ulm_{i:06d}_000019" for i in range(count)]
     scenes = _draw(root, [f"leftImg8bit/{split}/ulm/{name}_leftImg8bit.png" for name in names], size, range(34), seed)
-    for name, ids in zip(names, scenes.ids):
+    for name, ids in zip(names, scenes.ids, strict=True):
         if labels:
             write_png(root / f"gtFine/{split}/ulm/{name}_gtFine_labelIds.png", ids)
     return scenes
@@ -86,7 +87,7 @@ def _draw(root: Path, entries: list, size: tuple, ids: range, seed: int) -> Scen
     pixels = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in entries]
     blocks = [rng.choice(ids, (-(-size[0] // 8), -(-size[1] // 8))).astype(np.uint8) for _ in entries]
     labels = [b.repeat(8, 0).repeat(8, 1)[: size[0], : size[1]].copy() for b in blocks]
-    for entry, image in zip(entries, pixels):
+    for entry, image in zip(entries, pixels, strict=True):
         write_png(root / entry, image)
     images = root / "list.txt"
     images.write_text("".join(f"{entry}\n" for entry in entries), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Charts: where lines, dots and names lie, and colours that the eye can tell apart."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ def test_labels_of_lines_that_end_together_stay_apart_and_inside():
     ends = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:var\(--c\d\)" class=name', chart))
     height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', chart).group(1))
     assert len(ends) == 4 and 0 < ends[0] and ends[-1] < height
-    assert all(below - above >= 14.9 for above, below in zip(ends, ends[1:]))
+    assert all(below - above >= 14.9 for above, below in pairwise(ends))
     assert "M3: 80.3 %" in chart
 
 
@@ -38,7 +39,7 @@ def lab(rgb: str) -> np.ndarray:
 
 def test_colours_differ_to_the_eye():
     pairs = [pair.split("/") for pair in PAIRS.split()]
-    for theme in zip(*pairs):
+    for theme in zip(*pairs, strict=True):
         places = np.array([lab(rgb) for rgb in theme])
         far = np.linalg.norm(places[:, None] - places, axis=2) + 1000 * np.eye(len(places))
         assert far.min() > 17  # a difference of 2.3 can just be seen

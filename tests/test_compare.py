@@ -151,7 +151,7 @@ def test_only_rounds_that_every_run_has_are_averaged(tmp_path):
 
 def test_other_start_weights_are_other_settings(tmp_path):
     runs = [write_run(tmp_path / f"{seed}", {"source-only": [9.0], "cbst": [10.0]}, seed=seed) for seed in (0, 1)]
-    for run, weights in zip(runs, "ab"):
+    for run, weights in zip(runs, "ab", strict=True):
         with open(run / "source/config.yaml", "a") as settings:
             settings.write(f"start: {{weights: {weights}}}\n")
     rows = by_title(compare(tmp_path, runs)[2])
@@ -160,7 +160,7 @@ def test_other_start_weights_are_other_settings(tmp_path):
 
 def test_evaluations_that_differ_in_flip_are_refused(tmp_path):
     runs = [write_run(tmp_path / f"{seed}", {"source-only": [9.0]}, seed=seed) for seed in (0, 1)]
-    for run, flip in zip(runs, (True, False)):
+    for run, flip in zip(runs, (True, False), strict=True):
         path = run / "source/evaluation.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "flip": flip}))
     with pytest.raises(InputError, match="another flip"):

@@ -27,7 +27,7 @@ def labelled(folder, maps):
     size = np.shape(maps[0])
     scenes = write_cityscapes(folder / "data", "train", count=len(maps), size=size, labels=False)
     target = open_dataset("cityscapes", scenes.root, scenes.images, FOUR, size, labels=False)
-    for name, train_ids in zip(target.names, maps):
+    for name, train_ids in zip(target.names, maps, strict=True):
         write_palette_png(folder / f"{name}.png", np.array(train_ids, np.uint8))
     return with_pseudo_labels(target, folder)
 

@@ -170,7 +170,7 @@ def test_gluoncv_tools_accept_it(tmp_path):
     assert isinstance(view, SegmentationDataset) and view.num_class == 19 and view.pred_offset == 0
     metric = SegmentationMetric(view.num_class)
     for images, masks in DataLoader(view, 2, batchify_fn=ms_batchify_fn):
-        for image, mask in zip(images, masks):
+        for image, mask in zip(images, masks, strict=True):
             assert image.shape == (32, 64, 3)
             truth = nd.one_hot(nd.maximum(mask, 0), 19).transpose((2, 0, 1)).expand_dims(0)  # (1, C, H, W)
             metric.update([mask.expand_dims(0)], [truth])

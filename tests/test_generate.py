@@ -94,7 +94,7 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
     scenes = Scenes()
     summary = run(tmp_path, scenes=scenes)
     volumes, thresholds, expected = naive(scenes)
-    for name, labels in zip(scenes.names, expected):
+    for name, labels in zip(scenes.names, expected, strict=True):
         np.testing.assert_array_equal(read(tmp_path / f"{name}.png"), labels)
     names = class_set(19).names
     every = np.stack(expected)
@@ -109,12 +109,12 @@ def test_labels_and_summary_equal_the_naive_way(tmp_path):
             "collapsed loose images seconds network_seconds"
         ).split()
     )
-    assert summary["thresholds"] == dict(zip(names, thresholds))
+    assert summary["thresholds"] == dict(zip(names, thresholds, strict=True))
     assert (summary["round"], summary["images"], summary["rule"]) == (1, 5, "reweighted")
     assert summary["portion"] == pytest.approx(0.3)
     assert summary["coverage"] == pytest.approx((every != 255).mean())
     assert summary["coverage_per_class"]["road"] == pytest.approx((every == 0).mean())
-    assert summary["predicted_share"] == pytest.approx(dict(zip(names, predicted / predicted.sum())))
+    assert summary["predicted_share"] == pytest.approx(dict(zip(names, predicted / predicted.sum(), strict=True)))
     assert summary["uncovered"] == pytest.approx(1 - covered.mean()) and summary["uncovered"] > 0
     assert summary["loose"] == []
     assert summary["collapsed"] == [n for c, n in enumerate(names) if not (every == c).any()]
@@ -303,7 +303,7 @@ def test_single_inference_and_prior(tmp_path):
     settings = PseudoLabels(inference="single", patch=512)
     prior = SpatialPrior(np.random.RandomState(0).uniform(size=(19, 4, 4)).astype(np.float32))
     summary = run(tmp_path, scenes=scenes, settings=settings, prior=prior)
-    for name, labels in zip(scenes.names, naive(scenes, settings, prior=prior)[2]):
+    for name, labels in zip(scenes.names, naive(scenes, settings, prior=prior)[2], strict=True):
         np.testing.assert_array_equal(read(tmp_path / f"{name}.png"), labels)
     assert summary["uncovered"] == 0
 

@@ -77,7 +77,7 @@ def test_its_metric_on_probabilities_agrees_with_evaluation(weights, scenes, tmp
     for index in range(len(scenes)):
         _, mask = GluonScenes(scenes)[index]
         metric.update(mask.expand_dims(0), mx.nd.array(predictor.probabilities(scenes.image(index))[None]))
-    theirs = dict(zip(result["classes"], scores(metric)))
+    theirs = dict(zip(result["classes"], scores(metric), strict=True))
     expected = {name: np.nan if iou is None else iou / 100 for name, iou in result["per_class"].items()}
     assert theirs == pytest.approx(expected, nan_ok=True)
 

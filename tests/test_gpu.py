@@ -66,7 +66,7 @@ def test_forward_agrees_with_the_cpu(weights):
         [output.asnumpy() for output in loaded(weights, ctx)(nd.array(inputs, ctx=ctx))]
         for ctx in (mx.cpu(), mx.gpu(0))
     )
-    for found, expected in zip(on_gpu, on_cpu):
+    for found, expected in zip(on_gpu, on_cpu, strict=True):
         assert_close(found, expected, 1e-2)
 
 

@@ -136,7 +136,7 @@ def test_bfloat16_is_near_float32(net):
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_types_of_a_reduced_graph(net, precision):
     symbol, _ = module.segmentation_symbol(net, precision)
-    types = dict(zip(symbol.list_arguments(), symbol.infer_type(images=np.float32)[0]))
+    types = dict(zip(symbol.list_arguments(), symbol.infer_type(images=np.float32)[0], strict=True))
     reduced = module.DTYPES[precision]
     for name, dtype in types.items():
         ends = name == "images" or name.startswith(("conv1a", "linear19"))

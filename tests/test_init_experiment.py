@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_the_commands_it_prints_are_understood_as_printed(here, capsys, out, sma
     )
     assert plan.returncode == 0 and plan.stderr == ""
     begun = shlex.split(next(line for line in plan.stdout.splitlines() if "__main__.py begin" in line))
-    given = dict(zip(begun, begun[1:]))
+    given = dict(pairwise(begun))
     assert given["--experiment"] == out and given["--imagenet"] == TRUNKS[small]
     assert small == (main(["begin", "--imagenet", TRUNKS[small], "--experiment", out, "--run", "r"]) == 0)
 

@@ -248,7 +248,7 @@ def start_stuck(folder: Path, how: str) -> tuple:
     launcher = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     files = [folder / f"pids-{rank}" for rank in (0, 1)]
     wait_for(lambda: all(file.exists() for file in files))
-    workers, children = zip(*(map(int, file.read_text().split()) for file in files))
+    workers, children = zip(*(map(int, file.read_text().split()) for file in files), strict=True)
     return launcher, [*workers, *children]
 
 

@@ -15,7 +15,7 @@ NAMES = ("segmentation", "weak_labels", "consistency")
 
 def terms(*values: float) -> dict:
     """Of one step, by name."""
-    return dict(zip(NAMES, values))
+    return dict(zip(NAMES, values, strict=False))
 
 
 LOSSES = [  # of two epochs

@@ -34,7 +34,7 @@ def naive_segmentation(logits, train_ids, hard_examples):
     limit = 1.0
     if hard_examples and len(pixels) >= 256:
         limit = max(0.6, sorted(label_probability)[255])
-    kept = [pixel for pixel, p in zip(pixels, label_probability) if p <= limit]
+    kept = [pixel for pixel, p in zip(pixels, label_probability, strict=True) if p <= limit]
     gradient = np.zeros(logits.shape)
     for b, i, j, p, c in kept:
         gradient[b, :, i, j] = (p - np.eye(len(p))[c]) / len(kept)
@@ -61,7 +61,7 @@ def test_sum_over_all_pixels_by_hand():
 
 @pytest.mark.parametrize("normaliser, of_each_label", [("labelled", (1 / 5, 1 / 256)), ("pixels", (1 / 256, 1 / 256))])
 def test_what_a_label_weighs_in_a_crop_of_few_and_of_all(normaliser, of_each_label):
-    for labelled, weight in zip((5, 256), of_each_label):
+    for labelled, weight in zip((5, 256), of_each_label, strict=True):
         train_ids = np.full(256, 255)
         train_ids[:labelled] = 1
         arguments = nd.array(train_ids.reshape(1, 16, 16)), False, normaliser

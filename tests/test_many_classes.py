@@ -106,14 +106,14 @@ def test_confusion_matrix_pixel_by_pixel():
     confusion = ConfusionMatrix(C)
     confusion.update(truth, predicted)
     expected, missed = np.zeros((C, C), int), np.zeros(C, int)
-    for t, p in zip(truth.ravel().tolist(), predicted.ravel().tolist()):
+    for t, p in zip(truth.ravel().tolist(), predicted.ravel().tolist(), strict=True):
         if t < C:
             (missed if p == IGNORE else expected[:, p])[t] += 1
     np.testing.assert_array_equal(confusion.matrix, expected)
     np.testing.assert_array_equal(confusion.missed, missed)
     assert missed.any()
     hits, union = np.diag(expected), expected.sum(axis=0) + expected.sum(axis=1) + missed - np.diag(expected)
-    np.testing.assert_allclose(confusion.iou(), [h / u if u else np.nan for h, u in zip(hits, union)])
+    np.testing.assert_allclose(confusion.iou(), [h / u if u else np.nan for h, u in zip(hits, union, strict=True)])
     again = ConfusionMatrix(C)  # what any integers give
     again.update(truth.astype(np.int64), np.where(predicted == IGNORE, -1, predicted.astype(np.int32)))
     np.testing.assert_array_equal(again.matrix, expected)
@@ -141,10 +141,10 @@ def test_class_sizes_and_weak_labels_by_counting():
     for train_ids in maps:
         sizes.update(train_ids)
     shares = [[np.count_nonzero(m == c) / m.size for c in range(C)] for m in maps]
-    seen = [[share for share in of_class if share] for of_class in zip(*shares)]
+    seen = [[share for share in of_class if share] for of_class in zip(*shares, strict=True)]
     h_s = np.array([np.mean(some) if some else np.nan for some in seen])
     np.testing.assert_allclose(sizes.mean(), h_s)
-    expected = [float(share > 0.9 * size) for share, size in zip(shares[0], h_s)]
+    expected = [float(share > 0.9 * size) for share, size in zip(shares[0], h_s, strict=True)]
     assert weak_labels(maps[0], h_s, 0.9).tolist() == expected and 0 < sum(expected[256:]) < 44
     present = [float(c in maps[0]) for c in range(C)]
     assert classes_present(maps[0], C).tolist() == present and 0 < sum(present[256:]) < 44

@@ -52,7 +52,7 @@ def test_naive_count_of_a_batch_and_one_by_one():
     truth, predicted = rng.integers(0, 6, (2, 3, 5, 7)).astype(np.uint8)
     truth[truth == 5] = 255
     naive = np.zeros((5, 5), np.int64)
-    for t, p in zip(truth.ravel(), predicted.ravel()):
+    for t, p in zip(truth.ravel(), predicted.ravel(), strict=True):
         if t != 255 and p < 5:
             naive[t, p] += 1
     batch, single = counted(truth, predicted, 5), ConfusionMatrix(5)
@@ -80,7 +80,7 @@ def test_wrong_input():
 def test_original_program_and_official_script(scores):
     confusion = ConfusionMatrix(19)
     for truth, predicted, iou in zip(
-        scores["label_ids"], scores["predicted_label_ids"], scores["iou_after_each_image"]
+        scores["label_ids"], scores["predicted_label_ids"], scores["iou_after_each_image"], strict=True
     ):
         confusion.update(train_ids(truth), train_ids(predicted))
         np.testing.assert_allclose(np.nan_to_num(confusion.iou()), iou, rtol=1e-12)

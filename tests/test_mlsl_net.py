@@ -115,7 +115,7 @@ def test_static_graph_has_the_gradients_of_the_imperative_one():
                 loss = (logits**2).mean() + (weak_logits**2).mean()
             loss.backward()
             gradients.append([p.grad().asnumpy() for p in learnable])
-        for static, imperative in zip(*gradients):
+        for static, imperative in zip(*gradients, strict=True):
             np.testing.assert_allclose(static, imperative, rtol=1e-3, atol=1e-4 * np.abs(imperative).max() + 1e-12)
 
 

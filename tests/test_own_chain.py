@@ -61,8 +61,8 @@ def test_evaluation_counts_the_users_classes(world, finished):
     assert np.sum(found["confusion"]) == sum(int((one < 255).sum()) for one in truth)
     ious = []
     for index in range(2):
-        hits = sum(((p == index) & (t == index)).sum() for p, t in zip(predicted, truth))
-        union = sum((((p == index) | (t == index)) & (t < 255)).sum() for p, t in zip(predicted, truth))
+        hits = sum(((p == index) & (t == index)).sum() for p, t in zip(predicted, truth, strict=True))
+        union = sum((((p == index) | (t == index)) & (t < 255)).sum() for p, t in zip(predicted, truth, strict=True))
         ious.append(100 * hits / union)
     assert found["miou"] == pytest.approx(np.mean(ious))
 

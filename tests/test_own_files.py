@@ -226,7 +226,9 @@ def test_names_in_two_forms_of_unicode_are_one(tmp_path, image_form, label_form)
         found = own_images(tmp_path, unicodedata.normalize(form, "é"), "images")
         assert set(found.names) == {unicodedata.normalize("NFC", name) for name in ACCENTS}
         paths = own_labels(tmp_path, unicodedata.normalize(form, "lab/{name}_é.png"), found, "labels")
-        assert all(path.is_file() and (found.root / entry).is_file() for path, entry in zip(paths, found.entries))
+        assert all(
+            path.is_file() and (found.root / entry).is_file() for path, entry in zip(paths, found.entries, strict=True)
+        )
         in_order = [unicodedata.normalize("NFC", name)[:2] for name in found.entries]
         assert [unicodedata.normalize("NFC", path.name)[:2] for path in paths] == in_order == sorted(in_order)
     listed = own_images(tmp_path, "list.txt", "images")

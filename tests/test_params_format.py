@@ -47,7 +47,7 @@ def parse(content: bytes) -> dict:
     arrays = [reader.array() for _ in range(count)]
     (names,) = reader.take("Q")
     assert names == count
-    tensors = dict(zip([reader.name() for _ in range(count)], arrays))
+    tensors = dict(zip([reader.name() for _ in range(count)], arrays, strict=True))
     assert reader.position == len(content)
     return tensors
 

@@ -332,7 +332,7 @@ def test_a_video(run, clip, tmp_path, predictor):
     assert made in ("overlay/clip.mp4", "overlay/clip.avi")
     facts = videos.video_facts(tmp_path / "out" / made)
     assert facts.size == (48, 64) and facts.rate == pytest.approx(12.5) and facts.frames == 7
-    pairs = list(zip(videos.video_frames(clip), videos.video_frames(tmp_path / "out" / made)))
+    pairs = list(zip(videos.video_frames(clip), videos.video_frames(tmp_path / "out" / made), strict=True))
     assert len(pairs) == 7
     for frame, written in pairs:
         expected = predictor.overlay(frame, predictor.predict(frame)).astype(int)

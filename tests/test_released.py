@@ -176,7 +176,7 @@ def test_labels_are_made_at_a_smaller_size_and_lie_where_they_belong(size, small
 
 def filed(config: Config, classes, confidences) -> ClassConfidences:
     result = ClassConfidences(config.classes, config.selection.stride, config.selection.extra_zero)
-    for ids, values in zip(classes, confidences):
+    for ids, values in zip(classes, confidences, strict=True):
         result.update_top(ids, values)
     return result
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -215,7 +216,7 @@ def test_the_loss_of_each_training(tmp_path):
     lines = [[tuple(map(float, p.split(","))) for p in path.split()] for path in paths]
     assert [len(line) for line in lines] == [24, 20, 7]
     assert lines[0][-1][0] < lines[1][0][0] and lines[2][-1][0] == lines[0][-1][0]  # round 1 is beside round 0
-    assert all(below[1] >= above[1] for line in lines for above, below in zip(line, line[1:]))  # it falls
+    assert all(below[1] >= above[1] for line in lines for above, below in pairwise(line))  # it falls
 
 
 def test_each_term_of_a_loss_has_a_chart(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,7 +48,7 @@ def domains(tmp_path):
 def test_source_subsets_grow():
     subsets = [source_subset(1000, portion, seed=7) for portion in (0.03, 0.0325, 0.06, 1.0)]
     assert [len(s) for s in subsets] == [30, 33, 60, 1000]
-    for smaller, larger in zip(subsets, subsets[1:]):
+    for smaller, larger in pairwise(subsets):
         assert set(smaller) <= set(larger)
     assert sorted(subsets[-1]) == list(range(1000))
     assert set(source_subset(1000, 0.03, seed=8)) != set(subsets[0])
@@ -150,9 +151,9 @@ def test_batches_do_not_depend_on_readers(domains):
     crops = TrainingCrops(domains, joint_order(3, 4, 0, 0), CROPS, seed=0, epoch=0)
     here, ahead = list(load_batches(crops, 2)), list(load_batches(crops, 2, readers=2))
     assert len(here) == len(ahead) == num_batches(crops, 2) == 4
-    for a, b in zip(here, ahead):
+    for a, b in zip(here, ahead, strict=True):
         assert a.names == b.names
-        for x, y in zip(a[:4], b[:4]):
+        for x, y in zip(a[:4], b[:4], strict=True):
             assert isinstance(y, np.ndarray) and x.dtype == y.dtype
             np.testing.assert_array_equal(x, y)
 
@@ -179,7 +180,7 @@ def test_workers_take_their_slices_of_each_batch(domains, count):
     crops = TrainingCrops(domains, joint_order(3, 2, seed=1, epoch=0), Crops(size=16), seed=1, epoch=0)
     whole = list(load_batches(crops, 4))
     parts = [list(load_batches(crops, 4, workers=SimpleNamespace(rank=rank, count=count))) for rank in range(count)]
-    for batch, *of_workers in zip(whole, *parts):
+    for batch, *of_workers in zip(whole, *parts, strict=True):
         for field in ("images", "train_ids", "weak_labels"):
             assert np.array_equal(np.concatenate([getattr(part, field) for part in of_workers]), getattr(batch, field))
         assert all(part.names == batch.names for part in of_workers)

@@ -42,7 +42,7 @@ def test_thresholds_are_the_exact_order_statistics(portion):
     many = volumes()
     per_class = [sorted_confidences(many, c) for c in range(5)]
     ranks = [int(np.floor(portion * len(p))) for p in per_class]
-    expected = [p[r - 1] if r else 1 for p, r in zip(per_class, ranks)]
+    expected = [p[r - 1] if r else 1 for p, r in zip(per_class, ranks, strict=True)]
     np.testing.assert_array_equal(filed(many).thresholds(portion), expected)
     together = np.sort(np.concatenate(per_class))[::-1]
     expected = together[int(np.floor(portion * len(together))) - 1]
@@ -96,7 +96,7 @@ def test_an_image_of_several_parts_is_filed_as_if_it_were_one(stride):
     confidences.update_top(classes.astype(np.uint8).reshape(600, -1), confidence.astype(np.float32).reshape(600, -1))
     kept = [confidence[(classes == c) & (confidence > 0)] for c in range(3)]
     assert confidences.predicted.tolist() == [len(values) for values in kept]
-    for values, histogram in zip(kept, confidences.histogram.T):
+    for values, histogram in zip(kept, confidences.histogram.T, strict=True):
         found, counts = np.unique(codes_of(values[::stride].astype(np.float32)), return_counts=True)
         assert histogram[found].tolist() == counts.tolist() and histogram.sum() == counts.sum()
 
@@ -162,7 +162,7 @@ def test_codes_fall_as_confidences_rise_and_are_finest_near_1():
     values = np.sort(values.astype(np.float32))
     codes = codes_of(values)
     assert (np.diff(codes) <= 0).all() and 0 <= codes.min() <= codes.max() < CODES
-    for value, code in zip(values[::40], codes[::40].tolist()):
+    for value, code in zip(values[::40], codes[::40].tolist(), strict=True):
         low = lowest(code)
         assert low <= value and codes_of(np.array([low]))[0] == code
         assert codes_of(np.nextafter(np.array([low]), np.float32(-1)))[0] == code + 1 or low == 0
@@ -254,13 +254,13 @@ def stored():
 def test_thresholds_and_labels_of_the_original_program(stored, policy):
     patterns = stored["confidence_high"].astype(np.uint16) << 8 | stored["confidence_low"]
     confidences = ClassConfidences(19, stride=4, extra_zero=True)
-    for classes, confidence in zip(stored["classes"], patterns.view(np.float16)):
+    for classes, confidence in zip(stored["classes"], patterns.view(np.float16), strict=True):
         confidences.update_top(classes, confidence)
     thresholds = confidences.thresholds(0.15, policy)
     expected = stored[f"{policy}_thresholds"]
     np.testing.assert_array_equal(thresholds, np.where(expected == 0, 1, expected))
     to_label_ids = class_set(19).label_id_lookup
-    for volume, label_ids in zip(stored["crop"], stored[f"{policy}_crop_labelIds"]):
+    for volume, label_ids in zip(stored["crop"], stored[f"{policy}_crop_labelIds"], strict=True):
         np.testing.assert_array_equal(to_label_ids[select_pseudo_labels(volume, thresholds)], label_ids)
 
 

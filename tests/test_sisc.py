@@ -12,7 +12,7 @@ from mlsl_mx.pseudo_labels import SISCAccumulator
 
 def naive(shape, patches, tops, lefts):
     total, count = np.zeros(shape), np.zeros(shape[1:])
-    for patch, top, left in zip(patches, tops, lefts):
+    for patch, top, left in zip(patches, tops, lefts, strict=True):
         height, width = patch.shape[1:]
         total[:, top : top + height, left : left + width] += patch
         count[top : top + height, left : left + width] += 1
@@ -66,7 +66,7 @@ def test_maps_add_what_their_up_sampled_patches_do_and_are_cut_at_the_window(ups
     window.add_maps(nhcw[4:], tops[4:], lefts[4:], (16, 20), upsampling)
     whole = SISCAccumulator(3, 100, 120, mx.cpu())
     whole.add(upsample(mx.nd.array(maps), 16, 20, upsampling), np.add(tops, 40), np.add(lefts, 40))
-    for found, expected in zip(window.normalized(), whole.normalized()):
+    for found, expected in zip(window.normalized(), whole.normalized(), strict=True):
         np.testing.assert_allclose(found.asnumpy(), expected[..., 40:64, 40:76].asnumpy(), atol=1e-6)
     assert window.count.asnumpy().min() == 0 and window.count.asnumpy().max() > 1
 

@@ -48,7 +48,7 @@ def test_written_and_read(tmp_path):
     write_store(tmp_path / "a.maps", maps(), "key")
     again = read_store(tmp_path / "a.maps", "key")
     assert again.size == (30, 44) and [p.name for p in tmp_path.iterdir()] == ["a.maps"]
-    for found, expected in zip(again.parts, maps().parts):
+    for found, expected in zip(again.parts, maps().parts, strict=True):
         assert found.size == expected.size
         np.testing.assert_array_equal(found.corners, expected.corners)
         np.testing.assert_array_equal(found.probabilities, expected.probabilities)

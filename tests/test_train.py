@@ -45,7 +45,7 @@ def make_batch(seed: int) -> Batch:
 
 
 def weights(net):
-    return {name: p.data().asnumpy() for name, p in zip(range(1000), net.collect_params().values())}
+    return {index: p.data().asnumpy() for index, p in enumerate(net.collect_params().values())}
 
 
 def epochs(count: int, batches=None) -> Epochs:
@@ -213,9 +213,9 @@ def gradients(loss) -> list:
 
 def test_terms_have_the_gradient_of_their_sum():
     terms, whole, two = map(gradients, (with_a_third_term, as_one_term, epochs(1).loss))
-    for one, other in zip(terms, whole):
+    for one, other in zip(terms, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
-    assert max(np.abs(one - other).max() for one, other in zip(terms, two)) > 1e-3
+    assert max(np.abs(one - other).max() for one, other in zip(terms, two, strict=True)) > 1e-3
 
 
 def test_a_third_term_shows_up_wherever_the_loss_does(tmp_path):
@@ -274,7 +274,7 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
         net = net_on(devices)
         train(net, epochs(2), devices, tmp_path / str(len(devices)), RunLog(tmp_path / "log", "t"), "devices")
         trained[devices] = [[array.asnumpy() for array in p.list_data()] for p in net.collect_params().values()]
-    for (one,), two in zip(trained[CPU], trained[TWO]):
+    for (one,), two in zip(trained[CPU], trained[TWO], strict=True):
         np.testing.assert_allclose(two[0], one, atol=2e-6)
         assert np.array_equal(two[0], two[1])
 

@@ -28,7 +28,7 @@ def test_two_steps_are_those_of_the_original(tmp_path, case, hybrid):
     trainer = gluon.Trainer(net.collect_params(), "sgd", settings)
     batches = np.random.RandomState(21).normal(size=(2, 2, 3, 104, 104)).astype(np.float32)
 
-    for images, train_ids, weak_labels in zip(batches, original["train_ids"], original["weak_labels"]):
+    for images, train_ids, weak_labels in zip(batches, original["train_ids"], original["weak_labels"], strict=True):
         with autograd.record():
             outputs = net(nd.array(images))
             logits = outputs[0] if two_heads else outputs
@@ -42,7 +42,7 @@ def test_two_steps_are_those_of_the_original(tmp_path, case, hybrid):
     if two_heads:
         np.testing.assert_allclose(outputs[1].sigmoid().asnumpy(), original["pwl_sigmoid"], atol=1e-5)
     assert set(original[f"{case}_names"]) == parameters.keys() - statistics.keys()
-    for name, want in zip(original[f"{case}_names"], original[f"{case}_values"]):
+    for name, want in zip(original[f"{case}_names"], original[f"{case}_values"], strict=True):
         value = parameters[name].data().asnumpy().ravel()
         samples = value[np.linspace(0, value.size - 1, SAMPLES).astype(int)]
         np.testing.assert_allclose(samples, want, atol=1e-6, rtol=1e-6, err_msg=name)

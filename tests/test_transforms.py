@@ -42,7 +42,7 @@ def test_scale_one_is_a_plain_window_anywhere_in_the_image():
         np.testing.assert_array_equal(crop, image[top : top + 16, left : left + 16])
         np.testing.assert_array_equal(ids, train_ids[top : top + 16, left : left + 16])
         corners.add((top, left))
-    tops, lefts = zip(*corners)
+    tops, lefts = zip(*corners, strict=True)
     assert (min(tops), max(tops), min(lefts), max(lefts)) == (0, 24, 0, 40)  # both borders are reached
 
 

@@ -23,7 +23,7 @@ def test_mean_sizes_equal_eq_4_and_do_not_depend_on_the_order():
         having = [(m == c).sum() for m in maps if (m == c).any()]
         expected.append(sum(having) / (len(having) * 63))
     sizes, backwards = ClassSizes(4), ClassSizes(4)
-    for train_ids, other in zip(maps, maps[::-1]):
+    for train_ids, other in zip(maps, maps[::-1], strict=True):
         sizes.update(train_ids)
         backwards.update(other)
     np.testing.assert_allclose(sizes.mean(), expected)

@@ -93,7 +93,7 @@ def test_evaluation_counts_each_pixel_of_each_size(chain):
         else:
             truth = np.where(file_ids == 7, IGNORE[classes], file_ids - 1000)
         assert predicted.shape == truth.shape == size
-        for t, p in zip(truth.ravel(), predicted.ravel()):
+        for t, p in zip(truth.ravel(), predicted.ravel(), strict=True):
             if t < classes:
                 expected[t, p] += 1
     assert read(stage / "evaluation.json")["confusion"] == expected.tolist()
@@ -108,7 +108,7 @@ def test_an_evaluation_goes_on_from_its_predictions(chain):
     (stage / "predictions" / "palette" / "v1.png").unlink()
     assert main(words(run.parent, "evaluate", "--round", "0")) == 0
     assert read(stage / "evaluation.json")["confusion"] == before["confusion"]
-    again = [path.name for path, time in zip(pictures, written) if path.stat().st_mtime_ns != time]
+    again = [path.name for path, time in zip(pictures, written, strict=True) if path.stat().st_mtime_ns != time]
     assert again == ["v1.png", "v1.png"]  # both kinds, and no other image
 
 
@@ -132,7 +132,7 @@ def test_diagnosis_counts_all_sizes(chain):
     before, now = (run / "sisc-pwl" / f"round-{r}" / "pseudo_labels" for r in (0, 1))
     pairs = [[np.array(Image.open(folder / f"t{i}.png")) for folder in (before, now)] for i in range(len(SIZES))]
     both = [(b < classes) & (n < classes) for b, n in pairs]
-    same = sum(((b == n) & together).sum() for (b, n), together in zip(pairs, both))
+    same = sum(((b == n) & together).sum() for (b, n), together in zip(pairs, both, strict=True))
     assert found["agreement"] == pytest.approx(same / sum(together.sum() for together in both))
 
 

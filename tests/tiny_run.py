@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
-from typing import Collection
 
 from scene_files import write_cityscapes, write_gta5
 

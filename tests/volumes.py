@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def sorted_thresholds(volumes, portion: float, policy: str = "class_balanced", s
         together = np.concatenate([*of_class, np.zeros(extra_zero * (count + 1), np.float32)])
         return np.full(count, _largest(together, portion))
     zero = [np.zeros(int(extra_zero and len(values) > 0), np.float32) for values in of_class]
-    return np.array([_largest(np.concatenate(pair), portion) for pair in zip(of_class, zero)])
+    return np.array([_largest(np.concatenate(pair), portion) for pair in zip(of_class, zero, strict=True)])
 
 
 def _largest(values: np.ndarray, portion: float) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Union
+from typing import TYPE_CHECKING
 
 from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.system.packaged_files import existing
@@ -21,7 +22,7 @@ RUN = (
 )
 
 
-Call = Callable[[argparse.Namespace], Union[Result, str, None]]
+Call = Callable[[argparse.Namespace], Result | str | None]
 
 
 def add_command(

@@ -11,8 +11,9 @@ from __future__ import annotations
 import colorsys
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence, Tuple, Union
+from typing import Any
 
 from mlsl_mx.config.classes import MOST_CLASSES, ClassSet, FileValue, LabelClass, class_set
 from mlsl_mx.system.errors import InputError
@@ -27,8 +28,8 @@ REST = "rest"  # as `ignore`: whatever belongs to no class
 # What tables call pixels without a class, without regard to case and signs. `background` is a class to some.
 VOID_NAMES = ("ignore", "ignored", "ignorelabel", "void", "unlabelled", "unlabeled", "unannotated", "dontcare")
 
-Classes = Union[int, Tuple[LabelClass, ...]]
-Ignored = Union[str, Tuple[FileValue, ...]]  # REST, or ids or colours
+Classes = int | tuple[LabelClass, ...]
+Ignored = str | tuple[FileValue, ...]  # REST, or ids or colours
 
 
 def read_classes(value: Any, origin: str) -> Classes:

@@ -7,8 +7,8 @@ of its own (`class_table.py`), whose train ids are in its order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence, Tuple, Union
 
 import numpy as np
 
@@ -21,7 +21,7 @@ MOST_TRAIN_IDS = (
 )
 MOST_CLASSES = 2048  # whose pairs are counted: 34 MB a count, and 25 MB of evaluation.json
 
-FileValue = Union[int, Tuple[int, int, int]]  # what a pixel of a label file holds: an id, or a colour
+FileValue = int | tuple[int, int, int]  # what a pixel of a label file holds: an id, or a colour
 
 
 def id_type(num_classes: int) -> type[np.unsignedinteger]:

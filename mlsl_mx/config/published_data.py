@@ -6,8 +6,8 @@ what `--NAME` says.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ The type is the field's annotation; `values.py` reads by it. What several settin
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import check_spec

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import sys
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from mlsl_mx.config.setting import setting_of
 from mlsl_mx.system.errors import InputError
@@ -46,13 +46,13 @@ _WRITTEN = {int: "write digits", float: "write a number", bool: "write true or f
 
 
 def _typed(value, kind, name: str, origin: str):
-    if get_origin(kind) in (Union, UnionType):  # with None
+    if get_origin(kind) is UnionType:  # with None
         return None if value is None else _typed(value, get_args(kind)[0], name, origin)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
             raise InputError(f"{origin}: {name} is {shown(value)}, but must be a list of {len(kinds)} values")
-        return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds))
+        return tuple(_typed(v, k, name, origin) for v, k in zip(value, kinds, strict=True))
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"{origin}: {name} is {shown(value)}, but must be of type {kind.__name__}: {_WRITTEN[kind]}")

@@ -6,8 +6,9 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Sequence
+from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -108,7 +109,7 @@ def decode_palette(path: Path) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
     """
     with _opened(path, io.BytesIO(_read_bytes(path))) as image:
         indices, flat = _pillow_pixels(path, image), image.getpalette()
-        return indices, list(zip(flat[::3], flat[1::3], flat[2::3]))
+        return indices, list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
 
 
 def header(path: Path) -> Header:

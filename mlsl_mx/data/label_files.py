@@ -6,10 +6,10 @@ noise. What a file cannot be is refused, never guessed; so is an id or a colour 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable
 
 import cv2
 import numpy as np
@@ -204,7 +204,10 @@ def _unknown(path: Path, values: np.ndarray, form: LabelFormat) -> WrongLabels:
     """`values` (N,): those without a class."""
     found, counts = np.unique(values, return_counts=True)
     colours = form.encodings == ("colours",)
-    shown = [f"{_as_text(value, colours)} ({count} pixels)" for value, count in zip(found[:SHOWN].tolist(), counts)]
+    shown = [
+        f"{_as_text(value, colours)} ({count} pixels)"
+        for value, count in zip(found[:SHOWN].tolist(), counts[:SHOWN], strict=True)
+    ]
     more = ", ..." if len(found) > SHOWN else ""
     what = "colours" if colours else "ids"
     return WrongLabels(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Sequence
 
 from mlsl_mx.data.names import composed
 from mlsl_mx.system.errors import InputError
@@ -63,7 +63,7 @@ def read_lines(path: Path, anywhere: bool = False) -> dict[int, str]:
 def check_names(path: Path, lines: dict[int, str], names: Sequence[str]) -> None:
     """Raises: InputError if two lines of a list have one of the `names`, which are in the order of `lines`."""
     first_with: dict[str, int] = {}
-    for (number, entry), name in zip(lines.items(), names):
+    for (number, entry), name in zip(lines.items(), names, strict=True):
         first = first_with.setdefault(name, number)
         if first != number:
             raise InputError(

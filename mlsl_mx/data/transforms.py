@@ -5,7 +5,7 @@ The window is chosen first and only its pixels are resized, so a crop costs litt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ STD = (0.229, 0.224, 0.225)
 MEAN_COLOUR = tuple(round(255 * mean) for mean in MEAN)
 STRIDE = 8  # of the network
 OFFSET = 4  # the label of a stride's cell is the one at its centre
-MinedGroups = Tuple[Tuple[int, ...], ...]  # of train ids
+MinedGroups = tuple[tuple[int, ...], ...]  # of train ids
 
 _NORMALISED = ((np.arange(256)[:, None] / 255 - MEAN) / STD).T.astype(np.float32).copy()  # (3, 256)
 
@@ -32,7 +32,7 @@ def normalise(image: np.ndarray) -> np.ndarray:
     Returns: (3, H, W) float32.
     """
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for channel, values, plane in zip(cv2.split(image), _NORMALISED, planes):
+    for channel, values, plane in zip(cv2.split(image), _NORMALISED, planes, strict=True):
         cv2.LUT(channel, values, dst=plane)
     return planes
 
@@ -122,7 +122,7 @@ def _start(length: int, side: int, rng: np.random.Generator, centre: int | None)
 def _cut(pixels: np.ndarray, corner, side: int, size: int, fill, interpolation: int) -> np.ndarray:
     """The window of `side` pixels at `corner`, resized to (size, size); `fill` where it reaches beyond the image."""
     inside, place = [], []
-    for start, length in zip(corner, pixels.shape):
+    for start, length in zip(corner, pixels.shape[:2], strict=True):
         first, last = max(start, 0), min(start + side, length)
         inside.append(slice(first, last))
         # Rounded outwards, so that a sliver of an image keeps at least one pixel.

@@ -6,9 +6,7 @@ which a driver could make code for newer cards.
 
 from __future__ import annotations
 
-from typing import Tuple
-
-Capability = Tuple[int, int]
+Capability = tuple[int, int]
 
 # Wheel, as pip calls it -> compute capabilities of its machine code: counted by benchmarks/machine_code.py.
 # The newest, mxnet-cu117, has what mxnet-cu112 has.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, Sequence
 
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.datasets import SceneDataset

@@ -9,11 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from mlsl_mx.doctor.driver import Driver
 from mlsl_mx.system.processor import CPUINFO, cpu_model, has_bfloat16, usable_cores

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 
 from mlsl_mx.doctor.facts import Facts, gather
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, findings

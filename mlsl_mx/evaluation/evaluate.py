@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def summary(confusion: ConfusionMatrix, classes: ClassSet, images: int) -> dict:
     return {
         "miou": percent(confusion.mean_iou()),
         "mious": {str(n): percent(confusion.mean_iou(classes.common(n))) for n in classes.published_means},
-        "per_class": dict(zip(classes.names, per_class)),
+        "per_class": dict(zip(classes.names, per_class, strict=True)),
         "classes": list(classes.names),
         "images": images,
         "confusion": confusion.matrix.tolist(),

@@ -7,7 +7,8 @@ smaller `target.size` costs less in evaluation too. So it is said wherever such 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from mlsl_mx.data.image_files import size_text
 

@@ -5,8 +5,8 @@ A trunk of one's own needs no entry here: `network.trunk: package.module:Name` n
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import mxnet as mx
 from mxnet import gluon
@@ -105,7 +105,7 @@ def _made(trunk: type[Trunk], width: float, dropout: tuple[float, float], frozen
     return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def full_counts(trunk: type[Trunk]) -> dict[str, int]:
     """The first axis of each tensor at width 1, by its name in weights files."""
     whole = _made(trunk, 1.0, (0.0, 0.0), frozen_statistics=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
 
 from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS, has_ending, is_video, warn_of_images
 from mlsl_mx.data.folders import files_below

@@ -6,8 +6,8 @@ in a processor's cache from its patches to its labels, and no more than a window
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import mxnet as mx
 import numpy as np
@@ -80,7 +80,7 @@ def _composed(image: ImageMaps, ctx: mx.Context, upsampling: str, votes: bool, r
 def _add_votes(accumulator: SISCAccumulator, maps, tops, lefts, size: tuple[int, int], upsampling: str) -> None:
     """As `SISCAccumulator.add_maps`, but with 1 for the most probable class of a patch's pixel and 0 for the others."""
     num_classes, height, width = accumulator.shape
-    for patch_map, top, left in zip(maps, tops, lefts):
+    for patch_map, top, left in zip(maps, tops, lefts, strict=True):
         patch = SISCAccumulator(num_classes, height, width, accumulator.ctx)
         patch.add_maps([patch_map], [top], [left], size, upsampling)
         first_row, first_column = max(top, 0), max(left, 0)

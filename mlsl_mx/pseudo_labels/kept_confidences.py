@@ -37,10 +37,12 @@ class KeptConfidences:
             self._parts = []
             return
         pairs = np.zeros((2, sizes.max()), np.float32)  # of all workers as many
-        for row, arrays in zip(pairs, zip(*self._parts)):
+        for row, arrays in zip(pairs, zip(*self._parts, strict=True), strict=False):  # a worker may have none
             row[:mine] = np.concatenate(arrays)
         found = workers.gather(pairs).reshape(len(sizes), 2, -1)
-        self._parts = [(classes[:size], confidences[:size]) for (classes, confidences), size in zip(found, sizes)]
+        self._parts = [
+            (classes[:size], confidences[:size]) for (classes, confidences), size in zip(found, sizes, strict=True)
+        ]
 
     def between(self, low: float, high: float, c: int | None) -> np.ndarray | None:
         """Confidences of class c, or of all classes, in [low, high); None if they were too many to keep."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import shutil
 import time
 import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -258,24 +259,26 @@ def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
     """The part of selection.json that is about classes and pixels."""
     predicted, labelled, pixels = np.array(found["predicted"]), counted["labelled"], counted["all"]
     share = (labelled / max(labelled.sum(), 1)).tolist()
-    few = {name: one for name, one in zip(names, share) if one < selection.mining_least}
+    few = {name: one for name, one in zip(names, share, strict=True) if one < selection.mining_least}
     return {
-        "thresholds": dict(zip(names, found["thresholds"])),
+        "thresholds": dict(zip(names, found["thresholds"], strict=True)),
         "coverage": float(labelled.sum() / pixels),
-        "coverage_per_class": dict(zip(names, (labelled / pixels).tolist())),
-        "predicted_share": dict(zip(names, (predicted / max(predicted.sum(), 1)).tolist())),
+        "coverage_per_class": dict(zip(names, (labelled / pixels).tolist(), strict=True)),
+        "predicted_share": dict(zip(names, (predicted / max(predicted.sum(), 1)).tolist(), strict=True)),
         **_mined(names, selection, predicted, ()),
         "mined_in_target": _mined(names, selection, predicted, few),
         "mining_left_out": few,
         "uncovered": counted["uncovered"] / pixels,
-        "collapsed": [name for name, count in zip(names, labelled) if count == 0],
+        "collapsed": [name for name, count in zip(names, labelled, strict=True) if count == 0],
         # The most probable of C classes has at least 1/C, so only a spatial prior pushes a threshold below; then hardly
         # any pixel is kept from the class.
-        "loose": [name for name, threshold in zip(names, found["thresholds"]) if threshold < 1 / len(names)],
+        "loose": [
+            name for name, threshold in zip(names, found["thresholds"], strict=True) if threshold < 1 / len(names)
+        ],
     }
 
 
 def _mined(names, selection: Selection, predicted: np.ndarray, left_out: Iterable[str]) -> dict[str, list[str]]:
     ids = {names.index(name) for name in left_out}
     groups = mined_classes(predicted, selection.mining_share, selection.mining_rarest, ids)
-    return {key: [names[c] for c in group] for key, group in zip(("mined_first", "mined"), groups)}
+    return {key: [names[c] for c in group] for key, group in zip(("mined_first", "mined"), groups, strict=True)}

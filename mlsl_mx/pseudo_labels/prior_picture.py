@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ def write_prior_picture(path: Path, frequency: np.ndarray, names: Sequence[str])
 
 def prior_picture(frequency: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """(H, W, 3) uint8 RGB: rows of four panels, dark at 0 and bright at the class's largest value, which is named."""
-    panels = [_panel(factors, name) for factors, name in zip(frequency, names)]
+    panels = [_panel(factors, name) for factors, name in zip(frequency, names, strict=True)]
     panels += [np.full_like(panels[0], 255)] * (-len(panels) % COLUMNS)
     rows = [np.hstack(panels[start : start + COLUMNS]) for start in range(0, len(panels), COLUMNS)]
     return np.vstack(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import mxnet as mx
 import numpy as np
@@ -53,7 +53,7 @@ class SISCAccumulator:
                 f"a volume of {self.shape}"
             )
         ones = mx.nd.ones((patch_height, patch_width), ctx=self.ctx)
-        for index, (top, left) in enumerate(zip(map(int, tops), map(int, lefts))):
+        for index, (top, left) in enumerate(zip(map(int, tops), map(int, lefts), strict=True)):
             bottom, right = top + patch_height, left + patch_width
             if top < 0 or left < 0 or bottom > height or right > width:
                 patch = f"a patch of {patch_width}x{patch_height} at row {top}, column {left}"
@@ -86,12 +86,12 @@ class SISCAccumulator:
             return
         num_classes, height, width = self.shape
         counts = np.zeros((height, width), np.float32)
-        for top, left in zip(tops, lefts):
+        for top, left in zip(tops, lefts, strict=True):
             counts[max(top, 0) : top + size[0], max(left, 0) : left + size[1]] += 1
         map_height, _, map_width = maps[0].shape
         weights, rows = _trimmed([window_weights(map_height, size[0], upsampling, -top, height) for top in tops])
         columns_of, columns = _trimmed([window_weights(map_width, size[1], upsampling, -left, width) for left in lefts])
-        needed = np.stack([some[i, :, j] for some, i, j in zip(maps, rows, columns)])  # (N, n, C, m)
+        needed = np.stack([some[i, :, j] for some, i, j in zip(maps, rows, columns, strict=True)])  # (N, n, C, m)
         wide = mx.nd.batch_dot(  # (N, n * C, m) times (N, W, m) transposed
             self._here(needed.reshape(len(maps), -1, needed.shape[3])),
             self._here(np.stack(columns_of)),
@@ -120,7 +120,7 @@ def _trimmed(weights: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[slic
     count = max(int(some[-1] - some[0]) + 1 for some in used)
     last = weights[0].shape[1] - count
     cells = [slice(first, first + count) for first in (min(int(some[0]), last) for some in used)]
-    return [some[:, part] for some, part in zip(weights, cells)], cells
+    return [some[:, part] for some, part in zip(weights, cells, strict=True)], cells
 
 
 def _add_window(volume: mx.nd.NDArray, values: mx.nd.NDArray, begin: tuple[int, ...], end: tuple[int, ...]) -> None:

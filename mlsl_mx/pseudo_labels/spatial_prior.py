@@ -15,8 +15,8 @@ is one of all t_c, but for classes without a threshold of their own, which count
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable
 
 import cv2
 import numpy as np

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mlsl_mx.reports.document import Table
 
@@ -44,5 +45,5 @@ def table_of(title: str, columns: Iterable[Column], optional: Sequence[str] = WI
     """A table without the `optional` columns that have no value; `more` are other fields of the table."""
     columns = [(name, list(cells)) for name, cells in columns]
     columns = [(name, cells) for name, cells in columns if name not in optional or set(cells) - {"-"}]
-    header, cells = zip(*columns)
-    return Table(title, header, list(zip(*cells)), joined=WITH_PAPER if "paper" in header else (), **more)
+    header, cells = zip(*columns, strict=True)
+    return Table(title, header, list(zip(*cells, strict=True)), joined=WITH_PAPER if "paper" in header else (), **more)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Callable, NamedTuple, Sequence, Tuple
+from itertools import pairwise
+from typing import NamedTuple
 
 from mlsl_mx.reports.document import Chart
 
@@ -13,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 50, 96, 12, 190, 222  # of charts with lines:
 CELL_WIDTH, CELL_HEIGHT = 150, 92  # of one class among others
 LETTER, BOLD_LETTER = 7.6, 9.5  # widths, in the widest of the usual fonts
 
-Point = Tuple[float, float]
+Point = tuple[float, float]
 Scale = Callable[[float], float]
 
 
@@ -170,10 +172,10 @@ def _place_of_names(curves: Sequence[Curve]) -> tuple[float, Sequence[Curve]]:
 def _names(ends: list[list], gap: float = 15) -> list[str]:
     """Names at the lines' ends, moved so that none covers another and none is below the axis."""
     ends = sorted(ends)
-    for above, below in zip(ends, ends[1:]):
+    for above, below in pairwise(ends):
         below[0] = max(below[0], above[0] + gap)
     ends[-1][0] = min(ends[-1][0], BOTTOM + 4)
-    for below, above in zip(ends[::-1], ends[-2::-1]):
+    for below, above in pairwise(ends[::-1]):
         above[0] = min(above[0], below[0] - gap)
     return [
         f'<text x="{x:.1f}" y="{y:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'

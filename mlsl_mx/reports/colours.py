@@ -26,6 +26,6 @@ def colour_style() -> str:
     """The CSS of all of them."""
     light, dark = (
         ";".join(f"--c{index}:{one}" for index, one in enumerate(theme))
-        for theme in zip(*(pair.split("/") for pair in PAIRS.split()))
+        for theme in zip(*(pair.split("/") for pair in PAIRS.split()), strict=True)
     )
     return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"

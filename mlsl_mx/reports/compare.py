@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any
 
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.published import TABLE_3_ROWS, disagreement_notes, paper_source, published_means, published_row
@@ -13,7 +14,7 @@ from mlsl_mx.reports.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import flat, read_json
 
-Runs = Dict[str, Dict[str, MethodResults]]  # run name -> METHOD -> results
+Runs = dict[str, dict[str, MethodResults]]  # run name -> METHOD -> results
 
 GAIN_CLASSES = {"gta5": "19", "synthia": "13"}  # what Table 3 counts: mIoU from GTA-V, mIoU* from SYNTHIA
 

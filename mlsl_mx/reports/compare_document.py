@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any
 
 from mlsl_mx.reports.cells import mean_name, number, signed, table_of
 from mlsl_mx.reports.charts import Series, dot_chart
@@ -17,7 +18,7 @@ from mlsl_mx.reports.results import MINIATURE
 from mlsl_mx.reports.terminal import terminal_text
 from mlsl_mx.system.runs import environment, write_json
 
-Content = Dict[str, Any]
+Content = dict[str, Any]
 
 
 def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) -> str:

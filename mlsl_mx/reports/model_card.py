@@ -26,9 +26,10 @@ settings            the content of config.yaml
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Sequence
+from typing import Any
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.experiment_files import data_config
@@ -44,7 +45,7 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
 from mlsl_mx.system.runs import own_list, read_json, read_settings, sha256, write_bytes, write_json
 
-Card = Dict[str, Any]
+Card = dict[str, Any]
 
 INTENDED_USE = (
     "Semantic segmentation of street scenes, to reproduce the self-training methods of MLSL (WACV 2020) and to compare "

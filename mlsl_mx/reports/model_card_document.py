@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 import yaml
 
@@ -11,7 +11,7 @@ from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.cells import mean_name, number, share
 from mlsl_mx.reports.document import Bullets, Document, Section, Table, Text, Verbatim, present
 
-Card = Dict[str, Any]
+Card = dict[str, Any]
 
 NOT_RECORDED = "not recorded"
 START = {

@@ -66,8 +66,8 @@ def _parse(text: str, classes: int, means: tuple[int, ...]) -> tuple[PublishedRo
     rows = []
     for line in text.strip().splitlines():
         method, kind, ious, printed = (cell.strip() for cell in line.split("|"))
-        per_class = dict(zip(class_set(classes).names, map(number, ious.split())))
-        rows.append(PublishedRow(method, kind, per_class, dict(zip(means, map(number, printed.split())))))
+        per_class = dict(zip(class_set(classes).names, map(number, ious.split()), strict=True))
+        rows.append(PublishedRow(method, kind, per_class, dict(zip(means, map(number, printed.split()), strict=True))))
     return tuple(rows)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from mlsl_mx.reports.charts import Curve, Series, class_charts, curve_chart, dot_chart, line_chart
 from mlsl_mx.reports.colours import colour
@@ -10,9 +11,9 @@ from mlsl_mx.reports.document import Chart
 from mlsl_mx.reports.report_tables import source_model, trained_methods
 from mlsl_mx.reports.results import METHODS
 
-Content = Dict[str, Any]
-Method = Dict[str, Any]
-Round = Dict[str, Any]
+Content = dict[str, Any]
+Method = dict[str, Any]
+Round = dict[str, Any]
 
 # What is known of a round -> title of its chart, and the factor that makes it percent.
 OVER_ROUNDS = {

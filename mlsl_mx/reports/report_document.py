@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 
 import yaml
 
@@ -74,7 +75,7 @@ def _status(content: Content) -> Text | None:
 
 
 def _labels_by_class(content: Content, methods: Sequence[MethodResults]) -> Iterator[Section]:
-    for method, results in zip(content["methods"], methods):
+    for method, results in zip(content["methods"], methods, strict=True):
         labelled = [one for one in results.rounds if one.selection]  # one that is being labelled has no sheet yet
         if labelled:
             last = labelled[-1]

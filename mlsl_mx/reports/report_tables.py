@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Dict, Sequence
+from typing import Any
 
 from mlsl_mx.reports.cells import mean_name, number, share, table_of, with_paper
 from mlsl_mx.reports.document import Table
 from mlsl_mx.reports.published import CBST_README, published_row, published_rows
 from mlsl_mx.reports.results import METHODS, ordered
 
-Content = Dict[str, Any]
+Content = dict[str, Any]
 
 # What is known of a round's pseudo-labels -> what it means.
 LABEL_SHARES = {

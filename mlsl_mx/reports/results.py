@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Tuple
+from typing import Any
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
@@ -38,7 +39,7 @@ METHODS = {
 
 MINIATURE = "miniature: not comparable with the paper"
 
-Curves = Dict[Training, Tuple[LossPoint, ...]]
+Curves = dict[Training, tuple[LossPoint, ...]]
 EVALUATION_KEYS = ("miou", "mious", "per_class", "classes", "images")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Dict, Optional
 
 from PIL import Image
 
@@ -16,7 +15,7 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.event_file import EventFile, event_files, new_path
 from mlsl_mx.system.runs import file_hash, whole_file
 
-Scalars = Dict[str, Optional[float]]
+Scalars = dict[str, float | None]
 
 
 def write_round_events(folder: Path, round_folder: Path, index: int, validation, panels: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any
 
-Event = Dict[str, Any]
-Part = Tuple[Event, Optional[Event]]  # begin and end; a process that was killed noted no end
+Event = dict[str, Any]
+Part = tuple[Event, Event | None]  # begin and end; a process that was killed noted no end
 
 
 @dataclass(frozen=True)

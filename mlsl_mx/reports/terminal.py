@@ -32,7 +32,9 @@ def _table(table: Table) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
     lines = [table.title]
     for row in cells:
-        first, *others = (cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+        first, *others = (
+            cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         lines.append("  ".join([first, *others]).rstrip())
     lines.insert(2, "-" * max(map(len, lines[1:])))
     return "\n".join([*lines, *(textwrap.fill(note, WIDTH) for note in table.notes)])

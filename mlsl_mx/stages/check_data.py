@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.check import check_dataset

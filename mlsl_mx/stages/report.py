@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.model_card import write_model_cards

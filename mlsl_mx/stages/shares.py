@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mlsl_mx.config.settings import Config
 from mlsl_mx.system.device_shares import check_count, divided

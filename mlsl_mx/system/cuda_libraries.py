@@ -7,10 +7,10 @@ right before MXNet is imported (`mxnet_import.py`). What is left to NVIDIA's dri
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Iterator
 
 CUDA_BUILD = "mxnet_cu112"  # as its .dist-info folder spells it
 

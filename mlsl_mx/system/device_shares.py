@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.workers import MOST_WORKERS

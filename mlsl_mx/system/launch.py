@@ -14,9 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence
 
 from mlsl_mx.system.device_shares import check_count, divided
 from mlsl_mx.system.processor import usable_cores
@@ -72,7 +72,7 @@ def run_workers(commands: Sequence[Sequence[str]], threads: int) -> int:
         for role in ("scheduler", "server"):
             own = {"DMLC_ROLE": role, "OMP_NUM_THREADS": "1"}
             processes[role] = _start(PARAMETER_SERVER, {**variables, **own}, Path(folder, role), _stay_with_parent)
-        for index, (command, port) in enumerate(zip(commands, ports)):
+        for index, (command, port) in enumerate(zip(commands, ports, strict=True)):
             # Ranks follow the ports: the first worker, whose output is shown, is rank 0.
             own = {"DMLC_ROLE": "worker", "PORT": str(port), "OMP_NUM_THREADS": str(threads)}
             output = Path(folder, f"worker {index}") if index else None

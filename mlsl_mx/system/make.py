@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from typing import Sequence
+from collections.abc import Sequence
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import packaged

@@ -6,8 +6,8 @@ import math
 import os
 import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 CPUINFO = Path("/proc/cpuinfo")
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")

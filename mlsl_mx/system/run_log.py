@@ -8,9 +8,10 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import revision

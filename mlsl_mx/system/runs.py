@@ -27,10 +27,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any
 
 import mlsl_mx
 from mlsl_mx.system.errors import InputError

@@ -10,9 +10,10 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, MutableMapping, TextIO
+from typing import Any, TextIO
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.processor import usable_cores

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator, TextIO
+from typing import TextIO
 
 RED, YELLOW = "\x1b[1;31m", "\x1b[33m"
 _PLAIN = "\x1b[0m"

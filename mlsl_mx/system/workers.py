@@ -9,7 +9,8 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 

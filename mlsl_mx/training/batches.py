@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from mxnet.gluon.data import DataLoader
@@ -57,9 +58,9 @@ def load_batches(
         timeout=_READER_PATIENCE,
         auto_reload=False,
     )
-    for k, arrays in zip(starts, loader):
+    for k, arrays in zip(starts, loader, strict=True):
         yield Batch(*arrays, names=tuple(map(crops.name, range(k, k + batch))))
 
 
 def _stacked(items) -> tuple[np.ndarray, ...]:
-    return tuple(np.stack(arrays) for arrays in zip(*items))
+    return tuple(np.stack(arrays) for arrays in zip(*items, strict=True))

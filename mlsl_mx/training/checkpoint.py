@@ -6,9 +6,9 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Sequence
 
 import mxnet as mx
 from mxnet import gluon
@@ -89,7 +89,7 @@ class Checkpoint:
         load_original(net, weights)
         saved = read_params(momentum)  # none before the first step
         # Trainer.load_states would unpickle; the updaters take NDArrays as they are.
-        for updater, device in zip(trainer._updaters, devices):
+        for updater, device in zip(trainer._updaters, devices, strict=True):
             updater.states.update({int(i): mx.nd.array(m, ctx=device) for i, m in saved.items()})
             updater.states_synced.update({int(i): True for i in saved})
         return Position(kept["epoch"], kept["step_terms"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple
 
 from mlsl_mx.system.event_file import EventFile, cut_off, event_files, new_path
 from mlsl_mx.system.run_log import TIME_FORMAT, RunLog, read_log
@@ -25,7 +26,7 @@ class LossPoint(NamedTuple):
     learning_rate: float  # of the last step
 
 
-Training = Tuple[str, str, Optional[int]]  # stage, method and round, as in the log
+Training = tuple[str, str, int | None]  # stage, method and round, as in the log
 
 
 class LossCurve:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -28,7 +28,7 @@ def batch_loss(
     Returns: the terms by name, (1,) float32 each on the first device.
     """
     images = np.split(batch.images, len(devices))  # each (B / devices, 3, s, s)
-    images = [nd.array(part, ctx=device, dtype="float32") for part, device in zip(images, devices)]
+    images = [nd.array(part, ctx=device, dtype="float32") for part, device in zip(images, devices, strict=True)]
     known = [
         nd.array(workers.gather(values.astype(np.float32, copy=False)), ctx=devices[0], dtype="float32")
         for values in (batch.train_ids, batch.weak_labels, batch.is_target)
@@ -40,7 +40,7 @@ def batch_loss(
 def _together(outputs: Sequence, workers: Workers):
     """The outputs of all devices and workers, on the first device; only this worker's have a gradient."""
     if isinstance(outputs[0], (list, tuple)):
-        return [_together(parts, workers) for parts in zip(*outputs)]
+        return [_together(parts, workers) for parts in zip(*outputs, strict=True)]
     device = outputs[0].context
     own = outputs[0]
     if len(outputs) > 1:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ from mlsl_mx.system.stopping import end_with_parent
 VERSION = 1  # of the generator: raise it when the same seed gives other pictures
 STAMP = "miniature.json"
 
-Job = Tuple[str, str, Path, Optional[Path]]  # data set, entry, image file, and label file if there shall be one
+Job = tuple[str, str, Path, Path | None]  # data set, entry, image file, and label file if there shall be one
 
 # Cityscapes' names for what no benchmark class covers. Its files have no licence plates (id -1 is not drawn), and
 # game frames show no lens and no bonnet.

@@ -6,9 +6,10 @@ origin (x across, y up, z away) and placed by `Scene.begin`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple, Sequence
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -143,7 +144,7 @@ def disc(x: float, y: float, radius: float, height: float | None = None, corners
     return _circle(corners) * (radius, radius if height is None else height) + (x, y)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _circle(corners: int) -> np.ndarray:
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     return np.column_stack([np.sin(angle), np.cos(angle)])

@@ -6,8 +6,8 @@ up from that buffer, so they agree at every pixel and no label edge is blended.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Iterator
+from collections.abc import Iterator
+from functools import cache
 
 import cv2
 import numpy as np
@@ -56,7 +56,7 @@ class _World:
         kept = ~one_sided | ((normal * seen[starts]).sum(axis=1) > 0)
         of_kept = np.repeat(kept, counts)
         self.points, self.seen, self.counts = points[of_kept], seen[of_kept], counts[kept]
-        self.faces = [face for face, keep in zip(faces, kept) if keep]
+        self.faces = [face for face, keep in zip(faces, kept, strict=True) if keep]
         self.layer, self.instance = (np.array([getattr(f, key) for f in self.faces]) for key in ("layer", "instance"))
         self._set_axes(normal[kept], seen[starts][kept])
 
@@ -88,7 +88,9 @@ class _World:
             ((columns + 0.5 - self.camera.size[1] / 2) / self.camera.focal).astype(np.float32),
             ((rows + 0.5 - self.camera.horizon) / self.camera.focal).astype(np.float32),
         )
-        along, start = zip(*(self._along(axis, ray, index) for axis in (self.normal, self.across, self.up)))
+        along, start = zip(
+            *(self._along(axis, ray, index) for axis in (self.normal, self.across, self.up)), strict=True
+        )
         slope = np.where(np.abs(along[0]) < 1e-4, np.float32(1e-4), along[0])
         depth = np.clip(start[0] / slope, NEAR, 2000)
         return depth, along[1] * depth - start[1], along[2] * depth - start[2]
@@ -127,7 +129,7 @@ def _outlines(camera: Camera, seen: np.ndarray, counts: np.ndarray) -> Iterator[
             yield number, pixels[part]
             continue
         polygon = seen[part]
-        for plane, offset in zip(planes, (NEAR, 0, 0, 0, 0)):
+        for plane, offset in zip(planes, (NEAR, 0, 0, 0, 0), strict=True):
             polygon = _cut(polygon, polygon @ plane - offset)
         if len(polygon) > 2:
             yield number, _fixed(camera, polygon)
@@ -177,7 +179,7 @@ def _shadows(camera: Camera, world: _World, sun: np.ndarray, blur: float) -> np.
     return cv2.GaussianBlur(mask, (0, 0), 0.6 + blur).astype(np.float32) / 255
 
 
-@lru_cache(maxsize=None)
+@cache
 def _noise() -> np.ndarray:
     """(TILE, TILE) float32, zero mean and unit variance, seamless: 1/f noise, the same for every image."""
     spectrum = np.fft.fft2(np.random.default_rng(0).normal(size=(TILE, TILE)))
@@ -205,7 +207,7 @@ def _light(world: _World, index, shadow, style: Style, strength: float, sun, rng
     shadow = shadow * (world.layer == GROUND)[index]
     direct = np.float32(1.25 * strength) * _direct(world, sun)[index] * (1 - np.float32(0.9) * shadow)
     ambient = np.float32(1 - strength) * (1 - np.float32(0.3) * shadow)
-    for channel, sunny, shaded in zip(colour, photo.sun_colour, photo.shade_colour):
+    for channel, sunny, shaded in zip(colour, photo.sun_colour, photo.shade_colour, strict=True):
         channel *= np.where(seen_sky, np.float32(1), direct * np.float32(sunny) + ambient * np.float32(shaded))
     haze = np.array(style.materials.haze[rng.integers(len(style.materials.haze))], np.float32)[:, None, None]
     hazy = (~sky & (world.layer != LENS)).astype(np.float32)[index]

@@ -110,7 +110,7 @@ def _ground(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) ->
     slab = rng.uniform(0.4, 1.8)
     slabs = Texture((slab, slab * rng.uniform(0.5, 1)), (0.95, 0.95), 0.09, 0.08, 0.08)
     scene.add(_strip(-300, 300), beyond, earth, GRASS)
-    for kerb, front, side in zip(plan.kerb, plan.front, (-1, 1)):
+    for kerb, front, side in zip(plan.kerb, plan.front, (-1, 1), strict=True):
         scene.add(_strip(kerb, front), "sidewalk", shade(walk, 0.86), slabs, walk)
         if plan.verge and beyond == "terrain":
             scene.add(_strip(kerb + side * 0.3, kerb + side * (0.3 + plan.verge)), "terrain", shade(earth, 0.95), GRASS)
@@ -169,7 +169,7 @@ def _backdrop(scene: Scene, rng: np.random.Generator, materials: Materials) -> N
 def _lots(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan, side: int) -> None:
     """Buildings, walls, fences and parks along one side, interrupted by the crossing street."""
     streets, line = style.streets, plan.front[0 if side < 0 else 1]
-    kinds, weights = zip(*streets.lots.items())
+    kinds, weights = zip(*streets.lots.items(), strict=True)
     weights = np.array(weights) / sum(weights)
     z = rng.uniform(-8, 2)
     while z < FAR:
@@ -262,7 +262,7 @@ def _sidewalk_things(scene: Scene, rng: np.random.Generator, style: Style, plan:
 
 def _traffic(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) -> None:
     """Moving vehicles in the lanes, standing ones in the parking lanes."""
-    kinds, weights = zip(*style.streets.vehicles.items())
+    kinds, weights = zip(*style.streets.vehicles.items(), strict=True)
     weights = np.array(weights) / sum(weights)
     for centre, direction in plan.lanes:
         ours = abs(centre) < plan.lane * 0.75
@@ -274,7 +274,7 @@ def _traffic(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) -
             scene.begin(STANDING, centre + rng.normal(0, 0.15), z + length / 2, yaw, near=z)
             vehicles.vehicle(scene, rng, style.materials, kind)
             z += length + 2.5 + rng.exponential(10 / style.streets.traffic)
-    for centre, direction in zip(plan.parking, (-1, 1)):
+    for centre, direction in zip(plan.parking, (-1, 1), strict=True):
         z = rng.uniform(3.5, 9)
         while centre is not None and z < 60:
             blocked = plan.crossing and plan.crossing[0] - 6 < z < plan.crossing[1] + 2

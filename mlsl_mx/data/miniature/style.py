@@ -8,10 +8,9 @@ purpose: colour alone must not give a class away.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
 
-Range = Tuple[float, float]
-Colour = Tuple[int, int, int]
+Range = tuple[float, float]
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Iterable, Sequence
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, has_ending, warn_of_images
@@ -151,8 +151,8 @@ def _check_order(listed: Path, lines: dict[int, str], images: Sequence[str]) -> 
             "same order"
         )
     wanted, names = _telling(images), _telling([_listed_key(line) for line in lines.values()])
-    image = dict(zip(wanted, images))
-    for (number, line), name, right in zip(lines.items(), names, wanted):
+    image = dict(zip(wanted, images, strict=True))
+    for (number, line), name, right in zip(lines.items(), names, wanted, strict=True):
         if name != right and name in image:
             raise InputError(
                 f"{listed}:{number}: {line!r} would be the label of {image[right]!r}, but {image[name]!r} is an image "
@@ -174,7 +174,7 @@ def _alone(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files: dict[str, str], what: str) -> str:
-    without = [entry for entry, key in zip(images.entries, keys) if key is None]
+    without = [entry for entry, key in zip(images.entries, keys, strict=True) if key is None]
     unused = [files[key] for key in files if key not in set(keys)]
     others = f"; {len(unused)} labels have no image, e.g. {unused[0]}" if unused else ""
     return (

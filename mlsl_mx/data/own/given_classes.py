@@ -53,7 +53,7 @@ def read_class_file(path: Path) -> GivenClasses:
             raise InputError(
                 f"{path}:{number}: {len(row)} cells, but the first line has {len(header)}: quote cells with commas"
             )
-        cells = {key: cell.strip() for key, cell in zip(header, row)}
+        cells = {key: cell.strip() for key, cell in zip(header, row, strict=True)}
         name, sides = cells["name"], {side: _values(cells.get(side, ""), f"{path}:{number}") for side in ignored}
         if is_void_name(name):
             void_rows.append(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.classes import FileValue, LabelClass

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 
@@ -54,8 +54,8 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "", threads: int =
     pixels, files = Counter(), Counter()
     with ThreadPool(threads) as pool:
         counted = pool.imap(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen)
-        for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen))):
-            pixels.update(dict(zip(values.tolist(), counts.tolist())))
+        for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):
+            pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
             files.update(values.tolist())
             _check_count(path, encoding, len(pixels))
     total, value_of = sum(pixels.values()), _unpacked if encoding == "colours" else int

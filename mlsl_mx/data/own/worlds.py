@@ -8,10 +8,10 @@ and the cameras' are JPEG. `classes.csv` says what makes up the 6 classes that b
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 

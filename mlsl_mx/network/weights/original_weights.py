@@ -9,9 +9,10 @@ touched.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Container
+from typing import Any
 
 import mxnet as mx
 import numpy as np

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Mapping
+from typing import BinaryIO
 
 import numpy as np
 
@@ -125,7 +126,7 @@ class _Index:
             raise _Damaged("a name is there twice")
         if self.position != self.size:
             raise _Damaged(f"{self.size - self.position} bytes follow its end")
-        return dict(zip(names, tensors))
+        return dict(zip(names, tensors, strict=False))  # without names there are none
 
     def _tensor(self) -> StoredTensor:
         shape = self._shape()
