@@ -16,9 +16,9 @@ def number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def difference(ours: float | None, other: float | None) -> str:
-    """Signed difference of two percentages, or - where one is missing."""
-    return signed(None if ours is None or other is None else ours - other)
+def minus(ours: float | None, other: float | None) -> float | None:
+    """The difference, or None where one is missing."""
+    return None if ours is None or other is None else ours - other
 
 
 def signed(value: float | None) -> str:
@@ -26,9 +26,14 @@ def signed(value: float | None) -> str:
     return "-" if value is None else f"{value:+.1f}"
 
 
+def percent(share: float | None) -> float | None:
+    """Of a share in [0, 1]."""
+    return None if share is None else 100 * share
+
+
 def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage, or -."""
-    return number(None if value is None else 100 * value, digits)
+    return number(percent(value), digits)
 
 
 def mean_name(classes: str | int) -> str:
@@ -38,7 +43,7 @@ def mean_name(classes: str | int) -> str:
 
 def with_paper(name: str, ours: Sequence[float | None], paper: Sequence[float | None]) -> list[Column]:
     """Our percentages, the paper's and the differences."""
-    return [(name, map(number, ours)), ("paper", map(number, paper)), ("diff", map(difference, ours, paper))]
+    return [(name, map(number, ours)), ("paper", map(number, paper)), ("diff", map(signed, map(minus, ours, paper)))]
 
 
 def table_of(title: str, columns: Iterable[Column], optional: Sequence[str] = WITH_PAPER, **more: Any) -> Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.evaluation.resolution import resolution_note
+from mlsl_mx.reports.cells import minus
 from mlsl_mx.reports.published import TABLE_3_ROWS, disagreement_notes, paper_source, published_means, published_row
 from mlsl_mx.reports.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.system.errors import InputError
@@ -90,9 +91,9 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
     rows = _rows(results, _methods(results, table))
     return {
         "title": None if spec is None else spec.title,
-        "miniature": any(m.config.get("miniature", False) for found in results.values() for m in found.values()),
+        "miniature": any(m.config.get("miniature", False) for methods in results.values() for m in methods.values()),
         "source": source,
-        "runs": {name: next(iter(found.values())).seed for name, found in results.items()},
+        "runs": {name: next(iter(methods.values())).seed for name, methods in results.items()},
         "classes": first.result.evaluation["classes"],
         "rows": [_row_content(row, results, source) for row in rows],
         "gains": _gains(rows, results, source),
@@ -132,28 +133,28 @@ def _first(results: Runs) -> MethodResults:
 def _check_evaluations(results: Runs) -> None:
     first_name, first = next(iter(results)), _first(results).result.evaluation
     for name, methods in results.items():
-        for method, found in methods.items():
+        for method, entry in methods.items():
             for key in ("list_hash", "classes", "flip"):
-                if found.result.evaluation.get(key) != first.get(key):
+                if entry.result.evaluation.get(key) != first.get(key):
                     raise InputError(
                         f"{first_name} and {name}: {method} was evaluated with another {key}: evaluate all in one way"
                     )
 
 
 def _methods(results: Runs, table: str | None) -> list[str]:
-    found = ordered({method for methods in results.values() for method in methods})
+    known = ordered({method for methods in results.values() for method in methods})
     if table is None:
-        return found
-    missing = [method for method in PAPER_TABLES[table].methods if method not in found]
+        return known
+    missing = [method for method in PAPER_TABLES[table].methods if method not in known]
     if missing:
         raise InputError(f"--table {table}: no run has the method {missing[0]}: make {table} runs them all")
     return list(PAPER_TABLES[table].methods)
 
 
-def _rows(results: Runs, methods: Sequence[str]) -> list[Row]:
+def _rows(results: Runs, shown: Sequence[str]) -> list[Row]:
     rows = []
-    for method in methods:
-        entries = {name: found[method] for name, found in results.items() if method in found}
+    for method in shown:
+        entries = {name: methods[method] for name, methods in results.items() if method in methods}
         settings = {name: _settings(entry) for name, entry in entries.items()}
         keys = sorted({key for values in settings.values() for key in values})
         keys = [key for key in keys if len({repr(values.get(key)) for values in settings.values()}) > 1]
@@ -213,13 +214,13 @@ def _rounds(entries: Sequence[MethodResults]) -> list[dict[str, Any]]:
     by_index = [{one.index: one for one in entry.evaluated} for entry in entries]
     rounds = []
     for index in sorted(set.intersection(*map(set, by_index))):
-        same = [found[index] for found in by_index]
+        same = [rounds_of_run[index] for rounds_of_run in by_index]
         values = {
             "coverage": [(one.selection or {}).get("coverage") for one in same],
             "precision": [one.ground_truth.get("precision") for one in same],
             "miou": [one.evaluation["miou"] for one in same],
         }
-        rounds.append({"round": index, **{key: spread(found) for key, found in values.items()}})
+        rounds.append({"round": index, **{key: spread(one) for key, one in values.items()}})
     return rounds
 
 
@@ -229,7 +230,7 @@ def _gains(rows: Sequence[Row], results: Runs, source: str | None) -> dict[str, 
         return {}
     table_3, gains = TABLE_3_ROWS[source], {}
     for row in rows:
-        gain = _minus(row, results, "source-only", GAIN_CLASSES[source])
+        gain = _paired(row, results, "source-only", GAIN_CLASSES[source])
         if row.method != "source-only" and gain["n"]:
             gains[row.title] = {**gain, "published": table_3[row.method].gain if row.method in table_3 else None}
     return gains
@@ -238,10 +239,10 @@ def _gains(rows: Sequence[Row], results: Runs, source: str | None) -> dict[str, 
 def _differences(rows: Sequence[Row], results: Runs, baseline: str) -> dict[str, Any]:
     """mIoU over all classes minus that of the baseline in the same run."""
     others = [row for row in rows if row.method not in (baseline, "source-only")]
-    return {"baseline": METHODS[baseline], "rows": {row.title: _minus(row, results, baseline) for row in others}}
+    return {"baseline": METHODS[baseline], "rows": {row.title: _paired(row, results, baseline) for row in others}}
 
 
-def _minus(row: Row, results: Runs, other: str, classes: str | None = None) -> dict[str, Any]:
+def _paired(row: Row, results: Runs, other: str, classes: str | None = None) -> dict[str, Any]:
     """mIoU over that many classes (None: all) minus that of another method in the same run: `spread` and `by_run`."""
 
     def mean(entry: MethodResults | None) -> float | None:
@@ -250,10 +251,7 @@ def _minus(row: Row, results: Runs, other: str, classes: str | None = None) -> d
         evaluation = entry.result.evaluation
         return evaluation["miou"] if classes is None else evaluation["mious"].get(classes)
 
-    by_run = {}
-    for run, entry in row.entries.items():
-        ours, theirs = mean(entry), mean(results[run].get(other))
-        by_run[run] = None if ours is None or theirs is None else ours - theirs
+    by_run = {run: minus(mean(entry), mean(results[run].get(other))) for run, entry in row.entries.items()}
     return {**spread(list(by_run.values())), "by_run": by_run}
 
 
@@ -268,12 +266,10 @@ def _notes(rows: Sequence[Row], source: str | None) -> list[str]:
 
 def _made_with(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The distinct environments that the rows' results were made in, without their command lines."""
-    found: list[dict[str, Any]] = []
-    for row in rows:
-        for entry in row.entries.values():
-            path = entry.folder / "environment.json"
-            environment = read_json(path) if path.exists() else {}
-            environment.pop("command", None)
-            if environment not in found:
-                found.append(environment)
-    return found
+    environments: list[dict[str, Any]] = []
+    for path in (entry.folder / "environment.json" for row in rows for entry in row.entries.values()):
+        environment = read_json(path) if path.exists() else {}
+        environment.pop("command", None)
+        if environment not in environments:
+            environments.append(environment)
+    return environments

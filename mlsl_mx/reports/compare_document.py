@@ -101,7 +101,9 @@ def gain_table(content: Content) -> Table | None:
     if not rows:
         return None
     name = mean_name(GAIN_CLASSES[content["source"]])
-    return Table(f"Gain in {name} over the source model of the same run; Table 3", ["method", "gain", "paper"], rows)
+    return Table(
+        f"Gain in {name} over the source model of the same run, and that of Table 3", ["method", "gain", "paper"], rows
+    )
 
 
 def difference_table(content: Content) -> Table | None:

@@ -85,6 +85,7 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
     settings, source_only = method.config, method.method == "source-only"
     environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "mxnet"))
     stages = [time for time in stage_times(events) if time.method in ("source-only", method.method)]
+    stages.sort(key=lambda time: time.method != "source-only")
     weights = _weights(run, method)
     results = _results(method, weights["rounds"] or [weights["source"]])
     experiments = _distinct([settings.get("name"), *(time.experiment for time in stages)])
@@ -103,16 +104,22 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
         "labels": [_labels(one.index, one.selection) for one in method.rounds if one.selection],
         "start_weights": _start_weights(run, events),
         "weights": weights,
-        "stages": [asdict(time) for time in _source_first(stages)] or None,
-        "device": _device(environment, stages),
-        "code": {
-            "version": environment.get("mlsl_mx"),
-            "revision": environment.get("revision"),
-            "revisions": _distinct(time.revision for time in _source_first(stages)) or None,
-        },
-        "versions": {key: environment.get(key) for key in ("python", "mxnet", "numpy", "opencv", "gluoncv")},
-        "commands": _distinct([environment.get("command"), *(time.command for time in _source_first(stages))]) or None,
+        **_made_with(environment, stages),
         "settings": settings or None,
+    }
+
+
+def _made_with(environment: dict[str, Any], stages: Sequence[StageTime]) -> dict[str, Any]:
+    """stages, device, code, versions and commands."""
+    seen = {key: _distinct(getattr(time, key) for time in stages) or None for key in ("ctx", "gpu", "revision")}
+    device = {key: environment.get(key) for key in ("cpu", "cpus", "machine", "threads")}
+    code = {"version": environment.get("mlsl_mx"), "revision": environment.get("revision")}
+    return {
+        "stages": [asdict(time) for time in stages] or None,
+        "device": {"ctx": seen["ctx"], "gpu": seen["gpu"], **device},
+        "code": {**code, "revisions": seen["revision"]},
+        "versions": {key: environment.get(key) for key in ("python", "mxnet", "numpy", "opencv", "gluoncv")},
+        "commands": _distinct([environment.get("command"), *(time.command for time in stages)]) or None,
     }
 
 
@@ -121,12 +128,8 @@ def _if_there(path: Path, read: Callable[[Path], dict[str, Any]]) -> dict[str, A
 
 
 def _limits(settings: dict[str, Any], results: dict[str, Any]) -> list[str]:
-    limits = list(LIMITS)
-    if settings.get("miniature"):
-        limits.append(MINIATURE_LIMIT)
-    if results["of_this_file"] is False:
-        limits.append(OTHER_WEIGHTS)
-    return limits
+    miniature = [MINIATURE_LIMIT] if settings.get("miniature") else []
+    return [*LIMITS, *miniature, *([OTHER_WEIGHTS] if results["of_this_file"] is False else [])]
 
 
 def _results(method: MethodResults, weights: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -209,18 +212,6 @@ def _weights_file(run: Path, folder: Path, round_index: int | None) -> dict[str,
         "round": round_index,
         "file": str(path.relative_to(run)),
         "sha256": sha256(path) if path.exists() else None,
-    }
-
-
-def _source_first(stages: Sequence[StageTime]) -> list[StageTime]:
-    return sorted(stages, key=lambda time: time.method != "source-only")
-
-
-def _device(environment: dict[str, Any], stages: Sequence[StageTime]) -> dict[str, Any]:
-    return {
-        "ctx": _distinct(time.ctx for time in stages) or None,
-        "gpu": _distinct(time.gpu for time in stages) or None,
-        **{key: environment.get(key) for key in ("cpu", "cpus", "machine", "threads")},
     }
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.evaluation.resolution import resolution_note
-from mlsl_mx.reports.cells import mean_name, number, share
+from mlsl_mx.reports.cells import mean_name, number, share, table_of
 from mlsl_mx.reports.document import Bullets, Document, Section, Table, Text, Verbatim, present
 
 Card = dict[str, Any]
@@ -46,16 +46,16 @@ def _recorded(value: Any) -> str:
 
 
 def _overview(card: Card) -> Bullets:
-    miniature = {True: "yes", False: "no", None: NOT_RECORDED}[card["miniature"]]
-    lines = {
-        "Experiment": _recorded(card["experiment"]),
+    miniature = {True: "yes", False: "no", None: None}[card["miniature"]]
+    values = {
+        "Experiment": card["experiment"],
         "Method": f"{card['title']} ({card['method']})",
-        "Trunk": _recorded(((card["settings"] or {}).get("network") or {}).get("trunk")),
-        "Rounds done": str(card["rounds_done"]),
+        "Trunk": ((card["settings"] or {}).get("network") or {}).get("trunk"),
+        "Rounds done": card["rounds_done"],
         "Miniature": miniature,
-        "Seed": _recorded(card["seed"]),
+        "Seed": card["seed"],
     }
-    return Bullets([f"{name}: {value}" for name, value in lines.items()])
+    return Bullets([f"{name}: {_recorded(value)}" for name, value in values.items()])
 
 
 def _result_table(card: Card) -> Table:
@@ -88,14 +88,11 @@ def _data_cells(data: dict[str, Any] | None) -> list[str]:
 
 
 def _label_table(card: Card) -> Table:
-    labels = card["labels"]
-    rows = [
-        [name, *(share((one["coverage_per_class"] or {}).get(name), 2) for one in labels)]
-        for name in card["results"]["per_class"]
-    ]
-    rows.append(["all", *(share(one["coverage"], 2) for one in labels)])
-    header = ["class", *(f"round {one['round']}" for one in labels)]
-    return Table("Pseudo-labels (coverage in percent of the target's pixels)", header, rows)
+    names, columns = list(card["results"]["per_class"]), [("class", [*card["results"]["per_class"], "all"])]
+    for one in card["labels"]:
+        shares = [*map((one["coverage_per_class"] or {}).get, names), one["coverage"]]
+        columns.append((f"round {one['round']}", [share(value, 2) for value in shares]))
+    return table_of("Pseudo-labels (coverage in percent of the target's pixels)", columns, means=1)
 
 
 def _weights_table(card: Card) -> Table:
@@ -113,21 +110,13 @@ def _weights_table(card: Card) -> Table:
 
 
 def _stage_table(card: Card) -> Table:
-    header = ["stage", "method", "round", "seconds", "starts", "device", "threads", "finished"]
-    rows = [
-        [
-            one["stage"],
-            one["method"],
-            "-" if one["round"] is None else str(one["round"]),
-            NOT_RECORDED if one["seconds"] is None else number(one["seconds"]),
-            str(one["parts"]),
-            _recorded(one["ctx"]),
-            _recorded(one["threads"]),
-            "yes" if one["finished"] else "no",
-        ]
-        for one in card["stages"]
-    ]
-    return Table("Stages", header, rows, tuple(_stage_notes(card)))
+    columns = {key: [one[key] for one in card["stages"]] for key in ("stage", "method", "round", "seconds")}
+    columns["round"] = ["-" if index is None else str(index) for index in columns["round"]]
+    columns["seconds"] = [NOT_RECORDED if value is None else number(value) for value in columns["seconds"]]
+    for name, key in (("starts", "parts"), ("device", "ctx"), ("threads", "threads")):
+        columns[name] = [_recorded(one[key]) for one in card["stages"]]
+    columns["finished"] = ["yes" if one["finished"] else "no" for one in card["stages"]]
+    return table_of("Stages", columns.items(), notes=_stage_notes(card))
 
 
 def _stage_notes(card: Card) -> list[str]:

@@ -1,5 +1,5 @@
-"""Tables 1 to 4 of the paper as it prints them, and which of its rows one of our methods stands beside; and the means
-that CBST's README gives of rows that the paper does not have.
+"""Tables 1 to 4 of the paper as it prints them, and which of its rows each of our methods is compared with; and the
+means in CBST's README of methods that the paper has no row for.
 
 Numbers are percent; `-` is a number that the paper does not give. Table 1 has the 19 classes of Cityscapes in train-id
 order, Table 2 the 16 of SYNTHIA in the same order; mIoU* is over 13 of them.
@@ -139,7 +139,7 @@ TABLE_3_ROWS = {
 
 
 def paper_source(settings: dict[str, Any]) -> str | None:
-    """Whose tables the results of an experiment stand beside, "gta5" or "synthia"; None for a user's own data.
+    """Which tables the results of an experiment are compared with, "gta5" or "synthia"; None for a user's own data.
 
     Args:
         settings: the experiment's, as `to_dict` gives them.
@@ -170,7 +170,7 @@ def published_rows(source: str | None) -> dict[str, PublishedRow]:
 def published_row(source: str | None, method: str) -> PublishedRow | None:
     """The published row of one METHOD, None where the paper has none (st; cbst for GTA-V; cbst-sp for SYNTHIA).
 
-    A method with the release's settings stands beside the same row: `released-sisc` beside that of `sisc`.
+    A method with the release's settings has the row of the method: `released-sisc` that of `sisc`.
     """
     return published_rows(source).get(method.removeprefix("released-"))
 
@@ -190,9 +190,8 @@ def disagreement(source: str, row: PublishedRow, classes: int) -> tuple[float, f
 
 def disagreement_notes(source: str, row: PublishedRow) -> list[str]:
     """The same as sentences, one for each such mean of the row."""
-    found = [(classes, disagreement(source, row, classes)) for classes in row.means]
     return [
         f"The paper prints {both[0]} for {row.method}; its {classes} classes average {both[1]}."
-        for classes, both in found
-        if both is not None
+        for classes in row.means
+        if (both := disagreement(source, row, classes))
     ]

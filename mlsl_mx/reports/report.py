@@ -8,26 +8,25 @@ from statistics import fmean
 from typing import Any
 
 from mlsl_mx.config.class_table import OWN
-from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.config.settings import Config
-from mlsl_mx.evaluation.resolution import resolution_note
+from mlsl_mx.reports.cells import minus
 from mlsl_mx.reports.document_files import write_document
-from mlsl_mx.reports.published import disagreement_notes, paper_source, published_row, published_table
+from mlsl_mx.reports.published import paper_source, published_row, published_table
 from mlsl_mx.reports.report_document import report_document
+from mlsl_mx.reports.report_notes import report_notes
 from mlsl_mx.reports.results import METHODS, MethodResults, Round, read_run
 from mlsl_mx.reports.terminal import terminal_text
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import read_json, write_json
 from mlsl_mx.training.loss_curve import LossPoint
 
+# What is taken over from a round's evaluation.json, selection.json and diagnosis.json.
+RESULT = ("miou", "mious", "per_class")
+SELECTION = tuple("portion coverage predicted_share mined_first mined mined_in_target mining_left_out".split())
+DIAGNOSIS = ("agreement", "kept", "patch_disagreement", "patch_images")
 MOST_MEANS = 24  # points of a training in a chart: the loss of a few crops jumps too much to be of use
-VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
-NOTHING_MEASURED = (
-    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
-    "consistent the pseudo-labels are says nothing of how right they are."
-)
 
 
 def write_report(run: Path, config: Config, dataset, out: Path) -> str:
@@ -72,8 +71,7 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
         "environment": read_json(environment, "mxnet") if environment.exists() else None,
     }
     content["status"] = _status(content, config)
-    resolutions = dict.fromkeys(filter(None, (resolution_note(m.result.evaluation) for m in methods)))
-    content["notes"] = [*_notes(content), *resolutions, *(note for m in methods for note in _collapsed(m))]
+    content["notes"] = report_notes(content, methods)
     return content
 
 
@@ -95,7 +93,7 @@ def _method_content(config: Config, source: str | None, method: MethodResults) -
         "finished": method.result.index >= planned - 1,
         "rounds_planned": planned,
         "list_hash": result.get("list_hash"),
-        **{key: result[key] for key in ("miou", "mious", "per_class")},
+        **{key: result[key] for key in RESULT},
         "published": None if row is None else _paper_row(row),
         "difference": None if row is None else _differences(result, row),
         "best_chosen_on_val": None if better is None else {"round": better.index, "miou": better.evaluation["miou"]},
@@ -121,26 +119,16 @@ def _status(content: dict[str, Any], config: Config) -> list[str]:
 
 def _round_content(one: Round) -> dict[str, Any]:
     evaluation, selection, diagnosis = one.evaluation or {}, one.selection or {}, one.diagnosis or {}
+    terms = dict.fromkeys(name for point in one.loss for name in point.losses)
     return {
         "round": one.index,
-        "miou": evaluation.get("miou"),
-        "mious": evaluation.get("mious"),
-        "per_class": evaluation.get("per_class"),
+        **{key: evaluation.get(key) for key in RESULT},
         "loss": loss_means(one.loss),
-        "losses": {
-            name: loss_means(one.loss, name)
-            for name in dict.fromkeys(name for point in one.loss for name in point.losses)
-        },
+        "losses": {name: loss_means(one.loss, name) for name in terms},
         "step": one.loss[-1].step if one.loss else None,
         "steps": one.loss[-1].steps if one.loss else None,
-        "portion": selection.get("portion"),
-        "coverage": selection.get("coverage"),
-        "predicted_share": selection.get("predicted_share"),
-        "mined_first": selection.get("mined_first"),
-        "mined": selection.get("mined"),
-        "mined_in_target": selection.get("mined_in_target"),
-        "mining_left_out": selection.get("mining_left_out"),
-        **{key: diagnosis.get(key) for key in ("agreement", "kept", "patch_disagreement", "patch_images")},
+        **{key: selection.get(key) for key in SELECTION},
+        **{key: diagnosis.get(key) for key in DIAGNOSIS},
         "precision": one.ground_truth.get("precision"),
         "ground_truth_images": one.ground_truth.get("images"),
         "labels_per_class": _labels_per_class(one),
@@ -176,85 +164,15 @@ def _paper_row(row) -> dict[str, Any]:
 
 
 def _differences(result: dict[str, Any], row) -> dict[str, Any]:
-    def minus(ours: float | None, theirs: float | None) -> float | None:
-        return None if ours is None or theirs is None else ours - theirs
-
+    paper = _paper_row(row)
     return {
-        "mious": {str(n): minus(result["mious"].get(str(n)), value) for n, value in row.means.items()},
-        "per_class": {name: minus(result["per_class"].get(name), value) for name, value in row.per_class.items()},
+        group: {key: minus(result[group].get(key), value) for key, value in paper[group].items()}
+        for group in ("mious", "per_class")
     }
 
 
 def _same_classes(method: MethodResults, names: Sequence[str]) -> None:
-    found = method.result.evaluation.get("classes")
-    if found != list(names):
+    evaluated = method.result.evaluation["classes"] or []
+    if evaluated != list(names):
         path = method.result.folder / "evaluation.json"
-        raise InputError(f"{path}: {len(found or [])} classes, but the settings ask for {len(names)}: evaluate again")
-
-
-def _notes(content: dict[str, Any]) -> list[str]:
-    notes = [f"mIoU({n}) is the mean over {', '.join(names)}." for n, names in content["means_over"].items()]
-    notes.append("The last round is the result.")
-    notes += _absent_notes(content["methods"]) if content["images"] else [NOTHING_MEASURED]
-    for method in content["methods"]:
-        notes += _method_notes(content, method)
-    if content["source"] and content["images"] != VALIDATION_IMAGES and not content["miniature"]:
-        notes.append(
-            f"Evaluated on {content['images']} images, the paper on {VALIDATION_IMAGES}: not the same protocol."
-        )
-    if len({method["list_hash"] for method in content["methods"]}) > 1:
-        notes.append("The methods were evaluated on different image lists: their numbers cannot be compared.")
-    return notes
-
-
-def _absent_notes(methods: Sequence[dict[str, Any]]) -> list[str]:
-    """Which classes a mean leaves out, once for all methods that leave out the same."""
-    titles: dict[str, list[str]] = {}
-    for method in methods:
-        absent = ", ".join(name for name, iou in method["per_class"].items() if iou is None)
-        titles.setdefault(absent, []).append(method["title"])
-    return [
-        f"{', '.join(names)}: {absent} in neither truth nor prediction, so '-' and left out of the means."
-        for absent, names in titles.items()
-        if absent
-    ]
-
-
-def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
-    title, better = method["title"], method["best_chosen_on_val"]
-    notes = []
-    if not method["finished"]:
-        last = method["rounds_planned"] - 1
-        notes.append(f"{title} is not finished: round {method['result_round']} of 0..{last} stands for the result.")
-    if better is not None:
-        notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
-    if content["source"] and method["published"] is None:
-        notes.append(f"{title}: the paper has no row for {content['direction']}.")
-    row = published_row(content["source"], method["method"])
-    return notes + (disagreement_notes(content["source"], row) if row is not None else [])
-
-
-def _collapsed(method: MethodResults) -> list[str]:
-    """Classes of the truth that the result predicts nowhere, and classes without any pseudo-label in its round."""
-    evaluation = method.result.evaluation
-    matrix = evaluation.get("confusion", [])
-    names = [
-        name
-        for i, name in enumerate(evaluation["classes"])
-        if matrix and sum(matrix[i]) and not any(r[i] for r in matrix)
-    ]
-    notes = [f"{method.title}: {listed(names)} in the truth, but predicted nowhere."] if names else []
-    selection, index = method.result.selection or {}, method.result.index
-    if selection.get("collapsed"):
-        notes.append(f"{method.title}: no pseudo-label of {listed(selection['collapsed'])} in round {index}.")
-    if selection.get("mining_left_out"):
-        notes.append(
-            f"{method.title}: in round {index} no target crop was centred on "
-            f"{listed(list(selection['mining_left_out']))}, which had too few labels (selection.mining_least)."
-        )
-    if selection.get("loose"):
-        notes.append(
-            f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(evaluation['classes'])} in round "
-            f"{index}, so hardly any pixel is kept from the class."
-        )
-    return notes
+        raise InputError(f"{path}: {len(evaluated)} classes, but the settings ask for {len(names)}: evaluate again")

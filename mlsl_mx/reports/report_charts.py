@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from mlsl_mx.reports.cells import percent
 from mlsl_mx.reports.charts import Curve, Series, class_charts, curve_chart, dot_chart, line_chart
 from mlsl_mx.reports.colours import colour
 from mlsl_mx.reports.document import Chart
@@ -22,6 +24,11 @@ OVER_ROUNDS = {
     "precision": ("Pseudo-label precision by round (%)", 100),
     "agreement": ("Agreement with the labels of the round before (%)", 100),
     "patch_disagreement": ("Patch votes against the label by round (%)", 100),
+}
+# What is known of a class's labels -> title of its chart, and the top of the scale (None: each class has its own).
+OF_LABELS = {
+    "threshold": ("Threshold of each class by round (%)", 100),
+    "coverage": ("Coverage of each class by round: share of all target pixels (%), each on its own scale", None),
 }
 
 
@@ -45,7 +52,7 @@ class ReportCharts:
         ious = [self._series(m, [m["per_class"][name] for name in self.classes]) for m in self.methods]
         charts = [dot_chart("IoU of each class (%)", "%", self.classes, ious)]
         miou, *labels = (self._by_round(what) for what in OVER_ROUNDS)
-        charts += [*miou, *self._losses(), *(chart for found in labels for chart in found)]
+        charts += [*miou, *self._losses(), *(chart for group in labels for chart in group)]
         thresholds = [
             self._series(method, [100 * labels[name]["threshold"] for name in self.classes])
             for method in self.trained
@@ -59,7 +66,7 @@ class ReportCharts:
         return Series(self.colours[method["method"]], method["title"], values)
 
     def _by_round(self, what: str) -> list[Chart]:
-        """One line a method; those of mIoU begin at the source model. None if nothing is known."""
+        """A chart with one line a method; those of mIoU begin at the source model. No chart if nothing is known."""
         title, factor = OVER_ROUNDS[what]
         start = [self.source and self.source["miou"]] if what == "miou" else []
         lines = []
@@ -102,16 +109,14 @@ class ReportCharts:
 
     def classes_over_rounds(self) -> list[Chart]:
         """IoU, threshold and coverage of each class over the rounds, a chart each, if there are two points or more."""
-        labels, charts = list(map(str, self.rounds)), []
+        charts = []
         if self.source and self.rounds:
-            rows = self._class_rows(_iou, self.source["per_class"])
-            charts.append(class_charts("IoU of each class by round (%)", "%", ["start", *labels], rows, top=100))
-        if len(self.rounds) > 1:
-            rows = self._class_rows(_of_labels("threshold"))
-            charts.append(class_charts("Threshold of each class by round (%)", "%", labels, rows, top=100))
-            rows = self._class_rows(_of_labels("coverage"))
-            title = "Coverage of each class by round: its labels' share of all target pixels (%), each on its own scale"
-            charts.append(class_charts(title, "%", labels, rows, top=None))
+            rows = self._class_rows(lambda one, name: (one["per_class"] or {}).get(name), self.source["per_class"])
+            labels = ["start", *map(str, self.rounds)]
+            charts.append(class_charts("IoU of each class by round (%)", "%", labels, rows, top=100))
+        for what, (title, top) in OF_LABELS.items() if len(self.rounds) > 1 else ():
+            rows = self._class_rows(partial(_of_labels, what))
+            charts.append(class_charts(title, "%", list(map(str, self.rounds)), rows, top))
         return charts
 
     def _class_rows(
@@ -120,22 +125,13 @@ class ReportCharts:
         """Each class with a line a method; with `start`, lines begin at the source model's."""
         rows = []
         for name in self.classes:
-            series = []
+            first, series = [start[name]] if start else [], []
             for method in self.trained:
                 by_round = {one["round"]: value(one, name) for one in method["rounds"]}
-                first = [] if start is None else [start[name]]
                 series.append(self._series(method, [*first, *map(by_round.get, self.rounds)]))
             rows.append((name, series))
         return rows
 
 
-def _iou(one: Round, name: str) -> float | None:
-    return (one["per_class"] or {}).get(name)
-
-
-def _of_labels(what: str) -> Callable[[Round, str], float | None]:
-    def value(one: Round, name: str) -> float | None:
-        share = one["labels_per_class"].get(name, {}).get(what)
-        return None if share is None else 100 * share
-
-    return value
+def _of_labels(what: str, one: Round, name: str) -> float | None:
+    return percent(one["labels_per_class"].get(name, {}).get(what))

@@ -82,7 +82,7 @@ class MethodResults:
 
     @property
     def evaluated(self) -> tuple[Round, ...]:
-        """The rounds with an evaluation; never empty."""
+        """The rounds with an evaluation; at least one in what `read_run` returns."""
         return tuple(r for r in self.rounds if r.evaluation is not None)
 
     @property
@@ -105,8 +105,8 @@ def read_run(run: Path) -> tuple[MethodResults, ...]:
     run = Path(run)
     curves = loss_curves(read_log(run / "log.jsonl"))
     names = ordered({path.parent.parent.name for path in run.glob("*/round-*/evaluation.json")})
-    found = [_read_source(run / "source", curves), *(_read_method(run / name, name, curves) for name in names)]
-    methods = tuple(m for m in found if any(r.evaluation is not None for r in m.rounds))
+    read = [_read_source(run / "source", curves), *(_read_method(run / name, name, curves) for name in names)]
+    methods = tuple(method for method in read if method.evaluated)
     if not methods:
         raise InputError(f"{run}: no source/evaluation.json and no METHOD/round-R/evaluation.json: evaluate first")
     return methods
@@ -125,12 +125,9 @@ def _read_source(folder: Path, curves: Curves) -> MethodResults:
 
 
 def _read_method(folder: Path, method: str, curves: Curves) -> MethodResults:
-    indices = [
-        int(found.group(1)) for found in (re.fullmatch(r"round-(\d+)", p.name) for p in folder.glob("*")) if found
-    ]
-    rounds = tuple(
-        read_round(folder / f"round-{i}", i, curves.get(("self-train", method, i), ())) for i in sorted(indices)
-    )
+    names = (re.fullmatch(r"round-(\d+)", path.name) for path in folder.glob("*"))
+    indices = sorted(int(name[1]) for name in names if name)
+    rounds = tuple(read_round(folder / f"round-{i}", i, curves.get(("self-train", method, i), ())) for i in indices)
     return MethodResults(method, folder, rounds, _read_config(folder), _read_config(folder.parent / "source"))
 
 

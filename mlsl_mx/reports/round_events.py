@@ -9,6 +9,7 @@ from PIL import Image
 
 from mlsl_mx.data.label_images import encoded
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
+from mlsl_mx.reports.cells import percent
 from mlsl_mx.reports.panels import PANEL_WIDTH, read_segmentation, read_sheet
 from mlsl_mx.reports.results import Round, read_round
 from mlsl_mx.system.errors import InputError
@@ -73,7 +74,7 @@ def _of_evaluation(one: Round) -> Scalars:
 
 
 def _percent(shares: Scalars) -> Scalars:
-    return {tag: None if share is None else 100 * share for tag, share in shares.items()}
+    return {tag: percent(share) for tag, share in shares.items()}
 
 
 def _by_class(what: str, values: Scalars) -> Scalars:

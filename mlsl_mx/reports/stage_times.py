@@ -37,7 +37,7 @@ LAST = ("taken_over", "ctx", "gpu", "workers", "threads", "experiment", "command
 def stage_times(events: Sequence[Event]) -> tuple[StageTime, ...]:
     """The stages in the order of their first begin, those that never did any work left out.
 
-    Starts that found everything done count for nothing. A result that was made anew counts alone; what its stage was
+    A start that had nothing to do does not count. A result that was made anew counts alone; what its stage was
     cut short in since then, too, does not count.
 
     Args:

@@ -1,0 +1,88 @@
+"""What a report says in sentences: what its means are over, and what to know before one believes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlsl_mx.config.classes import listed
+from mlsl_mx.evaluation.resolution import resolution_note
+from mlsl_mx.reports.published import disagreement_notes, published_row
+from mlsl_mx.reports.results import MethodResults
+
+VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
+NOTHING_MEASURED = (
+    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
+    "consistent the pseudo-labels are says nothing of how right they are."
+)
+
+
+def report_notes(content: dict[str, Any], methods: Sequence[MethodResults]) -> list[str]:
+    """All of them.
+
+    Args:
+        content: of report.json, without its notes.
+        methods: that the content is of.
+    """
+    notes = [f"mIoU({n}) is the mean over {', '.join(names)}." for n, names in content["means_over"].items()]
+    notes.append("The last round is the result.")
+    notes += _absent_notes(content["methods"]) if content["images"] else [NOTHING_MEASURED]
+    for method in content["methods"]:
+        notes += _method_notes(content, method)
+    if content["source"] and content["images"] != VALIDATION_IMAGES and not content["miniature"]:
+        notes.append(
+            f"Evaluated on {content['images']} images, the paper on {VALIDATION_IMAGES}: not the same protocol."
+        )
+    if len({method["list_hash"] for method in content["methods"]}) > 1:
+        notes.append("The methods were evaluated on different image lists: their numbers cannot be compared.")
+    resolutions = filter(None, (resolution_note(method.result.evaluation) for method in methods))
+    return [*notes, *dict.fromkeys(resolutions), *(note for method in methods for note in _collapsed(method))]
+
+
+def _absent_notes(methods: Sequence[dict[str, Any]]) -> list[str]:
+    """Which classes a mean leaves out, once for all methods that leave out the same."""
+    titles: dict[str, list[str]] = {}
+    for method in methods:
+        absent = ", ".join(name for name, iou in method["per_class"].items() if iou is None)
+        titles.setdefault(absent, []).append(method["title"])
+    return [
+        f"{', '.join(names)}: {absent} in neither truth nor prediction, so '-' and left out of the means."
+        for absent, names in titles.items()
+        if absent
+    ]
+
+
+def _method_notes(content: dict[str, Any], method: dict[str, Any]) -> list[str]:
+    title, better = method["title"], method["best_chosen_on_val"]
+    notes = []
+    if not method["finished"]:
+        last = method["rounds_planned"] - 1
+        notes.append(f"{title} is not finished: round {method['result_round']} of 0..{last} stands for the result.")
+    if better is not None:
+        notes.append(f"{title}: round {better['round']} has {better['miou']:.1f}: best, chosen on val: not a result.")
+    if content["source"] and method["published"] is None:
+        notes.append(f"{title}: the paper has no row for {content['direction']}.")
+    row = published_row(content["source"], method["method"])
+    return notes + (disagreement_notes(content["source"], row) if row is not None else [])
+
+
+def _collapsed(method: MethodResults) -> list[str]:
+    """Classes of the truth that the result predicts nowhere, and classes without any pseudo-label in its round."""
+    evaluation = method.result.evaluation
+    matrix, classes = evaluation.get("confusion") or [], evaluation["classes"]
+    names = [name for name, row, column in zip(classes, matrix, zip(*matrix)) if sum(row) and not sum(column)]
+    notes = [f"{method.title}: {listed(names)} in the truth, but predicted nowhere."] if names else []
+    selection, index = method.result.selection or {}, method.result.index
+    if selection.get("collapsed"):
+        notes.append(f"{method.title}: no pseudo-label of {listed(selection['collapsed'])} in round {index}.")
+    if selection.get("mining_left_out"):
+        notes.append(
+            f"{method.title}: in round {index} no target crop was centred on "
+            f"{listed(list(selection['mining_left_out']))}, which had too few labels (selection.mining_least)."
+        )
+    if selection.get("loose"):
+        notes.append(
+            f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(classes)} in round "
+            f"{index}, so hardly any pixel is kept from the class."
+        )
+    return notes
