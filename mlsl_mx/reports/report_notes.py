@@ -70,7 +70,7 @@ def _collapsed(method: MethodResults) -> list[str]:
     """Classes of the truth that the result predicts nowhere, and classes without any pseudo-label in its round."""
     evaluation = method.result.evaluation
     matrix, classes = evaluation.get("confusion") or [], evaluation["classes"]
-    names = [name for name, row, column in zip(classes, matrix, zip(*matrix)) if sum(row) and not sum(column)]
+    names = [classes[i] for i, row in enumerate(matrix) if sum(row) and not any(other[i] for other in matrix)]
     notes = [f"{method.title}: {listed(names)} in the truth, but predicted nowhere."] if names else []
     selection, index = method.result.selection or {}, method.result.index
     if selection.get("collapsed"):
