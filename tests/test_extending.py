@@ -36,7 +36,8 @@ def folder(tmp_path_factory):
 def here(folder, monkeypatch):
     """`stage(name, ..., experiment=, method=)` of a run there; modules of earlier tests are forgotten."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    # Folders of other tests, in which such files lie too, were appended.
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if not (Path(place) / "my_rules.py").exists()])
     for name in ("my_rules", "minent", "my_trunks"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 

@@ -63,7 +63,7 @@ def report_document(content: Content, methods: Sequence[MethodResults], dataset,
         Section("Environment", (Verbatim(json.dumps(content["environment"], indent=1)),), folded=True),
     )
     seed = "" if content["seed"] is None else f", seed {content['seed']}"
-    subtitle = f"{content['images']} validation images, IoU in percent; run {content['run']}{seed}"
+    subtitle = f"{content['images']} validation images, IoU in percent{seed}"
     notice = MINIATURE if content["miniature"] else None
     return Document(f"{content['experiment']}: {content['direction']}", subtitle, parts, notice)
 
