@@ -48,7 +48,10 @@ def rows(group: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def may_be(known: Setting, kind: Any) -> str:
     """What a value must be, in words."""
     if known.choices:
-        return "; ".join(f"`{choice}`: {meaning}" for choice, meaning in known.choices.items())
+        own = ["your own `package.module:name`"] if known.own_code else []
+        return "; ".join([*(f"`{choice}`: {meaning}" for choice, meaning in known.choices.items()), *own])
+    if known.own_code:
+        return "your own `package.module:name`"
     if known.read is not None:
         return ""
     words = {bool: "true or false", str: "text", int: "whole number", float: "number"}
@@ -57,6 +60,8 @@ def may_be(known: Setting, kind: Any) -> str:
         parts.append("{} to {:.7g}".format(*known.between))
     if known.multiple_of > 1:
         parts.append(f"a multiple of {known.multiple_of}")
+    if known.endings:
+        parts.append(f"a file ending in {' or '.join(known.endings)}")
     return ", ".join(filter(None, parts)) + (" or null" if type(None) in get_args(kind) else "")
 
 

@@ -25,8 +25,8 @@ The stages in order, as `make gta2city` calls them:
 A trained network segments images of your own with `mlsl predict --weights RUN/METHOD/round-R/weights.params FOLDER`.
 An adapted network leaves MXNet with `mlsl export-onnx --weights RUN/METHOD/round-R/weights.params --out FILE.onnx`.
 Every stage can be started again: a finished one is a no-op, an interrupted one goes on.
-Exit codes: 0 done, 2 wrong input (one line says what and the remedy), 130 stopped by Ctrl-C, 143 by SIGTERM,
-129 by a closed terminal.
+Exit codes: 0 done, 1 a bug of ours (with a traceback: please report it), 2 wrong input (one line says what and the
+remedy), 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 `mlsl COMMAND --help` shows a command's options, and an example."""
 
 

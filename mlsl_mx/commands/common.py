@@ -36,7 +36,7 @@ def add_command(
         text: what it does, as the object of "mlsl ... to"; starts with a small letter.
         example: a command line that can be copied; a test parses it.
         details: shown below the options, above the example.
-        speaks: whether it has progress and a result of its own, which the options that all others share are about.
+        speaks: whether to add --quiet, --verbose and --json.
     """
     command = commands.add_parser(
         name,
@@ -70,7 +70,7 @@ def add_stage(
     command.add_argument(
         "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
     )
-    command.add_argument("--seed", type=whole, default=0, help="of everything random; default 0")
+    command.add_argument("--seed", type=whole, default=0, help="random seed; default 0")
     command.add_argument("--ctx", default="cpu", help="cpu, gpu(0), or to train on several gpu(0),gpu(1); default cpu")
     command.add_argument("--rounds", type=whole, help="number of rounds, instead of the experiment's")
     return command
@@ -78,7 +78,7 @@ def add_stage(
 
 def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The number of the round."""
-    command.add_argument("--round", type=whole, required=True, metavar="R", help="0, 1, ...")
+    command.add_argument("--round", type=whole, required=True, metavar="R", help="number of the round, from 0")
     return command
 
 
@@ -99,14 +99,18 @@ def add_checkpoint(command: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=300,
         metavar="S",
-        help="at least, between two checkpoints, from which an interrupted training goes on; default 300",
+        help="write a checkpoint, from which an interrupted training goes on, at most every S seconds; default 300",
     )
 
 
 def add_experiment(command: argparse.ArgumentParser, required: bool = True) -> None:
     """The settings."""
     command.add_argument(
-        "--experiment", type=existing, required=required, metavar="FILE", help="a file of experiments/"
+        "--experiment",
+        type=existing,
+        required=required,
+        metavar="FILE",
+        help="experiment file (.yaml), yours or one of experiments/",
     )
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, e.g. pseudo_labels.patches=25"

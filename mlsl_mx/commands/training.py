@@ -35,7 +35,7 @@ def add_training_commands(commands) -> None:
 
 def add_rounds(commands) -> None:
     """How many rounds an experiment has."""
-    text = "print how many rounds an experiment has: Make asks"
+    text = "print how many rounds an experiment has (used by the Makefile)"
     command = add_command(commands, "rounds", _rounds, text, "mlsl rounds --experiment experiments/gta2city.yaml")
     add_experiment(command)
     add_method(command)
@@ -70,7 +70,7 @@ def _begin(options):
 
 def add_train_source(commands) -> None:
     """The source model by training."""
-    text = "train the source model (Eq. 1, with the weak-label head Eq. 6)"
+    text = "train the source model (Eq. 6 with the weak-label head, Eq. 1 without)"
     command = add_stage(commands, "train-source", _train_source, text, PRETRAINED)
     add_imagenet(command)
     add_checkpoint(command)

@@ -13,9 +13,9 @@ from mlsl_mx.config.published_data import PUBLISHED, titles
 from mlsl_mx.config.setting import PIXELS, setting
 
 ORIENTATIONS = {
-    "unknown": "images that EXIF turns are an error",
-    "upright": "images as viewers show them",
-    "stored": "images as the files hold them",
+    "unknown": "images with EXIF rotation are an error",
+    "upright": "they fit the rotated image, as viewers show it",
+    "stored": "they fit the pixels as the file stores them",
 }
 
 
@@ -36,7 +36,11 @@ class SourceData:
     ignore: Ignored = setting(
         (), 'ids or colours of own labels without a class, or "rest": all that no class has', read=read_ignore
     )
-    label_orientation: str = setting("unknown", "what labels belong to where EXIF turns an image", choices=ORIENTATIONS)
+    label_orientation: str = setting(
+        "unknown",
+        "for images with EXIF rotation: whether labels fit the rotated or the stored pixels",
+        choices=ORIENTATIONS,
+    )
     size: tuple[int, int] | None = setting(
         PUBLISHED["gta5"].size,
         "height, width: files of another size are resized to it with their labels; null: each its own",

@@ -20,8 +20,6 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import METHOD_FILES, packaged
 from mlsl_mx.system.text_files import MOST_YAML_BYTES, parse_yaml, read_text
 
-# The files of the METHODs, below experiments/: the paper's tables, the published program's scripts, the ablations.
-
 TAKEN = ("source", "report", "tensorboard", "data_lists")  # names in a run directory, beside those of methods: runs.py
 
 

@@ -22,9 +22,10 @@ class PublishedData:
         labels: path of the label file that belongs to it, with the groups of `image`; or several, of which the first
             counts whose folder exists.
         encodings: of label files, keys of `encodings.BITS`; the usual one first.
-        ids: what stands for a class of `classes.CLASSES` in label files, by its name; without those that it lacks.
+        ids: what stands for a class of `classes.CLASSES` in label files, by its name; absent classes are omitted.
         known_ids: all that may stand there; others mean a wrong or damaged file.
-        void_share: of pixels without a class, from which a label file without ids above 18 seems to hold train ids.
+        void_share: if all ids are at most 18, or 255, and at least this share of the pixels has no class, a label file
+            is suspected to hold train ids.
         obtain: where to get it.
         remedy: what to do about a label file that is something else.
     """

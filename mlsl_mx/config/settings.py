@@ -27,11 +27,11 @@ class Network:
 
     trunk: str = setting(
         "resnet38",
-        "what the heads are on",
+        "backbone network, on which both heads are",
         choices={
             "resnet38": "ResNet-38 (paper)",
             "resnet50_v1s": "GluonCV's ResNet of 50 layers, dilated",
-            "resnet101_v1s": "of 101 layers",
+            "resnet101_v1s": "GluonCV's ResNet of 101 layers, dilated",
         },
         own_code=True,
     )
@@ -76,7 +76,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class SourceTraining:
-    """The source part of Eq. 7, both heads on the source images. The methods of a run share what comes of it."""
+    """Training on the source images: Eq. 6 with the weak-label head, Eq. 1 without. A run's methods share it."""
 
     start: str = setting(
         "trunk",
@@ -93,17 +93,17 @@ class SourceTraining:
     decay: str = setting("constant", "how the learning rate falls; poly is for training from scratch", choices=DECAYS)
     weak_label_weight: float = setting(
         0.025,
-        "lambda of Eq. 6 on the source; 0: no weak-label head is trained (Eq. 1 alone), for methods without weak "
-        "labels: a quarter less arithmetic at width 1",
+        "lambda of Eq. 6 on the source; 0: without the weak-label head, Eq. 1, for methods without weak labels: a "
+        "quarter less arithmetic at width 1",
         between=WEIGHT,
     )
     mining_probability: float = setting(
         0.0,
-        "that a crop is centred on a pixel of one of the rarest classes of the source labels (released: 0)",
+        "probability that a crop is centred on a pixel of one of the rarest classes of the source labels (released: 0)",
         "probability",
         between=SHARE,
     )
-    mining_rarest: int = setting(9, "how many classes are the rarest", "classes", between=(1, 1000))
+    mining_rarest: int = setting(9, "number of classes that count as the rarest", "classes", between=(1, 1000))
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ class Selection:
 
     policy: str = setting(
         "class_balanced",
-        "whose pixels a threshold is of",
-        choices={"class_balanced": "each class's (CBST)", "global": "all (ST)"},
+        "how many thresholds there are",
+        choices={"class_balanced": "one for each class (CBST)", "global": "one for all classes (ST)"},
     )
     rule: str = setting(
         "reweighted",
@@ -172,9 +172,14 @@ class Selection:
         choices={"reweighted": "argmax_c p_c / t_c (CBST)", "argmax": "argmax_c p_c (the paper's wording)"},
         own_code=True,
     )
-    portion: float = setting(0.15, "of each class's pixels that get a label in round 0", "share", between=SHARE)
-    portion_step: float = setting(0.05, "what each round adds to it", "share", between=SHARE)
-    portion_max: float = setting(0.5, "where it stops growing", "share", between=SHARE)
+    portion: float = setting(
+        0.15,
+        "share of the pixels predicted as each class (ST: of all pixels) that get a label in round 0",
+        "share",
+        between=SHARE,
+    )
+    portion_step: float = setting(0.05, "growth of `portion` from round to round", "share", between=SHARE)
+    portion_max: float = setting(0.5, "largest `portion`", "share", between=SHARE)
     stride: int = setting(
         1,
         "every stride-th pixel of a class in an image counts for the thresholds (released: 4)",
@@ -193,7 +198,7 @@ class Selection:
     )
     mining_least: float = setting(
         0.0,
-        "of all labels that a class must have to be mined in target images; 0: any (released)",
+        "a class is mined in target images only if it has at least this share of all pseudo-labels (released: 0)",
         "share",
         between=SHARE,
     )
@@ -211,7 +216,10 @@ class WeakLabels:
 
     enabled: bool = setting(True, "whether the weak-label head and Eq. 5 take part")
     eta: float = setting(
-        0.05, "of its mean size, from which a class counts as present (Sec. 3.3.1)", "share", between=SHARE
+        0.05,
+        "eta: a class is present if it covers more than this share of its mean size h_s (Sec. 3.3.1)",
+        "share",
+        between=SHARE,
     )
     weight: float = setting(0.025, "lambda of Eq. 6 in the rounds", between=WEIGHT)
     start: str = setting(
@@ -256,11 +264,13 @@ class SelfTraining:
     optimizer: Optimizer = Optimizer(learning_rate=1e-4)
     learning_rate_decay: float = setting(2**-0.5, "factor of the learning rate from round to round", between=SHARE)
     decay: str = setting("constant", "how the learning rate falls within a round", choices=DECAYS)
-    source_portion: float = setting(0.03, "of the source images that round 0 trains on", "share", between=SHARE)
-    source_portion_step: float = setting(0.0025, "what each round adds to it", "share", between=SHARE)
-    source_portion_max: float = setting(0.06, "where it stops growing", "share", between=SHARE)
+    source_portion: float = setting(0.03, "share of the source images that round 0 trains on", "share", between=SHARE)
+    source_portion_step: float = setting(
+        0.0025, "growth of `source_portion` from round to round", "share", between=SHARE
+    )
+    source_portion_max: float = setting(0.06, "largest `source_portion`", "share", between=SHARE)
     mining_probability: float = setting(
-        0.8, "that a crop is centred on a pixel of a mined class", "probability", between=SHARE
+        0.8, "probability that a crop is centred on a pixel of a mined class", "probability", between=SHARE
     )
     hard_examples: bool = setting(False, "train on the hardest pixels alone: OHEM as in the release's SISC script")
     normaliser: str = setting(
@@ -268,7 +278,9 @@ class SelfTraining:
         "what the sum over a batch's pixels is divided by (Eq. 1, 2)",
         choices={"labelled": "those with a label (released)", "pixels": "all"},
     )
-    own_loss: str = setting("", "more terms of the loss, each with its weight; empty: none", own_code=True)
+    own_loss: str = setting(
+        "", "function that gives more terms of the loss in the rounds, each with its weight; empty: none", own_code=True
+    )
 
 
 @dataclass(frozen=True)
@@ -293,7 +305,9 @@ class Config:
     method: str = setting(
         "sisc-pwl", "which file of experiments/methods, released or ablations is laid over the experiment"
     )
-    miniature: bool = setting(False, "whether the data are the miniature's, of which no numbers are compared")
+    miniature: bool = setting(
+        False, "the data are the synthetic miniature; results are marked as not comparable with the paper"
+    )
     classes: Classes = setting(
         19, "19 or 16, of Cityscapes, or a table of one's own: docs/YOUR_OWN_DATA.md", read=read_classes
     )

@@ -230,7 +230,7 @@ def open_own(
     form: LabelFormat | None,
     orientation: str = "unknown",
 ) -> SceneDataset:
-    """A user's own images, at a place as `own_files.place` takes it.
+    """A user's own images, at a place as `data.own.files.place` takes it.
 
     Args:
         root: what the places are relative to.

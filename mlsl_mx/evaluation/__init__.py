@@ -1,4 +1,4 @@
-"""Evaluation on the validation images, the published tables, and the reports."""
+"""Evaluation on the validation images: confusion matrix and IoU."""
 
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 

@@ -31,7 +31,7 @@ from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import begin_stage, read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
-if TYPE_CHECKING:  # the engine
+if TYPE_CHECKING:  # imports MXNet
     from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 

@@ -56,8 +56,8 @@ def segmentation_symbol(net: MLSLNet, precision: str) -> tuple[mx.sym.Symbol, di
 
 
 def check_precision(precision: str, ctx: mx.Context, trunk: str = DEFAULT) -> None:
-    """Raises: InputError for a precision that is unknown, that the trunk's form for inference has not, or that the
-    device has no fast convolutions for."""
+    """Raises: InputError for a precision that is unknown, that the trunk's inference graph does not support, or that
+    the device has no fast convolutions for."""
     if precision not in DTYPES:
         raise InputError(f"network.precision is {precision!r}: use one of {', '.join(DTYPES)}")
     if precision != "float32" and find_trunk(trunk).fused is None:

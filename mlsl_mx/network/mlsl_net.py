@@ -98,7 +98,7 @@ class MLSLNet(nn.HybridBlock):
         return upsample(logits, height + below, width + right, "bilinear")[:, :, :height, :width]
 
     def freeze_all_but_head(self) -> None:
-        """Have gradients of the weak-label head alone; call it before the first forward pass."""
+        """Freeze everything except the weak-label head; call it before the first forward pass."""
         self.collect_params().setattr("grad_req", "null")
         self.weak_label_head.collect_params().setattr("grad_req", "write")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlsl_mx.system.errors import is_out_of_memory
 
-# A CPU gains nothing from more than one. A GPU is tried with more than a small one has memory for, then with half.
+# CPU: one at a time, as more gain nothing. GPU: start with this many, halve when out of memory.
 FIRST_TRIED = {"cpu": 1, "gpu": 16}
 
 
@@ -37,7 +37,7 @@ class PatchBatch:
             call: gives the device's array, (B, ...), of B inputs.
 
         Returns: (N, ...), one row for each input.
-        Raises: the engine's RuntimeError if a size that was asked for, or a single input, does not fit.
+        Raises: MXNet's RuntimeError if a size that was asked for, or a single input, does not fit.
         """
         while True:
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import mxnet as mx
 import numpy as np
@@ -68,12 +69,12 @@ def _composed(image: ImageMaps, ctx: mx.Context, upsampling: str, votes: bool, r
     """One window of `composite`; MXNet computes it when it is asked for its values, or before."""
     num_classes, size = image.num_classes, (rows.stop - rows.start, columns.stop - columns.start)
     accumulator = SISCAccumulator(num_classes, *size, ctx)
-    add = _add_votes if votes else SISCAccumulator.add_maps
+    add = partial(_add_votes, accumulator) if votes else accumulator.add_maps
     for part in image.parts:
         corners = part.corners - (rows.start, columns.start)
         near = np.flatnonzero(((corners > -np.array(part.size)) & (corners < size)).all(axis=1))
         maps = [part.probabilities[n] for n in near]
-        add(accumulator, maps, *corners[near].T.tolist(), part.size, upsampling)
+        add(maps, *corners[near].T.tolist(), part.size, upsampling)
     return Window(rows, columns, *accumulator.normalized())
 
 

@@ -1,11 +1,12 @@
 """Whole numbers for confidences, so that they can be counted: fine where a class is saturated.
 
-A network that is sure says 0.999 of nearly all pixels of a class; what tells them apart is the *doubt* 1 - p. A code
-is the larger, the smaller the confidence. With u the float32 numbers between a confidence and 1, a code stands for:
+A network that is sure says 0.999 of nearly all pixels of a class; what tells them apart is the *doubt* 1 - p. Code 0 is
+the highest confidence, CODE_OF_ONE that of p = 1. With u the number of float32 steps from p to 1, a code stands for:
 
-    u < 4096                  one float32 number
-    4096 (2^n - 1) <= u       2^n of them, up to the next n
+    u < 4096                                        one float32 number
+    4096 (2^n - 1) <= u < 4096 (2^(n + 1) - 1)      2^n of them
 
+For example p = 0.999: u = 16,777, so n = 2, and 4 neighbouring float32 numbers share a code.
 So confidences within 2^-12 below 1 are told apart as float32 tells them, others at least to 1/4096 of their doubt, and
 down to 0 (where u is about 2^23 log2(1 / p)) to log2(2 / p) / 4096 of their value. Above 1, where bicubic up-sampling
 and priors lead, it is the same by distance from 1.

@@ -11,7 +11,7 @@ from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 
-if TYPE_CHECKING:  # the engine
+if TYPE_CHECKING:  # imports MXNet
     from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 

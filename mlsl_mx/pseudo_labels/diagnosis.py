@@ -11,7 +11,7 @@ from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.pseudo_labels.consistency import label_of_size, share_of
 from mlsl_mx.system.progress import progress
 
-if TYPE_CHECKING:  # the engine
+if TYPE_CHECKING:  # imports MXNet
     from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")

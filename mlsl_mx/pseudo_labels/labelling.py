@@ -34,7 +34,7 @@ from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
-if TYPE_CHECKING:  # the engine
+if TYPE_CHECKING:  # imports MXNet
     from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 SUMMARY = "selection.json"
@@ -98,8 +98,8 @@ def generate_pseudo_labels(
 def mined_groups(summary: Mapping[str, Any], names: Sequence[str]) -> tuple[MinedGroups, MinedGroups]:
     """What a round mines, for `training_crop`: in source images, and in target images.
 
-    Labels of the source are the truth. In the target, what the network takes for a class that it hardly ever finds is
-    mostly something else: there the rule goes by the other classes, if `selection.mining_least` says so.
+    Labels of the source are the truth. In the target, predictions of very rare classes are mostly wrong, so classes
+    with a smaller share of the labels than `selection.mining_least` are not mined there.
 
     Args:
         summary: the content of selection.json.
@@ -119,10 +119,10 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
         record: where the stage notes its `inputs`.
         folder: of the round's pseudo-labels; replaced if there are some to take over.
     """
-    for other in sorted(run.glob("*/round-*/pseudo_labels/pseudo_label.inputs.json")):
+    for other in sorted(run.glob(f"*/round-*/{folder.name}/{record.name}")):
         made = other.parent
         if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
-            copy = folder.with_name(".pseudo_labels.copy")  # takes its name when it is whole
+            copy = folder.with_name(f".{folder.name}.copy")  # takes its name when it is whole
             for old in (copy, folder):
                 shutil.rmtree(old, ignore_errors=True)
             try:
@@ -270,8 +270,8 @@ def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
         "mining_left_out": few,
         "uncovered": counted["uncovered"] / pixels,
         "collapsed": [name for name, count in zip(names, labelled, strict=True) if count == 0],
-        # The most probable of C classes has at least 1/C, so only a spatial prior pushes a threshold below; then hardly
-        # any pixel is kept from the class.
+        # The most probable of C classes has at least 1/C, so a threshold below 1/C arises only with a spatial prior.
+        # Such a class may also take pixels on which it is not the most probable one.
         "loose": [
             name for name, threshold in zip(names, found["thresholds"], strict=True) if threshold < 1 / len(names)
         ],

@@ -145,9 +145,9 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
 
     Args:
         volume: (C, H, W) probabilities, NDArray or numpy, compared as float32: the pixel that gave a threshold of
-            ClassConfidences passes it, and so does who is as sure.
+            ClassConfidences passes it, and every pixel with the same value passes.
         thresholds: (C,); 0 counts as 1.
-        rule: of RULES, or a user's own as `package.module:name`.
+        rule: of RULES, or a user's own as `package.module:name`: a `Rule`.
 
     Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 = ignore; a pixel
         that no patch saw is ignored, too.
@@ -189,6 +189,8 @@ def argmax(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return _where_sure(labels, best / thresholds[labels], len(volume))
 
 
+# (volume, thresholds) -> labels, as `reweighted`. It is called on windows of an image (`composition.WINDOW`, smaller at
+# the edges), never on the whole, so it must decide each pixel from that pixel's probabilities alone.
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 RULES: dict[str, Rule] = {"reweighted": reweighted, "argmax": argmax}
 
@@ -238,9 +240,9 @@ def mined_classes(
         predicted: (C,) pixels predicted as each class.
         left_out: train ids that are not mined, however rare.
 
-    Returns: the classes with less than `share` of the predicted pixels, and the `rarest` rarest. Of an image, the
-        first that it has are mined; where it has none of them, those of the second. Classes of equal size come in the
-        order of their ids.
+    Returns: two lists: the classes with less than `share` of the predicted pixels, and the `rarest` rarest. In an
+        image, classes of the first list are mined; only if it has none of them, those of the second. Classes of equal
+        size come in the order of their ids.
     """
     predicted = np.asarray(predicted)
     by_size = [c for c in np.argsort(predicted, kind="stable").tolist() if c not in left_out]

@@ -71,9 +71,12 @@ class SISCAccumulator:
     ) -> None:
         """Add patches known at the network's stride, up-sampled on the way; what lies outside the window is left out.
 
-        Up-sampling is linear along each axis: a patch adds R M Q^T to each class, with the map M and the weights R of
-        the window's rows and Q of its columns. So the patches of a window are summed inside one matrix product, of all
-        R side by side with all M Q^T one upon the other, and no patch is ever written at full size.
+        Up-sampling is linear along each axis, so patch i with map M_i adds R_i M_i Q_i^T to each class, where R_i are
+        weights (rows of the window, rows of the map) and Q_i those of the columns:
+
+            sum_i R_i (M_i Q_i^T) = [R_1 ... R_N] stack_i(M_i Q_i^T)
+
+        One matrix product thus sums all patches, and no patch is ever written at full size.
 
         Args:
             maps: N arrays (h, C, w) float32.

@@ -4,8 +4,8 @@ The published prior is a ready-made file; how it was made is not said. Ours is c
 images that have it at a position, smoothed, divided by its largest value. A class is thus scaled by how usual the
 position is for it, 1 at its most usual one, and not by how common the class is: products stay within [0, 1].
 
-An imported prior (`prior_files`) keeps its values. Labels follow from p_c / t_c alone, and a common factor of all p_c
-is one of all t_c, but for classes without a threshold of their own, which count as having t_c = 1. So:
+An imported prior (`prior_files`) keeps its values. Multiplying all priors by one number multiplies all p_c and t_c by
+it, so p_c / t_c and the labels stay the same, except for classes whose threshold defaults to 1. So:
 - As long as products stay below 1, those classes are never labelled, and a common factor changes no label. `applied`
   uses that: it multiplies very small values by a power of two, which costs no digit and keeps products where
   confidences are told apart finely.

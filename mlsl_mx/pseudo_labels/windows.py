@@ -1,4 +1,7 @@
-"""Where the patches of an image lie (Sec. 3.2): a pure function, apart from any accumulation."""
+"""Where the patches of an image lie (Sec. 3.2): their corners as a pure function of sizes, count, seed and name.
+
+These "windows" are the paper's patches; the windows of `composition` are parts of the output, without overlap.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def patch_positions(
     Args:
         height, width: of the image, in pixels.
         patch: side of the square patch, in pixels.
-        count: K of the paper; of the grids that cover every pixel, "sliding" takes the one whose size is nearest.
+        count: K of the paper; "sliding" uses the covering grid with about this many patches.
         seed, name: what the random corners depend on, the name being the image's; "sliding" ignores both.
         placement: "random" (paper: every corner that keeps the patch inside, equally likely, drawn independently),
             "sliding", or "released" (random, but no patch reaches the last row or column, unless it is as large as

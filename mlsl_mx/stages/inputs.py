@@ -19,7 +19,7 @@ def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int 
     """See that the files of a data set are there, whole and images, from their headers: before anything is written.
 
     Args:
-        remedy: other than that of the first fault.
+        remedy: extra advice, appended to the error.
         patch: as `check_dataset`.
 
     Raises: InputError for the gravest fault.
@@ -40,7 +40,7 @@ def prior(job: Job) -> SpatialPrior | None:
 
 
 def class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
-    """h_s of the weak labels, (C,); all NaN where nobody asks for them: reading every source label takes minutes."""
+    """h_s of the weak labels, (C,); all NaN if weak labels are off: reading every source label takes minutes."""
     weak = job.config.weak_labels
     if not weak.enabled:
         return ClassSizes(job.config.num_classes).mean()

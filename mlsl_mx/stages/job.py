@@ -112,7 +112,8 @@ class Job(ExperimentData):
     def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
         """The network for inference (see `inference_net`) with these weights, and their hash.
 
-        Raises: InputError as `load_original`, or if several devices are named: but for training, a process uses one.
+        Raises: InputError as `load_original`, or if several devices are named: only training can use several devices
+            in one process.
         """
         if len(self.devices) > 1:
             raise InputError(

@@ -1,7 +1,7 @@
 """The settings that bind a run directory: once there are results, nothing that they depend on may change.
 
-A stage checks them before it waits for its lock, so that what is wrong is refused at once, and keeps them when it has
-the lock: until then the settings of the process that is at work stand there.
+A stage checks them before it waits for its lock, so that what is wrong is refused at once. They are written only under
+the lock: before, config.yaml may belong to another running process.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
 
 def _check(source, target, labels: Path) -> None:
     check_files(source, "source")
-    check_files(target, "pseudo-labels", f"of a missing or damaged label delete {labels}: pseudo-label makes all anew")
+    check_files(
+        target, "pseudo-labels", f"if a label file is missing or damaged, delete {labels} and run pseudo-label again"
+    )
 
 
 def _start(job: Job, round_index: int) -> Path:

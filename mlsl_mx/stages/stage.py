@@ -21,7 +21,7 @@ class Stage:
     Attributes:
         log: of the run; only the first worker's is written.
         done: whether the result was there already, made from the same.
-        first: whether this worker writes what is not an image's own.
+        first: whether this worker writes the files shared by all images (rank 0).
         record: where the inputs are noted.
     """
 
@@ -50,8 +50,8 @@ def open_stage(
 
     Before it: what is wrong is refused, and nothing is written. Then one process at a time works on a round or on the
     source model, which the methods of a run share; or several workers together, of whom the first holds the lock and
-    writes the log (see `RunLog.timed`). After it the result is newer than what it was made from, also where it was
-    there: for Make.
+    writes the log (see `RunLog.timed`). At the end the result's time stamp is renewed even if nothing was done, so
+    Make sees it as current.
 
     Args:
         outputs: files and folders that the stage makes; the first is its result, which comes last and says that it is

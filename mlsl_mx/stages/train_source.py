@@ -1,4 +1,4 @@
-"""Stage `train-source`: the source model, from the trunk of an ImageNet classifier or from scratch (Eq. 1 and 6)."""
+"""Stage `train-source`: the source model, from an ImageNet trunk or from scratch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
-    """Train the source model. It has both heads (Eq. 6), unless `source_training.weak_label_weight` is 0."""
+    """Train the source model: Eq. 6 with the weak-label head, Eq. 1 without (`source_training.weak_label_weight` 0)."""
     training, weights = job.config.source_training, job.source_folder / "weights.params"
     check_start(job.config, imagenet)
     imagenet = start_file(job.config, imagenet)

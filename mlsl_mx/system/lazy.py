@@ -1,4 +1,4 @@
-"""Names of a room that need MXNet, and so are imported when they are first asked for."""
+"""Names of a package that need MXNet, and so are imported when they are first asked for."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from importlib import import_module
 from typing import Any
 
 
-def lazily(room: str, modules: dict[str, str]) -> Callable[[str], Any]:
+def lazily(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
     """The `__getattr__` of a package.
 
     Args:
-        room: the package's `__name__`.
+        package: the package's `__name__`.
         modules: name -> module that has it.
     """
 
     def get(name: str) -> Any:
         if name not in modules:
-            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(modules[name]), name)
 
     return get

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")  # of experiments/
+# Of experiments/: the paper's tables, the published program's scripts, the ablations.
+METHOD_FILES = ("methods/*.yaml", "released/released-*.yaml", "ablations/*.yaml")
 FOLDER = "share"  # of the package, into which setup.py puts them
 
 

@@ -75,7 +75,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, problem: OSError, remedy: str) -> InputError:
     if problem.errno == errno.ENAMETOOLONG:
-        remedy = "give what it is called after a shorter name, or choose a folder less deep"
+        remedy = "shorten the image's or method's name, or choose a folder less deep"
     return InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}")
 
 
@@ -90,8 +90,8 @@ def check_lengths(folder: Path, names: Iterable[str]) -> None:
         size = max(len(os.fsencode(part)) for part in name.split("/"))
         if size > most:
             raise InputError(
-                f"{folder / name}: cannot be written: a name of {size} bytes, at most {most} are possible there: give "
-                "what it is called after a shorter name"
+                f"{folder / name}: cannot be written: a name of {size} bytes, at most {most} are possible there: "
+                "shorten the image's or method's name"
             )
 
 

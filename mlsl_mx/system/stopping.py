@@ -44,7 +44,8 @@ def stops_at_once() -> Iterator[None]:
 def stops_when_asked(agree: Callable[[bool], bool] | None = None) -> Iterator[Callable[[], None]]:
     """In the block SIGINT, SIGTERM and SIGHUP wait until the function that is given is called: it raises Stopped then.
 
-    A second signal does not wait, unless it comes at once, and so is the first one by another way.
+    A second signal stops at once. One within SAME_SECONDS counts as the same request: a batch system and Make may both
+    send it.
 
     Args:
         agree: from whether this process was asked to whether all stop, for processes that must stop together: no

@@ -82,7 +82,7 @@ class Channel:
 
 
 def check_variables(environ: MutableMapping[str, str]) -> None:
-    """Give OpenMP a number of threads, and take away what MXNet would end at; a warning names it.
+    """Set OpenMP's number of threads, and remove MXNET_* values on which MXNet would abort; a warning names each.
 
     Raises: InputError if MXNet cannot work with what Python or MXNet was started with.
     """

@@ -36,7 +36,7 @@ class Workers:
         kvstore: MXNet's distributed key-value store; None for a process alone.
 
     Attributes:
-        rank: this worker's number, 0..count-1. Rank 0 writes what is not an image's own.
+        rank: this worker's number, 0..count-1. Rank 0 writes the files shared by all images.
         count: how many there are.
         kvstore: what gluon.Trainer is given.
     """

@@ -23,9 +23,11 @@ from mlsl_mx.training.batches import load_batches, num_batches
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 from mlsl_mx.training.train import Epochs, composite_loss, head_loss
 
-# No two epochs of a run, and no two stages of runs with other seeds, draw the same crops or the same dropout.
-AFTER_SOURCE_TRAINING = 10**6
-HEAD_TRAINING = 2 * 10**6  # after those of all rounds
+# Offsets that give every epoch and stage its own random stream. Of crops: added to the number of the epoch.
+AFTER_SOURCE_TRAINING = 10**6  # the rounds
+HEAD_TRAINING = 2 * 10**6
+# Of dropout: stream number ROUNDS_AT_MOST * seed + n, where n is 0 for source training, r + 1 for round r and
+# ROUNDS_AT_MOST - 1 for the head, so runs of other seeds share none.
 ROUNDS_AT_MOST = 1000
 
 
@@ -37,9 +39,9 @@ def source_epochs(
     readers: int,
     workers: Workers = ALONE,
 ) -> Epochs:
-    """Source training: every source image once an epoch, in random order; both heads (Eq. 6), or Eq. 1 alone.
+    """Source training: every source image once an epoch, in random order.
 
-    Whether the network has the weak-label head is the caller's choice, with `settings.weak_label_weight`.
+    Eq. 6 with the weak-label head, Eq. 1 without: which is the caller's choice, with `settings.weak_label_weight`.
 
     Args:
         mined: groups of rare classes (see `training_crop`).

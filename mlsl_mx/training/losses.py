@@ -16,7 +16,8 @@ def segmentation_loss(
     """Cross-entropy of the pixels, Eq. 1 on true labels and Eq. 2 on pseudo-labels.
 
     Both are sums; here the sum over the pixels that count is divided by a number, that of the whole batch. A pixel
-    counts if its label is not 255 (65535 of more than 255 classes). Where nobody counts, loss and gradient are 0.
+    counts if its label is not 255 (65535 of more than 255 classes). If no pixel has a label, loss and gradient
+    are 0.
 
     Args:
         logits: (B, C, h, w) float32, before the softmax.
@@ -24,8 +25,8 @@ def segmentation_loss(
         hard_examples: of those pixels, count only the hard ones (the release's SISC script): probability of the
             label <= max(0.6, the 256th smallest one in the batch); all of them if there are fewer than 256.
         normaliser: "labelled" divides by the number of pixels that count, of hard examples by that of the hard ones
-            (the release): a batch with 5 labels weighs as much as one with 256. "pixels" divides by B * h * w, whoever
-            counts: then each label weighs the same (Eq. 2), and a batch as much as it has labels.
+            (the release): a batch with 5 labels weighs as much as one with 256. "pixels" divides by B * h * w, pixels
+            without a label included: then each label weighs the same (Eq. 2), and a batch as much as it has labels.
 
     Returns: (1,) float32.
     Raises: ValueError for another normaliser.

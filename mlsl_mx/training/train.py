@@ -128,7 +128,7 @@ def train_one_epoch(
 
 @dataclass(frozen=True)
 class Epochs:
-    """What `train` needs beside the network: how many epochs, of what, at which rate, and where to keep its place."""
+    """What `train` needs beside the network: how many epochs, of what, with which loss and at which rate."""
 
     count: int
     steps: int  # in one epoch
