@@ -153,7 +153,7 @@ def run_mlsl(command: Command, folder: Path) -> None:
     """It ends well and says something."""
     words, said = completed(stood_for(command.words[1:], folder)), io.StringIO()
     words = [f"RUN-{words[:i].count('RUN')}" if "RUN" == word in words[:i] else word for i, word in enumerate(words)]
-    before = Path.cwd()
+    before, path = Path.cwd(), list(sys.path)
     os.chdir(folder)
     try:
         with contextlib.redirect_stdout(said):
@@ -162,6 +162,7 @@ def run_mlsl(command: Command, folder: Path) -> None:
         code = ended.code or 0
     finally:
         os.chdir(before)
+        sys.path[:] = path  # to which the folder is added for a user's own code
     assert code == 0 and said.getvalue().strip()
 
 
