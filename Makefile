@@ -176,8 +176,13 @@ override WEIGHTS :=
 endif
 # Where the source model may have no weak-label head, as the published ones, round 0 waits until there is one.
 HEADLESS := $(WEIGHTS)$(findstring weak_label_weight,$(SET))
-SOURCE = $(if $(WEIGHTS),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(START)
-START = $(if $(WEIGHTS),--weights $(call QUOTED,$(WEIGHTS)),$(if $(IMAGENET),--imagenet $(call QUOTED,$(IMAGENET))))
+# As the paper does, the GTA-V-like miniature starts from a source model that is there: IMAGENET= has one trained.
+PUBLISHED_gta2city := $(if $(REAL)$(filter released-%,$(METHOD))$(filter command,$(origin IMAGENET))$(findstring \
+	source_training,$(SET)),,experiments/miniature/pretrained.params)
+# $(call MODEL,gta2city): the source model's file, if it is imported.
+MODEL = $(or $(WEIGHTS),$(PUBLISHED_$(1)))
+SOURCE = $(if $(call MODEL,$(1)),$(MLSL) import-weights,$(call SHARED_BY,$(TRAIN_WORKERS)) train-source) $(call START,$(1))
+START = $(if $(call MODEL,$(1)),--weights $(call QUOTED,$(call MODEL,$(1))),$(if $(IMAGENET),--imagenet $(call QUOTED,$(IMAGENET))))
 
 # Only what is asked for: with RUN both would write to one directory.
 ASKED := $(filter gta2city synthia2city,$(patsubst evaluated-%,%,$(patsubst diagnosed-%,%,$(MAKECMDGOALS))))
@@ -225,10 +230,10 @@ $(1): announce begin-$(1) $$(D_$(1))/source/evaluation.json $$(REPORTED_$(1)) $$
 
 # Every time: what is there may come from other settings, of which Make knows nothing.
 begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
-	$$(MLSL) begin $$(START) $$(call STAGE_$(1),$$(CTX)) --workers $$(WORKERS) --train-ctx "$$(TRAIN_CTX)" --train-workers $$(TRAIN_WORKERS)
+	$$(MLSL) begin $$(call START,$(1)) $$(call STAGE_$(1),$$(CTX)) --workers $$(WORKERS) --train-ctx "$$(TRAIN_CTX)" --train-workers $$(TRAIN_WORKERS)
 
 $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
-	$$(SOURCE) $$(call STAGE_$(1),$$(if $$(WEIGHTS),,$$(TRAIN_CTX)))$$(if $$(WEIGHTS),, --checkpoint-seconds $$(CHECKPOINT))
+	$$(call SOURCE,$(1)) $$(call STAGE_$(1),$$(if $$(call MODEL,$(1)),,$$(TRAIN_CTX)))$$(if $$(call MODEL,$(1)),, --checkpoint-seconds $$(CHECKPOINT))
 
 # Stages write files whole, so Make must not remove one because it was stopped a moment later: that costs hours.
 .PRECIOUS: $$(D_$(1))/source/weights.params $$(D_$(1))/source/evaluation.json
@@ -410,7 +415,7 @@ ifneq ($(TABLES_ASKED),)
 .NOTPARALLEL:
 endif
 
-# The miniature's stand-in for ImageNet weights, as committed; half an hour on 2 cores.
+# The miniature's stand-in for published weights, as committed; about two hours on 2 cores.
 PRETRAINING := runs/miniature/pretraining
 miniature-pretraining: | $(INSTALLED)
 	$(MLSL) make-miniature --root $(PRETRAINING)/data --lists data_lists/miniature/pretraining --seed 1000

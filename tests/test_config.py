@@ -67,12 +67,15 @@ def test_every_experiment_file_loads(path):
     ],
 )
 def test_methods_are_the_rows_of_the_tables(method, inference, policy, weak_labels, batch):
-    config = load_config(EXPERIMENTS / "miniature" / "gta2city.yaml", method)
+    config = load_config(EXPERIMENTS / "gta2city.yaml", method)
     assert config.pseudo_labels.inference == inference
     assert config.selection.policy == policy
     assert config.selection.spatial_prior == (method == "cbst-sp")
     assert config.weak_labels.enabled == weak_labels
     assert config.self_training.batch == batch
+    small = load_config(EXPERIMENTS / "miniature" / "gta2city.yaml", method)
+    assert (small.pseudo_labels.inference, small.selection.policy) == (inference, policy)
+    assert (small.weak_labels.enabled, small.self_training.batch) == (weak_labels, 4)
     assert config.method == method
 
 

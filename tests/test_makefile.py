@@ -42,7 +42,7 @@ def test_plan_chains_the_rounds(tmp_path):
     assert stages(run.stdout) == [
         "make-miniature",
         "begin",
-        "train-source",
+        "import-weights",
         "evaluate",
         "pseudo-label 0",
         "self-train 0",
@@ -55,6 +55,18 @@ def test_plan_chains_the_rounds(tmp_path):
         "diagnose 1",
         "report",
     ]
+
+
+TRAINED = f"IMAGENET={ROOT}/experiments/miniature/pretrained.params"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("gta2city", TRAINED), ("gta2city", "SET=source_training.epochs=2"), ("gta2city", "METHOD=released-sisc")]
+    + [("synthia2city",)],
+)
+def test_the_miniatures_source_model_is_trained_where_that_is_asked_or_none_is_published(words, tmp_path):
+    assert "train-source" in stages(plan(*words, f"RUN={tmp_path}/new").stdout)
 
 
 @pytest.mark.parametrize("target", ["gta2city", "synthia2city"])
@@ -212,17 +224,17 @@ def test_workers_share_labels_and_evaluation(stub):
 
 
 def test_several_devices_are_a_worker_each_and_train_together(stub):
-    calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=1", "CTX=cpu(0),cpu(1)", "RUN=out")
+    calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=1", "CTX=cpu(0),cpu(1)", "RUN=out", TRAINED)
     devices = {call.split(" --experiment")[0]: call.split("--ctx ")[1].split()[0] for call in calls if "--ctx" in call}
     for stage in ("evaluate --source", *SHARED_IN_ROUND_0):
         assert devices[f"launch -n 2 -- {stage}"] == "cpu(0),cpu(1)"
-    for stage in ("begin --imagenet experiments/miniature/pretrained.params", "self-train --round 0"):
+    for stage in (f"begin --imagenet {ROOT}/experiments/miniature/pretrained.params", "self-train --round 0"):
         assert devices[stage] == "cpu(0),cpu(1)"
     assert devices["diagnose --round 0 --with-ground-truth"] == "cpu(0)"
 
 
 def test_training_has_devices_and_workers_of_its_own(stub):
-    given = ("CTX=cpu(0),cpu(1)", "TRAIN_CTX=cpu(1)", "TRAIN_WORKERS=2")
+    given = ("CTX=cpu(0),cpu(1)", "TRAIN_CTX=cpu(1)", "TRAIN_WORKERS=2", TRAINED)
     calls = stub("diagnosed-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out", *given)
     trained = [call for call in calls if "self-train" in call or "train-source" in call]
     assert len(trained) == 2 and all(call.startswith("launch -n 2 -- ") for call in trained)
@@ -260,7 +272,7 @@ def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, m
     (folder / made).parent.mkdir(parents=True, exist_ok=True)
     stage = f'#!/bin/sh\n[ "$1" = {name} ] || exit 0\necho weights > {folder / made}\nexec sleep 60\n'
     (tmp_path / ".venv/bin/mlsl").write_text(stage)
-    command = ["make", "evaluated-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out"]
+    command = ["make", "evaluated-gta2city", "METHOD=sisc", "ROUNDS=1", "RUN=out", TRAINED]
     process = subprocess.Popen(command, cwd=tmp_path, env=outside_make(), start_new_session=True)
     end = time.monotonic() + 30
     while not (folder / made).exists() and time.monotonic() < end:

@@ -114,7 +114,7 @@ def test_sizes_ids_and_classes(kind, size):
 def test_committed_lists_hold_each_split_once():
     folder = Path(__file__).parents[1] / "data_lists/miniature"
     lists = {name: read_list(folder / f"{name}.txt") for name in ENTRIES}
-    assert [len(lists[name]) for name in ENTRIES] == [160, 160, 45, 40]
+    assert [len(lists[name]) for name in ENTRIES] == [160, 160, 120, 40]
     cities = [{entry.split("/")[2] for entry in lists[f"cityscapes_{split}"]} for split in ("train", "val")]
     assert [len(c) for c in cities] == [3, 3] and not cities[0] & cities[1]
 
