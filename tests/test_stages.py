@@ -367,7 +367,7 @@ def test_changed_settings_are_refused_with_the_difference(finished, world, capsy
     line = refused(capsys, stage(world, finished, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 5}))
     assert "pseudo_labels.patches: 4 -> 5" in line
     line = refused(capsys, stage(world, finished, "begin", **{"self_training.batch": 7}))
-    assert "self_training.batch: 1 -> 7" in line
+    assert "self_training.batch: 4 -> 7" in line
     line = refused(capsys, stage(world, finished, "train-source", "--seed", "7"))
     assert "seed: 0 -> 7" in line
 
