@@ -45,7 +45,7 @@ class Setting:
 
     def check(self, name: str, value: Any) -> None:
         """Raises: InputError if the setting of this name must not have this value, naming both and the limit."""
-        if self.own_code and value and value not in self.choices:
+        if self.is_own_code(value):
             check_spec(value, name, self.choices)
         elif self.choices and value not in self.choices:
             raise InputError(f"{name} is {value!r}: use one of {', '.join(self.choices)}")
@@ -59,6 +59,10 @@ class Setting:
             raise InputError(
                 f"{name} is {value}: only a shell knows ~: write the whole path of your folder in its place"
             )
+
+    def is_own_code(self, value: Any) -> bool:
+        """Whether a value is a user's own code, or was meant to be, and none of the choices."""
+        return self.own_code and bool(value) and value not in self.choices
 
     def _check_number(self, name: str, number: Any) -> None:
         if self.between is not None and number is not None and not self.between[0] <= number <= self.between[1]:
@@ -85,19 +89,20 @@ def check_each(group: Any, prefix: str = "") -> None:
 
     Raises: InputError as `Setting.check`.
     """
-    for one in dataclasses.fields(group):
-        value, known = getattr(group, one.name), setting_of(group, one.name)
-        if known is None:
-            check_each(value, f"{prefix}{one.name}.")
-        else:
-            known.check(f"{prefix}{one.name}", value)
+    for name, known, value in _settings_in(group, prefix):
+        known.check(name, value)
 
 
-def own_code_in(group: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def own_code_in(group: Any) -> Iterator[tuple[str, str]]:
     """Yields: name and value of each setting, of a dataclass instance and its groups, that names a user's own code."""
+    return ((name, value) for name, known, value in _settings_in(group) if known.is_own_code(value))
+
+
+def _settings_in(group: Any, prefix: str = "") -> Iterator[tuple[str, Setting, Any]]:
+    """Name, setting and value of each field of a dataclass instance and of the groups in it."""
     for one in dataclasses.fields(group):
-        value, known = getattr(group, one.name), setting_of(group, one.name)
+        name, value, known = f"{prefix}{one.name}", getattr(group, one.name), setting_of(group, one.name)
         if known is None:
-            yield from own_code_in(value, f"{prefix}{one.name}.")
-        elif known.own_code and value and value not in known.choices:
-            yield f"{prefix}{one.name}", value
+            yield from _settings_in(value, f"{name}.")
+        else:
+            yield name, known, value

@@ -9,6 +9,7 @@ from typing import Any
 from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
+from mlsl_mx.reports.cells import number
 from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
@@ -40,7 +41,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> Result:
 def evaluate_saved(job: Job, predictions: Path) -> Result:
     """IoU of predictions that somebody saved as PNG files; nothing is written."""
     result = evaluate_predictions(predictions, job.validation)
-    classes = [f"  {name}: {_percent(iou)}" for name, iou in result["per_class"].items()]
+    classes = [f"  {name}: {number(iou)}" for name, iou in result["per_class"].items()]
     return Result("\n".join([_in_words(str(predictions), result), *classes]), result)
 
 
@@ -50,10 +51,6 @@ def _check(job: Job, folder: Path) -> None:
 
 
 def _in_words(title: str, result: dict[str, Any]) -> str:
-    means = [f"mIoU over {count} classes {_percent(mean)}" for count, mean in result["mious"].items()]
+    means = [f"mIoU over {count} classes {number(mean)}" for count, mean in result["mious"].items()]
     note = resolution_note(result)
     return "\n".join([f"{title}: {', '.join(means)}", *([f"  {note}"] if note else [])])
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
