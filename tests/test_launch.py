@@ -95,7 +95,7 @@ def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
     run, printed = shared
     events = read_log(run / "log.jsonl")
     kinds = [event["event"] for event in events]
-    assert [kind for kind in kinds if kind != "loss"] == ["begin", "imagenet", "epoch", "epoch", "end"]
+    assert [kind for kind in kinds if kind != "loss"] == ["begin", "imagenet", "epoch", "epoch", "source_iou", "end"]
     shown = scalar_points(read_events(run / "tensorboard" / "source" / "training"))["loss/total"]
     assert [step for step, _ in shown] == list(range(1, kinds.count("loss") + 1)) and shown
     assert events[0]["workers"] == 2 and events[-1]["outcome"] == "worked"

@@ -22,7 +22,7 @@ ENGINE = {
     "predict": "predictor stage",
     "pseudo_labels": "composition inference segmenter sisc",
     "stages": "begin diagnose evaluate import_weights inputs job pseudo_label recorded_settings report self_train "
-    "spatial_prior stage start_files tensorboard train_head train_source",
+    "source_iou spatial_prior stage start_files tensorboard train_head train_source",
     "training": "batches checkpoint epochs gluon_scenes losses shards train",
 }
 

@@ -123,6 +123,7 @@ def _round_content(one: Round) -> dict[str, Any]:
     return {
         "round": one.index,
         **{key: evaluation.get(key) for key in RESULT},
+        "source_miou": (one.source_iou or {}).get("miou"),
         "loss": loss_means(one.loss),
         "losses": {name: loss_means(one.loss, name) for name in terms},
         "step": one.loss[-1].step if one.loss else None,

@@ -103,6 +103,27 @@ def round_table(content: Content) -> Table | None:
     return Table(title, ["method", "start", *map(str, rounds)], rows, notes)
 
 
+def source_table(content: Content) -> Table | None:
+    """mIoU on source images by round; None if it was not measured."""
+    methods, source = trained_methods(content), source_model(content)
+    if not any(r["source_miou"] is not None for m in methods for r in m["rounds"]):
+        return None
+    rounds, rows = _round_indices(methods), []
+    start = number(source["rounds"][0]["source_miou"] if source else None)
+    for method in methods:
+        by_round = {r["round"]: r["source_miou"] for r in method["rounds"]}
+        rows.append([method["title"], start, *(number(by_round.get(r)) for r in rounds)])
+    notes = [
+        "On a few source images. A fall says, without any target label, that the steps of the rounds are too large."
+    ]
+    return Table(
+        "What the network still knows of its source (mIoU by round)",
+        ["method", "start", *map(str, rounds)],
+        rows,
+        notes,
+    )
+
+
 def class_round_table(content: Content, method: dict[str, Any]) -> Table:
     """IoU of each class over the rounds of one method."""
     names, columns = content["classes"], [("class", [*content["classes"], mean_name(len(content["classes"]))])]

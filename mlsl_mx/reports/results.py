@@ -52,6 +52,7 @@ class Round:
     evaluation: dict[str, Any] | None
     selection: dict[str, Any] | None
     diagnosis: dict[str, Any] | None
+    source_iou: dict[str, Any] | None = None  # of its weights
     loss: tuple[LossPoint, ...] = ()  # while its weights were trained
 
     @property
@@ -132,7 +133,7 @@ def _read_method(folder: Path, method: str, curves: Curves) -> MethodResults:
 
 
 def read_round(folder: Path, index: int, loss: tuple[LossPoint, ...] = ()) -> Round:
-    """What the stages of a round left in its folder; the source model's has an evaluation alone.
+    """What the stages of a round left in its folder; the source model's has no labels.
 
     Raises: InputError if a file is not what its stage writes.
     """
@@ -142,6 +143,7 @@ def read_round(folder: Path, index: int, loss: tuple[LossPoint, ...] = ()) -> Ro
         _read(folder / "evaluation.json", *EVALUATION_KEYS),
         _read(folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"),
         _read(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
+        _read(folder / "source_iou.json", "miou", "images"),
         loss,
     )
 

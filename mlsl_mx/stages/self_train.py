@@ -14,6 +14,7 @@ from mlsl_mx.pseudo_labels.labelling import mined_groups
 from mlsl_mx.stages.inputs import check_files, class_sizes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
+from mlsl_mx.stages.source_iou import check_round
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
@@ -48,6 +49,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
         title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
         train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
+        check_round(job, round_index, stage.log)
     return f"round {round_index}: {weights}"
 
 

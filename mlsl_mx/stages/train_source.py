@@ -14,6 +14,7 @@ from mlsl_mx.network.weights.published_weights import check_trunk
 from mlsl_mx.stages.inputs import check_files, rare_classes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import source_settings
+from mlsl_mx.stages.source_iou import check_source_model
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.start_files import check_start, start_file
 from mlsl_mx.training.epochs import source_epochs
@@ -45,4 +46,5 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
         epochs = source_epochs(job.source, training, mined, job.seed, job.readers, job.workers)
         events = job.tensorboard_folder(None) / "training"
         train(net, epochs, job.devices, job.source_folder, stage.log, "source", job.workers, checkpoint_seconds, events)
+        check_source_model(job, stage.log)
     return f"source model: {weights}"

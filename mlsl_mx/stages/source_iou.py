@@ -1,0 +1,77 @@
+"""Does a network know its source? IoU on a few source images, which have labels where the target has none.
+
+It says early what no target label is needed for: that a source model has not learnt its source, or that the steps of
+the rounds are so large that the network forgets it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlsl_mx.config.classes import listed
+from mlsl_mx.evaluation.evaluate import summary
+from mlsl_mx.evaluation.metrics import ConfusionMatrix
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
+from mlsl_mx.stages.job import Job
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import read_json, write_json
+
+LOGGER = logging.getLogger(__name__)
+
+FILE = "source_iou.json"  # beside the weights that it is of
+UNLEARNT = 1.0  # percent: a class below it has not been learnt
+FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has forgotten
+
+
+def check_source_model(job: Job, log: RunLog) -> None:
+    """Measure the source model, and warn of classes that it has not learnt. The first worker alone does."""
+    if job.workers.rank:
+        return
+    found = _measure(job, job.source_folder, log)
+    if found["unlearnt"]:
+        LOGGER.warning(
+            "the source model does not know %s: IoU below %g %% on %d source images that it is trained on, so no round "
+            "can find them in the target: train it longer (source_training.epochs), or centre crops on rare classes "
+            "(source_training.mining_probability)",
+            *(listed(found["unlearnt"]), UNLEARNT, found["images"]),
+        )
+
+
+def check_round(job: Job, round_index: int, log: RunLog) -> None:
+    """Measure the weights after a round, and warn if they know the source much worse than the source model."""
+    if job.workers.rank:
+        return
+    known = job.source_folder / FILE
+    before = read_json(known, "miou") if known.exists() else _measure(job, job.source_folder, log)
+    after = _measure(job, job.folder(round_index), log)
+    if (after["miou"] or 0.0) < FORGOTTEN * (before["miou"] or 0.0):
+        LOGGER.warning(
+            "round %d: the network forgets its source: %.1f mIoU on %d source images, %.1f before the rounds: steps "
+            "are too large: lower self_training.optimizer.learning_rate, or raise self_training.batch",
+            *(round_index, after["miou"], after["images"], before["miou"]),
+        )
+
+
+def _measure(job: Job, folder: Path, log: RunLog) -> dict[str, Any]:
+    """Write `folder`/source_iou.json. Returns: its content.
+
+    That is miou and per_class in percent, the number of images, and `unlearnt`: classes of their truth below UNLEARNT.
+    """
+    net, _ = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
+    segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)
+    images = job.source.subset(evenly_spread(len(job.source), job.config.evaluation.diagnosed_images))
+    confusion = ConfusionMatrix(images.classes.num_classes)
+    for index, name in enumerate(images.names):
+        predicted, _ = segmenter.predicted(segmenter.exact_maps(images.image(index), name))
+        confusion.update(images.label(index), predicted)
+    scored = summary(confusion, images.classes, len(images))
+    in_truth = (name for name, row in zip(images.classes.names, scored["confusion"], strict=True) if sum(row))
+    found = {key: scored[key] for key in ("miou", "per_class", "images")}
+    found["unlearnt"] = [name for name in in_truth if scored["per_class"][name] < UNLEARNT]
+    write_json(folder / FILE, found)
+    log.write("source_iou", weights=folder.name, miou=found["miou"], images=found["images"])
+    return found

@@ -1,0 +1,79 @@
+"""What the network still knows of its source: measured as evaluation measures, and a warning where it is little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_run import words, write_world
+
+from mlsl_mx.cli import main
+from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.data.label_files import published_format, read_train_ids
+from mlsl_mx.predict import Predictor, read_image
+from mlsl_mx.reports.report_tables import source_table
+from mlsl_mx.stages import source_iou
+from mlsl_mx.system.runs import read_json, write_json
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return write_world(tmp_path_factory.mktemp("source") / "world")
+
+
+@pytest.fixture(scope="module")
+def labelled(world, tmp_path_factory):
+    """A run up to the labels of round 0."""
+    run = tmp_path_factory.mktemp("labelled") / "run"
+    for stage in (("train-source",), ("pseudo-label", "--round", "0")):
+        assert main(words(world, run, *stage)) == 0
+    return run
+
+
+def test_the_source_model_is_measured_on_source_images(world, labelled):
+    found = read_json(labelled / "source" / source_iou.FILE)
+    entry = (world / "lists" / "gta5.txt").read_text().split()[0]
+    root = world / "data" / "gta5"
+    truth = read_train_ids(root / entry.replace("images", "labels"), published_format("gta5", class_set(19)))
+    alone = PseudoLabels(inference="single", flip=False)  # as the miniature evaluates
+    seen = Predictor(labelled / "source" / "weights.params", settings=alone).predict(read_image(root / entry))
+    known = truth < 19
+    for c, name in enumerate(class_set(19).names):  # by the definition, on the one image that is looked at
+        of_truth, of_network = (truth == c) & known, (seen == c) & known
+        either = (of_truth | of_network).sum()
+        expected = 100 * (of_truth & of_network).sum() / either if either else None
+        assert found["per_class"][name] == (None if expected is None else pytest.approx(expected)), name
+    assert found["images"] == 1
+    assert found["miou"] == pytest.approx(np.mean([v for v in found["per_class"].values() if v is not None]))
+
+
+@pytest.mark.parametrize("factor", [0.0, 100.0])
+def test_a_round_that_forgets_is_told(world, labelled, factor, capsys):
+    """The source model is said to have known nothing, or far more than the round does."""
+    path, weights = labelled / "source" / source_iou.FILE, labelled / "sisc-pwl" / "round-0" / "weights.params"
+    before = read_json(path)
+    write_json(path, {**before, "miou": 0.5 * factor})
+    weights.unlink(missing_ok=True)
+    assert main(words(world, labelled, "self-train", "--round", "0")) == 0
+    assert ("the network forgets its source" in capsys.readouterr().err) == (factor > 0)
+    assert (weights.parent / source_iou.FILE).exists()
+    write_json(path, before)
+
+
+def test_classes_that_were_not_learnt_are_named(world, tmp_path, capsys):
+    assert main(words(world, tmp_path / "run", "train-source")) == 0
+    found = read_json(tmp_path / "run" / "source" / source_iou.FILE)
+    assert f"does not know {', '.join(found['unlearnt'])}:" in capsys.readouterr().err
+    root, entry = world / "data" / "gta5", (world / "lists" / "gta5.txt").read_text().split()[0]
+    truth = read_train_ids(root / entry.replace("images", "labels"), published_format("gta5", class_set(19)))
+    there = [class_set(19).names[c] for c in np.unique(truth[truth < 19])]
+    assert found["unlearnt"] == [name for name in there if found["per_class"][name] < 1] != []
+
+
+def test_the_report_shows_it_by_round():
+    rounds = [{"round": r, "source_miou": miou} for r, miou in enumerate((50.04, None))]
+    source = {"method": "source-only", "title": "source only", "rounds": [{"round": 0, "source_miou": 53.0}]}
+    content = {"methods": [source, {"method": "sisc", "title": "SISC", "rounds": rounds}]}
+    assert source_table(content).rows == [["SISC", "53.0", "50.0", "-"]]
+    rounds[0]["source_miou"] = None
+    assert source_table(content) is None
