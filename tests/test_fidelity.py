@@ -99,7 +99,7 @@ def test_first_values_are_our_defaults():
     for pairs in rows_with_settings():
         for key, value in dict(reversed(pairs)).items():  # of two values of a key the first stays
             written = load_config(GTA2CITY, settings=(f"{key}={value}",))
-            assert value_of(written, key) == value_of(Config(), key), key
+            assert value_of(written, key) == value_of(load_config(GTA2CITY), key), key
 
 
 def test_every_switch_of_the_released_presets_is_there_with_its_value():

@@ -63,10 +63,18 @@ TRAINED = f"IMAGENET={ROOT}/experiments/miniature/pretrained.params"
 @pytest.mark.parametrize(
     "words",
     [("gta2city", TRAINED), ("gta2city", "SET=source_training.epochs=2"), ("gta2city", "METHOD=released-sisc")]
-    + [("synthia2city",)],
+    + [("synthia2city", TRAINED)],
 )
-def test_the_miniatures_source_model_is_trained_where_that_is_asked_or_none_is_published(words, tmp_path):
+def test_the_miniatures_source_model_is_trained_where_that_is_asked(words, tmp_path):
     assert "train-source" in stages(plan(*words, f"RUN={tmp_path}/new").stdout)
+
+
+@pytest.mark.parametrize(("target", "name"), [("gta2city", "pretrained"), ("synthia2city", "pretrained_synthia")])
+def test_the_miniatures_source_model_is_imported(target, name, tmp_path):
+    run = plan(target, f"RUN={tmp_path}/new").stdout
+    assert "train-source" not in stages(run) and f"--weights experiments/miniature/{name}.params" in run.replace(
+        f"{ROOT}/", ""
+    )
 
 
 @pytest.mark.parametrize("target", ["gta2city", "synthia2city"])

@@ -46,11 +46,32 @@ def test_a_fresh_machine_runs_the_two_commands_and_nothing_else(monkeypatch):
     assert import_module("fresh_machine").readme_commands() == ["make gta2city", "make test"]
 
 
-def test_the_main_job_on_the_miniature():
-    source, adapted = read_json(ROOT / "experiments" / "results" / "miniature" / "gta2city" / "report.json")["methods"]
-    said = f"{source['miou']:.1f} mIoU before, {adapted['miou']:.1f} after three rounds"
-    assert said in " ".join((ROOT / "README.md").read_text().split())
-    assert f"from {source['miou']:.1f} mIoU to {adapted['miou']:.1f}" in (ROOT / "docs" / "MINIATURE.md").read_text()
+RESULTS = ROOT / "experiments" / "results" / "miniature"
+
+
+@pytest.mark.parametrize("experiment", ["gta2city", "synthia2city"])
+def test_the_miniature_table(experiment):
+    column = ["gta2city", "synthia2city"].index(experiment)
+    lines = (ROOT / "README.md").read_text().split("## Seen to work")[1].split("\n## ")[0].splitlines()
+    cells = {
+        line.strip("|").split("|")[0].strip(): line.strip("|").split("|")[1 + column].strip()
+        for line in lines
+        if "|" in line
+    }
+    rows = {row["title"]: row["miou"] for row in read_json(RESULTS / f"{experiment}-seeds" / "comparison.json")["rows"]}
+    for title, miou in rows.items():
+        spread = f" ± {miou['std']:.1f}" if miou["std"] else ""
+        assert cells[title] == f"{miou['mean']:.1f}{spread}", title
+    assert all(cells[title] == "not measured" for title in ("CBST", "SISC") if title not in rows)
+
+
+def test_the_gain_of_each_seed_on_the_miniature():
+    text = " ".join((ROOT / "docs" / "MINIATURE.md").read_text().split())
+    for experiment in ("gta2city", "synthia2city"):
+        rows = {row["method"]: row for row in read_json(RESULTS / f"{experiment}-seeds" / "comparison.json")["rows"]}
+        before, after = (list(rows[method]["miou_by_run"].values()) for method in ("source-only", "sisc-pwl"))
+        gains = ", ".join(f"{new - old:+.1f}" for old, new in zip(before, after, strict=True))
+        assert gains in text, experiment
 
 
 def test_the_example_of_ones_own_data():

@@ -42,9 +42,17 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
         if "method" in setting:
             raise InputError("setting method: a method is more than its name: give --method (make METHOD=)")
         values = _merged(values, setting)
-    config = build(Config(), values, prefix="", origin=str(path))
+    config = _with_paper_batch(build(Config(), values, prefix="", origin=str(path)))
     check_values(config)
     return config
+
+
+def _with_paper_batch(config: Config) -> Config:
+    """`self_training.batch` in numbers: where no file gives it, the paper's (Sec. 4.1.3)."""
+    if config.self_training.batch is not None:
+        return config
+    paper = 1 if config.weak_labels.enabled else 2
+    return dataclasses.replace(config, self_training=dataclasses.replace(config.self_training, batch=paper))
 
 
 def to_dict(config: Config) -> dict[str, Any]:

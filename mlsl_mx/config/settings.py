@@ -259,7 +259,13 @@ class SelfTraining:
 
     rounds: int = setting(6, "rounds of labelling and training", between=(0, 999))
     epochs: int = setting(2, "passes over the images in a round", between=EPOCHS)
-    batch: int = setting(1, "crops in one step, source and target in one random permutation", "crops", between=BATCH)
+    batch: int | None = setting(
+        None,
+        "crops in one step, source and target in one random permutation; null: as the paper's 8 GB allow (Sec. 4.1.3), "
+        "1 with the weak-label head and 2 without",
+        "crops",
+        between=BATCH,
+    )
     crops: Crops = Crops()
     optimizer: Optimizer = Optimizer(learning_rate=1e-4)
     learning_rate_decay: float = setting(2**-0.5, "factor of the learning rate from round to round", between=SHARE)

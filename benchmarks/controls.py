@@ -1,0 +1,110 @@
+"""Two control rows for the miniature's tables: what the rounds' training does without, and with perfect, pseudo-labels.
+
+- source continued: the rounds' steps, rates and crops from the source model on, on source images alone.
+- true labels: the rounds with the truth of every target pixel in place of pseudo-labels, the ceiling of self-training.
+  The truth comes from the generator; the program that adapts has no label of these images.
+
+    .venv/bin/python benchmarks/controls.py --experiment gta2city --seeds 0 1 2 3 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import tempfile
+from pathlib import Path
+
+from measure import table, write_results  # first: it sets the number of threads
+from source_model import SOURCE_MODELS, miniature_job
+
+# isort: split
+import numpy as np
+
+from mlsl_mx.config.published_data import PUBLISHED
+from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
+from mlsl_mx.data.label_images import train_id_png
+from mlsl_mx.data.miniature.datasets import draw
+from mlsl_mx.evaluation.evaluate import evaluate
+from mlsl_mx.network import load_original
+from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
+from mlsl_mx.stages.inputs import class_sizes
+from mlsl_mx.stages.job import Job
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.runs import file_hash, write_bytes
+from mlsl_mx.training.epochs import self_training_epochs
+from mlsl_mx.training.train import train
+
+SCENES = 0  # seed of those that `make gta2city` renders
+
+
+def main() -> None:
+    """Run both controls for every seed and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--experiment", choices=SOURCE_MODELS, default="gta2city")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    found = {seed: controls(options.experiment, seed) for seed in options.seeds}
+    rows = [mean_row(name, [found[seed][name] for seed in found]) for name in next(iter(found.values()))]
+    content = {"weights": file_hash(SOURCE_MODELS[options.experiment]), "seeds": {str(s): found[s] for s in found}}
+    header = ("control", "mIoU by round, mean of seeds", "the last round of each seed")
+    write_results(f"controls_{options.experiment}", content, table(header, rows))
+
+
+def controls(experiment: str, seed: int) -> dict[str, list[float]]:
+    """The mIoU of the source model and after each round, of both controls in a run of a seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        job = miniature_job(experiment, "sisc", place, SCENES, seed)
+        more_source = job.source.subset(range(len(job.target)))
+        truth = true_labels(job, place / "truth")
+        return {
+            "source continued": adapted(job, more_source, SOURCE_MODELS[experiment], place / "continued"),
+            "true labels": adapted(job, truth, SOURCE_MODELS[experiment], place / "ceiling"),
+        }
+
+
+def true_labels(job: Job, folder: Path) -> SceneDataset:
+    """The target images with labels that the generator knows, written to `folder` as pseudo-labels are."""
+    classes = job.target.classes
+    train_ids = np.full(256, 255, np.uint8)
+    for train_id, name in enumerate(classes.names):
+        train_ids[PUBLISHED["cityscapes"].ids[name]] = train_id
+    for name, entry in zip(job.target.names, job.target.entries, strict=True):
+        labels = train_ids[draw("cityscapes", entry, SCENES)[1]]
+        write_bytes(folder / f"{name}.png", train_id_png(labels, classes))
+    return with_pseudo_labels(job.target, folder)
+
+
+def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[float]:
+    """The rounds' training with the labels of `target`. Returns: mIoU before them and after each, in percent."""
+    found, config = [miou(job, weights, out / "source")], job.config
+    h_s, mined = class_sizes(job, job.source), ((), ())  # none: every pixel has a label
+    for r in range(config.self_training.rounds):
+        net, folder = job.network(weak_label_head=False), out / f"round-{r}"
+        net.initialize(ctx=list(job.devices))
+        load_original(net, weights)
+        settings = (config.self_training, config.weak_labels, h_s, mined, r, job.seed)
+        epochs = self_training_epochs(job.source, target, *settings, job.readers, job.workers)
+        train(net, epochs, job.devices, folder, RunLog(folder / "log.jsonl", "control"), f"round {r}")
+        weights = folder / "weights.params"
+        found.append(miou(job, weights, folder))
+    return found
+
+
+def miou(job: Job, weights: Path, out: Path) -> float:
+    """Of weights on the validation images, in percent."""
+    net, _ = job.segmentation_network(weights)
+    segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)
+    return evaluate(segmenter, job.validation, out_dir=out)["miou"]
+
+
+def mean_row(name: str, found: list[list[float]]) -> tuple[str, ...]:
+    """Name, means by round, last rounds."""
+    means = [statistics.mean(values) for values in zip(*found, strict=True)]
+    return name, ", ".join(f"{mean:.1f}" for mean in means), ", ".join(f"{values[-1]:.1f}" for values in found)
+
+
+if __name__ == "__main__":
+    main()
