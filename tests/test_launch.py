@@ -100,7 +100,8 @@ def test_the_first_worker_alone_writes_the_log_and_the_terminal(shared):
     assert [step for step, _ in shown] == list(range(1, kinds.count("loss") + 1)) and shown
     assert events[0]["workers"] == 2 and events[-1]["outcome"] == "worked"
     assert printed.count("source model: ") == 1
-    assert sorted(p.name for p in (run / "source").iterdir()) == ["config.yaml", "environment.json", "weights.params"]
+    made = ["config.yaml", "environment.json", "source_iou.json", "weights.params"]
+    assert sorted(p.name for p in (run / "source").iterdir()) == made
 
 
 def made_by(world: Path, run: Path, weights: Path, workers: int, stage: list, summary: str) -> tuple:

@@ -136,9 +136,8 @@ def test_source_and_target_of_a_round_have_mined_classes_of_their_own(domains, m
         write_palette_png(source.label_path(index), class_set(19).label_id_lookup[labels[:, :48]])
     for index in range(len(target)):
         write_palette_png(target.label_path(index), labels)
-    settings = SelfTraining(
-        source_portion=1.0, source_portion_max=1.0, crops=Crops(8, (1.0, 1.0), False), mining_probability=1.0
-    )
+    crops = Crops(8, (1.0, 1.0), False)
+    settings = SelfTraining(batch=1, source_portion=1.0, source_portion_max=1.0, crops=crops, mining_probability=1.0)
     epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), mined, 0, seed=0, readers=0)
     found = {"source": [], "target": []}
     for batch in epochs.batches(0, 0):
