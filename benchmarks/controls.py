@@ -19,10 +19,8 @@ from measure import table, write_results  # first: it sets the number of threads
 from source_model import SOURCE_MODELS, miniature_job
 
 # isort: split
-import numpy as np
-
-from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
+from mlsl_mx.data.label_files import published_format
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.miniature.datasets import draw
 from mlsl_mx.evaluation.evaluate import evaluate
@@ -68,9 +66,7 @@ def controls(experiment: str, seed: int) -> dict[str, list[float]]:
 def true_labels(job: Job, folder: Path) -> SceneDataset:
     """The target images with labels that the generator knows, written to `folder` as pseudo-labels are."""
     classes = job.target.classes
-    train_ids = np.full(256, 255, np.uint8)
-    for train_id, name in enumerate(classes.names):
-        train_ids[PUBLISHED["cityscapes"].ids[name]] = train_id
+    train_ids = published_format("cityscapes", classes).lookup[:256].astype(classes.id_type)
     for name, entry in zip(job.target.names, job.target.entries, strict=True):
         labels = train_ids[draw("cityscapes", entry, SCENES)[1]]
         write_bytes(folder / f"{name}.png", train_id_png(labels, classes))

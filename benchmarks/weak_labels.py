@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import table, write_results  # first: it sets the number of threads
+from source_model import UNSEEN
 
 # isort: split
 import mxnet as mx
@@ -41,7 +42,6 @@ from mlsl_mx.training.batches import load_batches
 from mlsl_mx.training.losses import weak_label_loss
 
 EXPERIMENT = existing("experiments/miniature/gta2city.yaml")
-UNSEEN = 2000  # seed of source scenes that no training saw
 BATCH = 8
 CROPS_OF_AN_IMAGE = 4
 SCOPES = ("image", "crop")

@@ -30,13 +30,18 @@ def labelled(world, tmp_path_factory):
     return run
 
 
+def first_source_image(world):
+    """The file of the only one that is looked at, and its truth."""
+    image = world / "data" / "gta5" / (world / "lists" / "gta5.txt").read_text().split()[0]
+    labels = image.parents[1] / "labels" / image.name
+    return image, read_train_ids(labels, published_format("gta5", class_set(19)))
+
+
 def test_the_source_model_is_measured_on_source_images(world, labelled):
     found = read_json(labelled / "source" / source_iou.FILE)
-    entry = (world / "lists" / "gta5.txt").read_text().split()[0]
-    root = world / "data" / "gta5"
-    truth = read_train_ids(root / entry.replace("images", "labels"), published_format("gta5", class_set(19)))
+    image, truth = first_source_image(world)
     alone = PseudoLabels(inference="single", flip=False)  # as the miniature evaluates
-    seen = Predictor(labelled / "source" / "weights.params", settings=alone).predict(read_image(root / entry))
+    seen = Predictor(labelled / "source" / "weights.params", settings=alone).predict(read_image(image))
     known = truth < 19
     for c, name in enumerate(class_set(19).names):  # by the definition, on the one image that is looked at
         of_truth, of_network = (truth == c) & known, (seen == c) & known
@@ -64,8 +69,7 @@ def test_classes_that_were_not_learnt_are_named(world, tmp_path, capsys):
     assert main(words(world, tmp_path / "run", "train-source")) == 0
     found = read_json(tmp_path / "run" / "source" / source_iou.FILE)
     assert f"does not know {', '.join(found['unlearnt'])}:" in capsys.readouterr().err
-    root, entry = world / "data" / "gta5", (world / "lists" / "gta5.txt").read_text().split()[0]
-    truth = read_train_ids(root / entry.replace("images", "labels"), published_format("gta5", class_set(19)))
+    _, truth = first_source_image(world)
     there = [class_set(19).names[c] for c in np.unique(truth[truth < 19])]
     assert found["unlearnt"] == [name for name in there if found["per_class"][name] < 1] != []
 
