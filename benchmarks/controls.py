@@ -82,7 +82,8 @@ def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[fl
         net.initialize(ctx=list(job.devices))
         load_original(net, weights)
         settings = (config.self_training, config.weak_labels, h_s, mined, r, job.seed)
-        epochs = self_training_epochs(job.source, target, *settings, job.readers, job.workers)
+        how = job.readers, job.engine.losses, job.workers
+        epochs = self_training_epochs(job.source, target, *settings, *how)
         train(net, epochs, job.devices, folder, RunLog(folder / "log.jsonl", "control"), f"round {r}")
         weights = folder / "weights.params"
         found.append(miou(job, weights, folder))

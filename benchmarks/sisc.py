@@ -31,7 +31,8 @@ from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import inference_net
-from mlsl_mx.network.upsampling import interpolation_matrix, upsample
+from mlsl_mx.network.interpolation import interpolation_matrix
+from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, patch_positions
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.store import read_store, write_store

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from mlsl_mx.pseudo_labels import SISCAccumulator
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.training.batches import Batch
-from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
+from mlsl_mx.training.gluon_steps import GluonSteps
+from mlsl_mx.training.losses import composite_loss
+from mlsl_mx.training.train import train_one_epoch
 
 CLASSES, WIDTH = 19, 0.125
 
@@ -78,12 +82,8 @@ def trained(weights, *devices: mx.Context) -> tuple[list[float], dict[str, np.nd
     weak_labels = random.randint(0, 2, (2, CLASSES)).astype(np.float32)
     batch = Batch(images(2, 64), train_ids, weak_labels, np.zeros(2, np.float32), ("a", "b"))
     net, losses = loaded(weights, *devices), []
-    trainer = make_trainer(net, Optimizer(learning_rate=1e-3))
-
-    def loss(*values):
-        return composite_loss(*values, weight=0.025, hard_examples=True)
-
-    train_one_epoch(net, loss, [batch] * 3, trainer, devices, lambda step: 1e-3, losses=losses)
+    loss = partial(composite_loss, weight=0.025, hard_examples=True)
+    train_one_epoch(GluonSteps(net, Optimizer(), loss, devices), [batch] * 3, lambda step: 1e-3, losses)
     sums = [sum(terms.values()) for terms in losses]
     return sums, {name[len(net.prefix) :]: p.list_data()[-1].asnumpy() for name, p in net.collect_params().items()}
 

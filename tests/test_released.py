@@ -30,6 +30,7 @@ from mlsl_mx.stages.job import Job
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.runs import flat
+from mlsl_mx.training import losses as engine_losses
 from mlsl_mx.training.epochs import self_training_epochs
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -261,7 +262,7 @@ def epochs(tmp_path):
         training = replace(config.self_training, batch=1, source_portion=1.0, crops=Crops(64, (1.0, 1.0), False))
         h_s = np.full(19, np.nan)
         h_s[:5] = [0.5, 0.5, 0.5, 1.0, 0.0]
-        return self_training_epochs(*datasets, training, config.weak_labels, h_s, ((), ()), 0, seed=0, readers=0)
+        return self_training_epochs(*datasets, training, config.weak_labels, h_s, ((), ()), 0, 0, 0, engine_losses)
 
     return build
 

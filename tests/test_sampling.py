@@ -21,6 +21,7 @@ from mlsl_mx.data.sampling import (
 )
 from mlsl_mx.data.transforms import labels_at_stride, normalise, training_crop
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.training import losses
 from mlsl_mx.training.batches import load_batches, num_batches
 from mlsl_mx.training.epochs import self_training_epochs
 
@@ -138,7 +139,8 @@ def test_source_and_target_of_a_round_have_mined_classes_of_their_own(domains, m
         write_palette_png(target.label_path(index), labels)
     crops = Crops(8, (1.0, 1.0), False)
     settings = SelfTraining(batch=1, source_portion=1.0, source_portion_max=1.0, crops=crops, mining_probability=1.0)
-    epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), mined, 0, seed=0, readers=0)
+    how = {"seed": 0, "readers": 0, "losses": losses}
+    epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), mined, 0, **how)
     found = {"source": [], "target": []}
     for batch in epochs.batches(0, 0):
         found["target" if batch.names[0].startswith("ulm") else "source"].append(batch.train_ids.item() == 3)

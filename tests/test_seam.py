@@ -1,4 +1,4 @@
-"""The seam: what computes needs MXNet; files, labels, metrics, reports and the command line do not."""
+"""The seam: what computes needs an engine; files, labels, metrics, reports, stages and the command line do not."""
 
 from __future__ import annotations
 
@@ -15,24 +15,22 @@ from mlsl_mx.reports.compare import PAPER_TABLES
 
 ROOT = Path(__file__).parents[1]
 
-# Room -> its modules that need MXNet. All others are imported without it.
-ENGINE = {
-    "network": "gluoncv_trunks heads inference_net layers mlsl_net onnx_export onnx_graph resnet38 trunks upsampling "
-    "weights.gluoncv_store weights.original_weights weights.published_weights",
-    "predict": "predictor stage",
-    "pseudo_labels": "composition inference segmenter sisc",
-    "stages": "begin diagnose evaluate import_weights inputs job pseudo_label recorded_settings report self_train "
-    "source_iou spatial_prior stage start_files tensorboard train_head train_source",
-    "training": "batches checkpoint epochs gluon_scenes losses shards train",
+# Room -> its modules that need MXNet, or PyTorch. All others are imported without both.
+ENGINES = {
+    "engine": "gluon",
+    "network": "gluoncv_trunks heads inference_net layers mlsl_net onnx_export onnx_graph resnet38 trunks upsampling",
+    "pseudo_labels": "composition inference sisc",
+    "pytorch": "composition devices engine inference inference_net losses network steps workers",
+    "training": "gluon_scenes gluon_steps losses",
 }
 
-# Imports the modules that are named, without MXNet and GluonCV; prints the names of those that need them.
+# Imports the modules that are named, without MXNet, GluonCV and PyTorch; prints the names of those that need them.
 WITHOUT = """
 import importlib, json, sys
 
 class Finder:
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in ("mxnet", "gluoncv"):
+        if name.partition(".")[0] in ("mxnet", "gluoncv", "torch"):
             raise ImportError("the engine")
 
 sys.meta_path.insert(0, Finder())
@@ -61,8 +59,8 @@ def said(code: str, *words: str) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
 
 
-def test_only_the_engine_needs_mxnet():
-    engine = [f"mlsl_mx.{room}.{name}" for room, names in ENGINE.items() for name in names.split()]
+def test_only_the_engines_need_their_libraries():
+    engine = [f"mlsl_mx.{room}.{name}" for room, names in ENGINES.items() for name in names.split()]
     assert json.loads(said(WITHOUT, *modules())) == sorted(engine)
 
 

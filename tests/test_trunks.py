@@ -25,7 +25,7 @@ from mlsl_mx.system.errors import InputError
 R50, R101 = "resnet50_v1s", "resnet101_v1s"
 OWN = """
 from mxnet.gluon import nn
-from mlsl_mx.network.layers import scaled
+from mlsl_mx.network.architecture import scaled
 from mlsl_mx.network.trunks import Trunk
 
 class Small(Trunk, nn.HybridSequential):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlsl_mx.network.upsampling import interpolation_matrix, upsample, window_weights
+from mlsl_mx.network.interpolation import interpolation_matrix, window_weights
+from mlsl_mx.network.upsampling import upsample
 
 REFERENCES = {
     "bilinear": lambda plane, size: cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR),

@@ -14,7 +14,9 @@ from mlsl_mx.network import MLSLNet
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.system.workers import Workers, join
 from mlsl_mx.training.batches import Batch
-from mlsl_mx.training.train import composite_loss, make_trainer, train_one_epoch
+from mlsl_mx.training.gluon_steps import GluonSteps
+from mlsl_mx.training.losses import composite_loss
+from mlsl_mx.training.train import train_one_epoch
 
 CLASSES, BATCH, SIDE = 3, 4, 32
 CPU = (mx.cpu(),)
@@ -53,11 +55,10 @@ def trained(workers: Workers, devices=CPU) -> tuple:
     net = MLSLNet(CLASSES, 0.03, dropout=(0, 0))
     net.initialize(ctx=list(devices))
     net.hybridize(static_alloc=True, static_shape=True)
-    trainer = make_trainer(net, Optimizer(), workers)
-    losses = []
+    losses, steps = [], GluonSteps(net, Optimizer(), None, devices, workers)
     for step, (hard, normaliser) in enumerate(((False, "labelled"), (True, "labelled"), (False, "pixels"))):
-        loss = partial(composite_loss, weight=0.5, hard_examples=hard, normaliser=normaliser)
-        losses.append(train_one_epoch(net, loss, [batch(step, workers)], trainer, devices, lambda k: 0.01, workers))
+        steps.loss = partial(composite_loss, weight=0.5, hard_examples=hard, normaliser=normaliser)
+        losses.append(train_one_epoch(steps, [batch(step, workers)], lambda k: 0.01))
     # Those of the last device: all must have made the same steps.
     return losses, np.concatenate([p.list_data()[-1].asnumpy().ravel() for p in net.collect_params().values()])
 

@@ -144,11 +144,11 @@ def job(options: argparse.Namespace, shared: bool = False) -> Job:
     Args:
         shared: among the workers that a launcher started, if one did.
     """
+    from mlsl_mx.engine import engine_of
     from mlsl_mx.stages.job import open_job
-    from mlsl_mx.system.workers import ALONE, join
+    from mlsl_mx.system.workers import ALONE
 
-    workers = join() if shared else ALONE
-
+    workers = engine_of(options.ctx).join() if shared else ALONE
     rounds = [] if options.rounds is None else [f"self_training.rounds={options.rounds}"]
     return open_job(
         experiment=options.experiment,

@@ -12,7 +12,7 @@ from mlsl_mx.system.packaged_files import existing
 KINDS = ("overlay", "palette", "label_ids", "confidence")
 INFERENCE = ("sisc", "single")
 PLACEMENT = ("random", "sliding", "released")
-PRECISION = ("float32", "bfloat16", "float16")
+PRECISION = ("float32", "bfloat16", "float16", "tf32")
 EXAMPLE = """\
 mlsl predict --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params \\
       runs/miniature/data/cityscapes/leftImg8bit/val --out runs/miniature/predictions"""

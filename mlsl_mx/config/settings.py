@@ -18,6 +18,9 @@ EPOCHS = (1, 100_000)
 BATCH = (1, 4096)
 WEIGHT = (0, 1e6)
 
+# Of `self_training.hard_examples` (released): pixels with a probability of their label up to this, or at least so many.
+HARD_PROBABILITY, HARD_PIXELS = 0.6, 256
+
 DECAYS = {"constant": "the same throughout", "poly": "power 0.9, to 0"}
 
 
@@ -50,7 +53,20 @@ class Network:
     precision: str = setting(
         "float32",
         "number format of labelling and evaluation, never of training",
-        choices={"float32": "everywhere", "bfloat16": "CPUs with avx512_bf16", "float16": "GPUs"},
+        choices={
+            "float32": "everywhere",
+            "bfloat16": "CPUs with avx512_bf16; by PyTorch GPUs, too",
+            "float16": "GPUs",
+            "tf32": "by PyTorch, GPUs of NVIDIA",
+        },
+    )
+    training_precision: str = setting(
+        "float32",
+        "number format of convolutions in training; weights, sums and losses are float32 always",
+        choices={"float32": "everywhere", "bfloat16": "by PyTorch"},
+    )
+    deterministic: bool = setting(
+        False, "by PyTorch on GPUs: only algorithms that give the same bits each time; slower. CPUs always do"
     )
 
 

@@ -20,7 +20,7 @@ STRIDE = 8  # of the network
 OFFSET = 4  # the label of a stride's cell is the one at its centre
 MinedGroups = tuple[tuple[int, ...], ...]  # of train ids
 
-_NORMALISED = ((np.arange(256)[:, None] / 255 - MEAN) / STD).T.astype(np.float32).copy()  # (3, 256)
+NORMALISED = ((np.arange(256)[:, None] / 255 - MEAN) / STD).T.astype(np.float32).copy()  # (3, 256)
 
 
 def normalise(image: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def normalise(image: np.ndarray) -> np.ndarray:
     Returns: (3, H, W) float32.
     """
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for channel, values, plane in zip(cv2.split(image), _NORMALISED, planes, strict=True):
+    for channel, values, plane in zip(cv2.split(image), NORMALISED, planes, strict=True):
         cv2.LUT(channel, values, dst=plane)
     return planes
 

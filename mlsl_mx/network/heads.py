@@ -5,9 +5,14 @@ from __future__ import annotations
 from mxnet.gluon import nn
 from mxnet.initializer import MSRAPrelu
 
-from mlsl_mx.network.layers import convolution, scaled
-
-SEGMENTATION_DILATION = 12
+from mlsl_mx.network.architecture import (
+    SEGMENTATION_DILATION,
+    SEGMENTATION_HIDDEN,
+    WEAK_LABEL_CHANNELS,
+    WEAK_LABEL_HIDDEN,
+    scaled,
+)
+from mlsl_mx.network.layers import convolution
 
 
 def _dense(name: str, in_units: int, units: int) -> nn.Dense:
@@ -19,7 +24,7 @@ class SegmentationHead(nn.HybridSequential):
 
     def __init__(self, in_channels: int, num_classes: int, width: float):
         super().__init__(prefix="")
-        hidden = scaled(512, width)
+        hidden = scaled(SEGMENTATION_HIDDEN, width)
         self.add(
             convolution("conv6a", in_channels, hidden, 3, dilation=SEGMENTATION_DILATION, bias=True),
             nn.Activation("relu"),
@@ -35,7 +40,7 @@ class WeakLabelHead(nn.HybridSequential):
 
     def __init__(self, in_channels: int, num_classes: int, width: float, relu_every_layer: bool):
         super().__init__(prefix="")
-        channels, hidden = scaled(2048, width), scaled(512, width)
+        channels, hidden = scaled(WEAK_LABEL_CHANNELS, width), scaled(WEAK_LABEL_HIDDEN, width)
         self.add(convolution("conv61a", in_channels, channels, 1, bias=True), nn.Activation("relu"))
         self.add(convolution(f"logistic{num_classes}", channels, channels, 3, bias=True))
         if relu_every_layer:

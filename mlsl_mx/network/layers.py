@@ -6,11 +6,6 @@ from mxnet.gluon import nn
 from mxnet.initializer import MSRAPrelu
 
 
-def scaled(channels: int, width: float) -> int:
-    """`channels` of the full network at `width`, at least one."""
-    return max(1, round(channels * width))
-
-
 def convolution(name: str, in_channels: int, channels: int, kernel: int, stride=1, dilation=1, bias=False) -> nn.Conv2D:
     """A convolution that keeps the resolution (but for its stride), drawn from a normal of variance 2 / fan_in."""
     return nn.Conv2D(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mxnet as mx
+import numpy as np
 from mxnet import gluon
 from mxnet.gluon import nn
 
 from mlsl_mx.network.heads import SegmentationHead, WeakLabelHead
-from mlsl_mx.network.trunks import DEFAULT, make_trunk
+from mlsl_mx.network.trunk_facts import DEFAULT
+from mlsl_mx.network.trunks import make_trunk
 from mlsl_mx.network.upsampling import upsample
 
 
@@ -78,6 +82,27 @@ class MLSLNet(nn.HybridBlock):
             named.update({name[len(self.prefix) :]: parameter for name, parameter in head.collect_params().items()})
         return named
 
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all parameters by their names in weights files."""
+        return {name: tuple(parameter.shape) for name, parameter in self.named_parameters().items()}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All parameters by their names in weights files, float32, from the first device."""
+        return {name: parameter.list_data()[0].asnumpy() for name, parameter in self.named_parameters().items()}
+
+    def set_tensors(self, values: Mapping[str, np.ndarray], ctx=None) -> None:
+        """Give parameters these values, by their names in weights files; the others stay as they are.
+
+        Args:
+            values: float32, of the right shapes.
+            ctx: device or devices of parameters not yet initialised; MXNet's current one by default.
+        """
+        for name, parameter in self.named_parameters().items():
+            if not _is_initialised(parameter):
+                parameter.initialize(init=mx.init.Zero() if name in values else None, ctx=ctx)
+            if name in values:
+                parameter.set_data(mx.nd.array(values[name], dtype="float32"))
+
     def evaluate(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
         """Logits at the images' own size, as gluoncv's evaluators and metrics want them.
 
@@ -102,6 +127,18 @@ class MLSLNet(nn.HybridBlock):
         self.collect_params().setattr("grad_req", "null")
         self.weak_label_head.collect_params().setattr("grad_req", "write")
 
+    def redraw_head(self, ctx) -> None:
+        """Draw the weak-label head's weights anew, on a device or several."""
+        self.weak_label_head.initialize(ctx=ctx, force_reinit=True)
+
     def predict(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
         """`evaluate` under the name by which gluoncv's demo scripts call it."""
         return self.evaluate(images)
+
+
+def _is_initialised(parameter: gluon.Parameter) -> bool:
+    try:
+        parameter.list_ctx()
+    except RuntimeError:
+        return False
+    return True

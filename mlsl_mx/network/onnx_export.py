@@ -15,7 +15,8 @@ from mlsl_mx.config.class_table import classes_of_weights
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.transforms import MEAN, STD
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.weights.published_weights import describe_segmentation, load_segmentation
+from mlsl_mx.network.weights.original_weights import load_original
+from mlsl_mx.network.weights.published_weights import describe_segmentation
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import file_hash, whole_file
 
@@ -41,7 +42,8 @@ def export_onnx(weights: Path, out: Path) -> str:
 
     found = describe_segmentation(weights)
     classes = classes_of_weights(Path(weights), found.classes)
-    net = load_segmentation(weights, found, mx.cpu())
+    net = MLSLNet(found.classes, found.width, weak_label_head=False, trunk=found.trunk)
+    load_original(net, weights, ctx=mx.cpu())
     with whole_file(out) as temporary:
         model = full_resolution_model(net, found.classes, temporary)
         _describe(model, classes, weights)

@@ -7,47 +7,14 @@ original release: `res4b3_branch2a_weight`, `bn4b3_branch2a_gamma`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 
 from mxnet import gluon
 from mxnet.gluon import nn
 
-from mlsl_mx.network.layers import convolution, scaled
+from mlsl_mx.network.architecture import BATCH_NORM_EPSILON, BRANCHES, CLASSIFIER, LEVELS, Level, scaled
+from mlsl_mx.network.layers import convolution
 from mlsl_mx.network.trunks import Trunk
-
-# With MXNet's default, 1e-3 in a Symbol and 1e-5 in Gluon, released weights lose up to half a point of mIoU.
-BATCH_NORM_EPSILON = 1.001e-5
-
-BRANCHES = ("branch2a", "branch2b1", "branch2b2")
-
-
-@dataclass(frozen=True)
-class Level:
-    """The residual blocks between two resolutions or widths; one entry of each tuple per convolution of a block."""
-
-    number: int
-    blocks: int
-    channels: tuple[int, ...]  # at width 1
-    kernels: tuple[int, ...] = (3, 3)
-    stride: int = 1  # of the first convolution and the projection
-    first_dilations: tuple[int, ...] = (1, 1)  # in the first block
-    dilations: tuple[int, ...] = (1, 1)  # in the other blocks
-
-    @property
-    def block_names(self) -> list[str]:
-        """4a, 4b1, 4b2, ..."""
-        return [f"{self.number}a"] + [f"{self.number}b{i}" for i in range(1, self.blocks)]
-
-
-LEVELS = (
-    Level(2, blocks=3, channels=(128, 128), stride=2),
-    Level(3, blocks=3, channels=(256, 256), stride=2),
-    Level(4, blocks=6, channels=(512, 512), stride=2),
-    Level(5, blocks=3, channels=(512, 1024), first_dilations=(1, 2), dilations=(2, 2)),
-    Level(6, blocks=1, channels=(512, 1024, 2048), kernels=(1, 3, 1), first_dilations=(1, 4, 1)),
-    Level(7, blocks=1, channels=(1024, 2048, 4096), kernels=(1, 3, 1), first_dilations=(1, 4, 1)),
-)
 
 
 class BatchNormReLU(nn.HybridBlock):
@@ -133,7 +100,7 @@ class ResNet38(Trunk, nn.HybridSequential):
 
     stride = 8
     scalable = True
-    classifier = ("linear1000_weight", "linear1000_bias")
+    classifier = CLASSIFIER
 
     def __init__(self, width: float = 1.0, dropout: tuple[float, float] = (0.3, 0.5), frozen_statistics: bool = True):
         super().__init__(prefix="")

@@ -1,30 +1,20 @@
-"""What a trunk is, and which there are: the part of the network from images to the feature map that the heads are on.
+"""What a trunk is: the part of the network from images to the feature map that the heads are on.
 
 A trunk of one's own needs no entry here: `network.trunk: package.module:Name` names it (docs/EXTENDING.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 
 import mxnet as mx
 from mxnet import gluon
 
 from mlsl_mx.data.transforms import STRIDE
+from mlsl_mx.network.trunk_facts import TRUNKS, check_width
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import check_spec, imported
-
-DEFAULT = "resnet38"
-
-# Trunks by the name that `network.trunk` gives: classes, or where to import them from when they are asked for.
-TRUNKS: dict[str, type[Trunk] | str] = {
-    DEFAULT: "mlsl_mx.network.resnet38:ResNet38",
-    "resnet50_v1s": "mlsl_mx.network.gluoncv_trunks:ResNet50v1s",
-    "resnet101_v1s": "mlsl_mx.network.gluoncv_trunks:ResNet101v1s",
-}
-
-MOST_OF_HEADS = 12  # tensors of both heads
 
 
 class Trunk(gluon.HybridBlock):
@@ -76,20 +66,13 @@ def find_trunk(name: str) -> type[Trunk]:
     return trunk
 
 
-def check_width(name: str, width: float) -> type[Trunk]:
-    """The class of a trunk that there is at this width. Raises: InputError if there is not; else as `find_trunk`."""
-    trunk = find_trunk(name)
-    if width != 1 and not trunk.scalable:
-        raise InputError(f"network.width is {width:g}, but {name} (network.trunk) has one width: set network.width=1")
-    return trunk
-
-
 def make_trunk(name: str, width: float, dropout: tuple[float, float], frozen_statistics: bool) -> Trunk:
     """The trunk, not initialised, with all shapes known.
 
     Raises: InputError as `check_width`, or for a stride other than that of the labels.
     """
-    trunk = _made(check_width(name, width), width, dropout, frozen_statistics)
+    check_width(name, width)
+    trunk = _made(find_trunk(name), width, dropout, frozen_statistics)
     if trunk.stride != STRIDE:
         raise InputError(
             f"network.trunk is {name}, of stride {trunk.stride}: labels and patches here are of stride {STRIDE}: "
@@ -110,20 +93,3 @@ def full_counts(trunk: type[Trunk]) -> dict[str, int]:
     """The first axis of each tensor at width 1, by its name in weights files."""
     whole = _made(trunk, 1.0, (0.0, 0.0), frozen_statistics=True)
     return {name: parameter.shape[0] for name, parameter in whole.named_parameters().items()}
-
-
-def trunk_in(names: Mapping[str, object], also: str | None = None) -> str | None:
-    """Which trunk's tensors are among these names, complete or not; None if no trunk's are.
-
-    Args:
-        also: one besides those of TRUNKS.
-    """
-    best, most = None, 0
-    for name in dict.fromkeys([*TRUNKS, *([also] if also else [])]):
-        own = set(full_counts(find_trunk(name)))
-        present = len(own & set(names))
-        if present == len(own) >= len(names) - MOST_OF_HEADS:
-            return name  # the others need not be imported
-        if 2 * present - len(own) > most:
-            best, most = name, 2 * present - len(own)
-    return best

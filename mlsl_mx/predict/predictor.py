@@ -8,13 +8,13 @@ import numpy as np
 
 from mlsl_mx.config.class_table import classes_of_weights
 from mlsl_mx.config.classes import ClassSet
-from mlsl_mx.config.settings import PseudoLabels
-from mlsl_mx.network.inference_net import check_precision, inference_net
-from mlsl_mx.network.weights.published_weights import describe_segmentation, load_segmentation
+from mlsl_mx.config.settings import Network, PseudoLabels
+from mlsl_mx.engine import engine_of
+from mlsl_mx.network import load_original
+from mlsl_mx.network.weights.published_weights import describe_segmentation
 from mlsl_mx.predict.pictures import overlay
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.stages.job import device
 from mlsl_mx.system.errors import InputError
 
 SINGLE = PseudoLabels(inference="single")
@@ -49,7 +49,8 @@ class Predictor:
         precision: str = "float32",
         seed: int = 0,
     ):
-        self.weights, self.ctx = Path(weights), device(ctx)
+        engine = engine_of(ctx)
+        self.weights, (self.ctx,) = Path(weights), engine.devices(ctx)
         found = describe_segmentation(self.weights)
         self.classes = classes or classes_of_weights(self.weights, found.classes)
         if self.classes.num_classes != found.classes:
@@ -57,9 +58,11 @@ class Predictor:
                 f"{weights}: is of {found.classes} classes, but the class table has {classes.num_classes}: give the "
                 "experiment that these weights were trained with"
             )
-        check_precision(precision, self.ctx, found.trunk)
-        net = inference_net(load_segmentation(self.weights, found, self.ctx), precision)
-        self.segmenter = Segmenter(net, self.ctx, settings, seed)
+        network = Network(trunk=found.trunk, width=found.width, precision=precision)
+        engine.check_network(network, self.ctx)
+        net = engine.network(found.classes, network, weak_label_head=False)
+        load_original(net, self.weights, ctx=self.ctx)
+        self.segmenter = Segmenter(engine.inference_net(net, precision), self.ctx, settings, seed)
 
     @property
     def network_seconds(self) -> float:

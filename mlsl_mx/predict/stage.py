@@ -19,7 +19,6 @@ from mlsl_mx.predict.record import Record, note
 from mlsl_mx.predict.setup import Setup
 from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
 from mlsl_mx.pseudo_labels.maps import ImageMaps
-from mlsl_mx.stages.job import gpu_model
 from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress, rate_text
@@ -85,7 +84,8 @@ def predict(
         keep_settings(out / SETTINGS, kept, len(record) > 0, "choose another --out")
         remove_leftovers(out)
         todo = record.missing(sound, kinds)
-        about = {"weights": str(weights), "ctx": str(predictor.ctx), "gpu": gpu_model(predictor.ctx)}
+        gpu = predictor.segmenter.engine.model(predictor.ctx)
+        about = {"weights": str(weights), "ctx": str(predictor.ctx), "gpu": gpu}
         with RunLog(out / "log.jsonl", "predict").timed(**about) as log:
             made = _Results(predictor, out, kinds, strength, log, unreadable).make(todo)
     faults = unreadable.faults

@@ -15,8 +15,7 @@ import numpy as np
 
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
-
-WINDOW = (64, 256)  # height, width; measured: (32, 512) to (128, 256) are as fast, larger ones leave the cache
+from mlsl_mx.pseudo_labels.windows import WINDOW, window_places
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,8 @@ def composite(
         votes: count each patch's most probable class instead of its probabilities (relative frequency, Sec. 4.3).
         window: (height, width); sums differ in the last bit for another one.
     """
-    height, width = image.size
-    places = [
-        (slice(top, min(top + window[0], height)), slice(left, min(left + window[1], width)))
-        for top in range(0, height, window[0])
-        for left in range(0, width, window[1])
-    ]
     following = None
-    for place in places:  # a window is handed out once MXNet has the next to compute
+    for place in window_places(image.size, window):  # a window is handed out once MXNet has the next to compute
         before, following = following, _composed(image, ctx, upsampling, votes, *place)
         if before is not None:
             yield before

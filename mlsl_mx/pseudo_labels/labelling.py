@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
 from mlsl_mx.pseudo_labels.store import FORMAT, read_store, write_store
-from mlsl_mx.system.background import Background
+from mlsl_mx.system.background import Background, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
@@ -185,41 +185,42 @@ class _Stage:
         composed = f"{settings.upsampling} {settings.votes} {factors:08x}"
         return f"{FORMAT} {self.key} {composed} {images:08x} {portion} {asdict(selection)}"
 
-    def _shard(self, title: str):
-        """The indices of this worker's images, with progress."""
-        indices = self.workers.shard(len(self.dataset.names))
-        return progress(indices, title, "image", network=self.segmenter.net)
+    @property
+    def _indices(self) -> range:
+        """Of this worker's images."""
+        return self.workers.shard(len(self.dataset.names))
+
+    def _shown(self, items: Iterable, title: str) -> Iterable:
+        """Something for each of this worker's images, with progress."""
+        return progress(items, title, "image", total=len(self._indices), network=self.segmenter.net)
 
     def _file_confidences(self, confidences: ClassConfidences) -> None:
         # Writing, composing and counting run beside the next image's network; only they touch `confidences`.
+        read = ahead(self._read, self._indices, self.segmenter.threads)
         with Background() as background:
-            for index in self._shard("probabilities"):
+            for index, stored, image in self._shown(read, "probabilities"):
                 path = self._store_path(index)
-                stored = read_store(path, self.key)
-                maps = self._maps(index) if stored is None else stored
+                maps = self.segmenter.maps(image, self.dataset.names[index]) if stored is None else stored
                 background.run(self._file, maps, path if stored is None else None, confidences)
+
+    def _read(self, index: int) -> tuple[int, ImageMaps | None, np.ndarray | None]:
+        """An image's index, and what is stored of it, or if there is nothing, the image."""
+        stored = read_store(self._store_path(index), self.key)
+        return index, stored, self.dataset.image(index) if stored is None else None
 
     def _file(self, maps: ImageMaps, store: Path | None, confidences: ClassConfidences) -> None:
         """Count an image's confidences and write it to `store`, unless it was read from there."""
+        confidences.update_top(*self.segmenter.confidences(maps))  # first: what is not finite must not be stored
         if store is not None:
-            write_store(store, maps, self.key)
-        confidences.update_top(*self.segmenter.confidences(maps))
-
-    def _maps(self, index: int) -> ImageMaps:
-        return self.segmenter.maps(self.dataset.image(index), self.dataset.names[index])
+            write_store(store, self.segmenter.engine.on_host(maps), self.key)
 
     def write_labels(self, out_dir: Path, found: dict[str, Any], rule: str) -> dict[str, Any]:
         """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
         ids = self.dataset.classes.ignore + 1
         counts = np.zeros(ids, np.int64)
         with Background() as background:
-            for index in self._shard("labels"):
-                path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
-                labels = self._finished(path, store) if found["resumed"] else None
-                if labels is None:
-                    maps = read_store(store, self.key) or self._maps(index)
-                    labels = self.segmenter.labels(maps, found["thresholds"], rule)
-                    background.run(self._write_label, labels, path, store)
+            made = partial(self._labelled, out_dir, found, rule, background)
+            for labels in self._shown(ahead(made, self._indices, self.segmenter.threads), "labels"):
                 counts += np.bincount(labels.ravel(), minlength=ids)
         counts = self.workers.sum(counts)
         return {
@@ -227,6 +228,21 @@ class _Stage:
             "all": int(counts.sum()),
             "uncovered": int(counts.sum()) - sum(found["predicted"]),
         }
+
+    def _labelled(self, out_dir: Path, found: dict[str, Any], rule: str, background: Background, index: int):
+        """The labels of an image, which are written in the background."""
+        path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
+        labels = self._finished(path, store) if found["resumed"] else None
+        if labels is None:
+            maps = read_store(store, self.key)
+            if maps is None:
+                maps = self.segmenter.maps(self.dataset.image(index), self.dataset.names[index])
+            labels = self.segmenter.labels(maps, found["thresholds"], rule)
+            if self.segmenter.threads:
+                self._write_label(labels, path, store)  # this is a thread of many
+            else:
+                background.run(self._write_label, labels, path, store)
+        return labels
 
     def _finished(self, path: Path, store: Path) -> np.ndarray | None:
         """The labels of an image that an earlier start made; None if it did not, or they are damaged."""

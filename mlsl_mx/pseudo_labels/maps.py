@@ -16,8 +16,8 @@ class PatchMaps:
     Attributes:
         corners: (N, 2) int64, rows (top, left), in pixels.
         size: (height, width) of each in pixels; where an image was padded they reach beyond it.
-        probabilities: (N, h, C, w) float32: softmax, averaged with the mirrored input's; h and w are an eighth of
-            `size`, or less of an image that was resized.
+        probabilities: (N, h, C, w) float32, of NumPy or on the engine's device: softmax, averaged with the mirrored
+            input's; h and w are an eighth of `size`, or less of an image that was resized.
     """
 
     corners: np.ndarray
@@ -27,10 +27,14 @@ class PatchMaps:
 
 @dataclass(frozen=True)
 class ImageMaps:
-    """All that the network says of an image, which has `size` (height, width) pixels and was segmented in `parts`."""
+    """All that the network says of an image, which has `size` (height, width) pixels and was segmented in `parts`.
+
+    `name`: of the image, for messages.
+    """
 
     size: tuple[int, int]
     parts: tuple[PatchMaps, ...]
+    name: str = ""
 
     @property
     def num_classes(self) -> int:

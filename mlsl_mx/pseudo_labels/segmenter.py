@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
-import mxnet as mx
 import numpy as np
 
 from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.config.settings import PseudoLabels
-from mlsl_mx.data.transforms import normalise, resized
-from mlsl_mx.pseudo_labels.batching import PatchBatch
-from mlsl_mx.pseudo_labels.composition import composite
-from mlsl_mx.pseudo_labels.inference import Network, segment_patches, single_inference
+from mlsl_mx.data.transforms import resized
+from mlsl_mx.engine import engine_of
 from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
 from mlsl_mx.pseudo_labels.selection import most_probable, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.pseudo_labels.store import as_stored
 from mlsl_mx.pseudo_labels.windows import patch_positions
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.network_time import TimedNetwork
+
+Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), or (logits, weak_logits)
 
 
 def patch_seed(seed: int, round_index: int) -> int:
@@ -30,7 +28,7 @@ def patch_seed(seed: int, round_index: int) -> int:
     return 1000 * seed + round_index
 
 
-def whole_image_segmenter(net: Network, ctx: mx.Context, flip: bool) -> Segmenter:
+def whole_image_segmenter(net: Network, ctx: Any, flip: bool) -> Segmenter:
     """That of evaluation: the whole image, averaged with its mirror image if `flip`."""
     return Segmenter(net, ctx, PseudoLabels(inference="single", flip=flip), seed=0)
 
@@ -40,6 +38,7 @@ class Segmenter:
 
     Args:
         net: callable, (B, 3, H, W) -> logits or (logits, weak_logits) at stride 8.
+        ctx: the device, of one of the engines.
         settings: single inference or SISC, and how.
         seed: of random patch positions (`patch_seed`).
         prior: factors of the probabilities, for CBST-SP.
@@ -47,42 +46,44 @@ class Segmenter:
     Attributes: `net`, the network with the `seconds` of its calls, and the other arguments.
     """
 
-    def __init__(
-        self, net: Network, ctx: mx.Context, settings: PseudoLabels, seed: int, prior: SpatialPrior | None = None
-    ):
-        self.net = TimedNetwork(net)
+    def __init__(self, net: Network, ctx: Any, settings: PseudoLabels, seed: int, prior: SpatialPrior | None = None):
+        self.engine = engine_of(ctx)
+        self.net = self.engine.timed(net)
         self.ctx = ctx
         self.settings = settings
         self.seed = seed
         self.prior = prior
-        self.batch = PatchBatch(settings.batch, ctx)
+        self.batch = self.engine.patch_batch(settings.batch, ctx)
+
+    @property
+    def threads(self) -> int:
+        """That may read, compose and write an image each, beside each other; 0: one does all."""
+        return self.engine.threads(self.ctx)
 
     @cached_property
     def parameters_checksum(self) -> int:
-        """CRC-32 of a Gluon network's parameters; 0 for any other callable."""
-        net, digest = self.net.net, 0
-        parameters = net.collect_params() if hasattr(net, "collect_params") else {}
-        for parameter in parameters.values():  # not the names: Gluon numbers them anew for each instance
-            digest = zlib.crc32(parameter.list_data()[0].asnumpy(), digest)
+        """CRC-32 of the network's parameters; 0 of a callable that shows none."""
+        digest = 0
+        for values in self.engine.parameters(self.net.net):
+            digest = zlib.crc32(values, digest)
         return digest
 
     def maps(self, image: np.ndarray, name: str) -> ImageMaps:
         """What the network says of an image (H, W, 3) uint8 RGB, in the precision in which it can be stored.
 
+        On a GPU the result may still be being computed; what follows waits for it.
+
         Raises: InputError as `exact_maps`.
         """
         maps = self.exact_maps(image, name)
-        return replace(maps, parts=tuple(map(as_stored, maps.parts)))
+        return replace(maps, parts=tuple(map(self.engine.as_stored, maps.parts)))
 
     def exact_maps(self, image: np.ndarray, name: str) -> ImageMaps:
         """What the network says of an image (H, W, 3) uint8 RGB, in float32: for what is never stored, as predictions.
 
-        Raises: InputError if the image is smaller than the patch, or the output is not finite.
+        Raises: InputError if the image is smaller than the patch.
         """
-        parts = tuple(self._inferred(image, name))
-        if not all(np.isfinite(part.probabilities).all() for part in parts):
-            raise InputError(f"{name}: the network's output is not finite: check the network's weights")
-        return ImageMaps(image.shape[:2], parts)
+        return ImageMaps(image.shape[:2], tuple(self._inferred(image, name)), name)
 
     def _inferred(self, image: np.ndarray, name: str) -> Iterator[PatchMaps]:
         settings = self.settings
@@ -90,18 +91,17 @@ class Segmenter:
             yield self._in_one_piece(image)
         if settings.inference == "sisc":
             corners = self._corners(image.shape[:2], name)
-            yield segment_patches(self.net, self._input(image), corners, settings.patch, settings.flip, self.batch)
-
-    def _input(self, image: np.ndarray) -> mx.nd.NDArray:
-        """(3, H, W) float32 on the device."""
-        return mx.nd.array(normalise(image), ctx=self.ctx)
+            how = settings.patch, settings.flip, self.batch
+            yield self.engine.segment_patches(self.net, self.engine.image(image, self.ctx), corners, *how)
 
     def _in_one_piece(self, image: np.ndarray) -> PatchMaps:
         scale, flip = self.settings.single_scale, self.settings.flip
         if scale == 1:
-            return single_inference(self.net, self._input(image), flip)
+            return self.engine.single_inference(self.net, self.engine.image(image, self.ctx), flip)
         smaller = resized(image, seen_size(image.shape[:2], scale))
-        return replace(single_inference(self.net, self._input(smaller), flip), size=image.shape[:2])
+        return replace(
+            self.engine.single_inference(self.net, self.engine.image(smaller, self.ctx), flip), size=image.shape[:2]
+        )
 
     def _corners(self, size: tuple[int, int], name: str) -> np.ndarray:
         settings = self.settings
@@ -117,12 +117,20 @@ class Segmenter:
 
         Yields: (rows, columns) of the window in the image, and its probabilities (C, h, w) float32. Values below 0
             (bicubic) become 0, as neither can be a label.
+        Raises: InputError if the network's output is not finite.
         """
-        for window in composite(maps, self.ctx, self.settings.upsampling, self.settings.votes):
-            volume, place = window.volume.asnumpy(), (window.rows, window.columns)
+        for window in self._windows(maps):
+            place, volume = (window.rows, window.columns), self.engine.to_numpy(window.volume)
             if self.prior is not None:
                 volume = self.prior.applied(volume, *place, maps.size)
             yield place, np.maximum(volume, 0)
+
+    def _windows(self, maps: ImageMaps, votes: bool | None = None) -> Iterator[Any]:
+        """Windows of the composite output, on the device; `votes`: instead of the settings'."""
+        if not all(map(self.engine.is_finite, maps.parts)):
+            raise InputError(f"{maps.name}: the network's output is not finite: check the network's weights")
+        votes = self.settings.votes if votes is None else votes
+        return self.engine.composite(maps, self.ctx, self.settings.upsampling, votes)
 
     def votes(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
         """The patches' votes, without the prior and the image in one piece, window by window.
@@ -130,22 +138,31 @@ class Segmenter:
         Yields: (rows, columns); the share of patches whose most probable class it is, (C, h, w) float32; and how many
             patches saw the pixel, (h, w) float32.
         """
-        patches = ImageMaps(maps.size, maps.parts[-1:])
-        for window in composite(patches, self.ctx, self.settings.upsampling, votes=True):
-            yield (window.rows, window.columns), window.volume.asnumpy(), window.count.asnumpy()
+        for window in self._windows(replace(maps, parts=maps.parts[-1:]), votes=True):
+            shares, count = map(self.engine.to_numpy, (window.volume, window.count))
+            yield (window.rows, window.columns), shares, count
 
     def labels(self, maps: ImageMaps, thresholds: Sequence[float], rule: str) -> np.ndarray:
         """(H, W) train ids of `select_pseudo_labels`."""
         labels = np.empty(maps.size, id_type(maps.num_classes))
-        for place, probabilities in self.composed(maps):
-            labels[place] = select_pseudo_labels(probabilities, thresholds, rule)
+        if self.prior is None:
+            for window in self._windows(maps):
+                labels[window.rows, window.columns] = self.engine.selected(window.volume, thresholds, rule)
+        else:
+            for place, probabilities in self.composed(maps):
+                labels[place] = select_pseudo_labels(probabilities, thresholds, rule)
         return labels
 
     def confidences(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:
         """(H, W) train ids, the most probable class of each pixel, and (H, W) float32, its probability."""
         classes, confidences = np.empty(maps.size, id_type(maps.num_classes)), np.empty(maps.size, np.float32)
-        for place, probabilities in self.composed(maps):
-            classes[place], confidences[place] = most_probable(probabilities)
+        if self.prior is None:
+            for window in self._windows(maps):
+                place = window.rows, window.columns
+                classes[place], confidences[place] = self.engine.most_probable(window.volume)
+        else:
+            for place, probabilities in self.composed(maps):
+                classes[place], confidences[place] = most_probable(probabilities)
         return classes, confidences
 
     def predicted(self, maps: ImageMaps) -> tuple[np.ndarray, np.ndarray]:

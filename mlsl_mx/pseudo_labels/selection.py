@@ -189,7 +189,7 @@ def argmax(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return _where_sure(labels, best / thresholds[labels], len(volume))
 
 
-# (volume, thresholds) -> labels, as `reweighted`. It is called on windows of an image (`composition.WINDOW`, smaller at
+# (volume, thresholds) -> labels, as `reweighted`. It is called on windows of an image (`windows.WINDOW`, smaller at
 # the edges), never on the whole, so it must decide each pixel from that pixel's probabilities alone.
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 RULES: dict[str, Rule] = {"reweighted": reweighted, "argmax": argmax}

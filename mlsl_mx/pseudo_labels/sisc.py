@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.network.upsampling import window_weights
+from mlsl_mx.network.interpolation import window_weights
 
 
 class SISCAccumulator:

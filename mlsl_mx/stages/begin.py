@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import header
+from mlsl_mx.engine import engine_of
 from mlsl_mx.pseudo_labels.store import stored_bytes
-from mlsl_mx.stages.job import Job, devices
+from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings, source_settings
 from mlsl_mx.stages.shares import check_labelling, check_training
 from mlsl_mx.stages.start_files import check_start, described, start_file
@@ -33,7 +34,7 @@ def begin(
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
     check_labelling(job.devices, len(job.devices) if workers is None else workers)
     trainings = ["source_training" if weights is None else "head_training"] + ["self_training"] * bool(rounds)
-    train_devices = devices(train_ctx) if train_ctx else job.devices
+    train_devices = engine_of(train_ctx).devices(train_ctx) if train_ctx else job.devices
     check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in job.titled.items()]
     source_settings(job, imagenet, weights).check()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import mxnet as mx
-from mxnet.gluon import SymbolBlock
+from typing import Any
 
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.experiment_data import ExperimentData
-from mlsl_mx.network import MLSLNet, load_original
-from mlsl_mx.network.inference_net import check_precision, inference_net
-from mlsl_mx.network.trunks import check_width
+from mlsl_mx.engine import Engine, engine_of
+from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
@@ -22,7 +18,7 @@ from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.runs import file_hash
 from mlsl_mx.system.workers import ALONE, Workers
 
-LARGEST_SEED = 2**31 - 1  # that MXNet takes
+LARGEST_SEED = 2**31 - 1  # that every engine takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +27,18 @@ class Job(ExperimentData):
 
     run: Path
     seed: int
-    devices: tuple[mx.Context, ...]  # of this process
+    devices: tuple[Any, ...]  # of this process, all of one engine
     workers: Workers = ALONE  # who share the stage
 
     @property
-    def ctx(self) -> mx.Context:
+    def ctx(self) -> Any:
         """The first device: all but training use one in a process."""
         return self.devices[0]
+
+    @property
+    def engine(self) -> Engine:
+        """Of its devices."""
+        return engine_of(self.ctx)
 
     @property
     def source_folder(self) -> Path:
@@ -94,23 +95,12 @@ class Job(ExperimentData):
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
         check_batch(self.config, stage, len(self.devices), self.workers.count)
 
-    def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> MLSLNet:
-        """The experiment's network, without weights, compiled for inputs of one shape, as each stage has."""
-        network = self.config.network
-        net = MLSLNet(
-            self.config.num_classes,
-            network.width,
-            weak_label_head,
-            trunk=network.trunk,
-            head_relu=network.head_relu,
-            dropout=network.dropout,
-            frozen_statistics=frozen_statistics,
-        )
-        net.hybridize(static_alloc=True, static_shape=True)
-        return net
+    def network(self, weak_label_head: bool, frozen_statistics: bool = True) -> Any:
+        """The experiment's network, without weights."""
+        return self.engine.network(self.config.num_classes, self.config.network, weak_label_head, frozen_statistics)
 
-    def segmentation_network(self, weights: Path) -> tuple[SymbolBlock, str]:
-        """The network for inference (see `inference_net`) with these weights, and their hash.
+    def segmentation_network(self, weights: Path) -> tuple[Callable, str]:
+        """The network for inference with these weights, and their hash.
 
         Raises: InputError as `load_original`, or if several devices are named: only training can use several devices
             in one process.
@@ -122,7 +112,7 @@ class Job(ExperimentData):
             )
         net = self.network(weak_label_head=False)
         load_original(net, weights, ctx=self.ctx)
-        return inference_net(net, self.config.network.precision), file_hash(weights)
+        return self.engine.inference_net(net, self.config.network.precision), file_hash(weights)
 
 
 def open_job(
@@ -141,10 +131,10 @@ def open_job(
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise InputError(f"seed is {seed}: it must be between 0 and {LARGEST_SEED}")
-    config, found = load_config(experiment, method, tuple(settings)), devices(ctx)
-    check_width(config.network.trunk, config.network.width)
+    config, engine = load_config(experiment, method, tuple(settings)), engine_of(ctx)
+    found = engine.devices(ctx)
     for one in found:
-        check_precision(config.network.precision, one, config.network.trunk)  # now, not after hours of training
+        engine.check_network(config.network, one)  # now, not after hours of training
     return Job(
         config=config,
         roots=roots,
@@ -154,47 +144,3 @@ def open_job(
         devices=found,
         workers=workers,
     )
-
-
-def devices(names: str) -> tuple[mx.Context, ...]:
-    """`cpu`, `gpu(0)` or several, `gpu(0),gpu(1)`, as MXNet contexts.
-
-    Raises: InputError as `device`, or for one that is named twice.
-    """
-    found = tuple(device(name.strip()) for name in names.split(","))
-    if len(set(found)) < len(found):
-        raise InputError(f"ctx {names!r} names a device twice: name each once")
-    return found
-
-
-def device(name: str) -> mx.Context:
-    """`cpu`, `cpu(N)` or `gpu(N)` as an MXNet context.
-
-    Raises: InputError for another name, or a GPU that this MXNet does not see.
-    """
-    match = re.fullmatch(r"(cpu|gpu)(?:\((\d+)\))?", name)
-    if match is None:
-        raise InputError(f"ctx {name!r} is not a device: use cpu, gpu(0), or several: gpu(0),gpu(1)")
-    if match.group(1) == "cpu":
-        return mx.cpu(int(match.group(2) or 0))
-    number, found = int(match.group(2) or 0), mx.context.num_gpus()
-    if number >= found:
-        raise InputError(
-            f"ctx {name}: this MXNet sees {found} GPUs: install mxnet-cu112 (make setup-gpu), or use cpu; "
-            f"`mlsl doctor` tells more"
-        )
-    return mx.gpu(number)
-
-
-def gpu_model(ctx: mx.Context) -> str | None:
-    """Compute capability and memory of a GPU, e.g. "sm_86, 24 GB": MXNet 1.9.1 cannot tell its name.
-
-    None for a CPU, or where MXNet cannot tell.
-    """
-    if ctx.device_type == "cpu":
-        return None
-    try:
-        memory = mx.context.gpu_memory_info(ctx.device_id)[1]
-        return f"sm_{mx.util.get_cuda_compute_capability(ctx)}, {memory / 1e9:.0f} GB"
-    except (OSError, RuntimeError):  # MXNetError is one
-        return None

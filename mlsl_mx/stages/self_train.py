@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from functools import partial
 from pathlib import Path
-
-import mxnet as mx
+from typing import Any
 
 from mlsl_mx.data.datasets import with_pseudo_labels
-from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels.labelling import mined_groups
 from mlsl_mx.stages.inputs import check_files, class_sizes
 from mlsl_mx.stages.job import Job
@@ -46,7 +45,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf)
         net = _network(job, round_index, start, stage.log)
         mined = mined_groups(selection, source.classes.names)
         settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
-        epochs = self_training_epochs(source, target, *settings, job.readers, job.workers)
+        epochs = self_training_epochs(source, target, *settings, job.readers, job.engine.losses, job.workers)
         title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
         train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
         check_round(job, round_index, stage.log)
@@ -76,14 +75,14 @@ def _start(job: Job, round_index: int) -> Path:
     return weights
 
 
-def _network(job: Job, round_index: int, start: Path, log: RunLog) -> MLSLNet:
+def _network(job: Job, round_index: int, start: Path, log: RunLog) -> Any:
     """The network with the weights that it starts from."""
     weak = job.config.weak_labels
-    mx.random.seed(job.seed)
+    job.engine.seed(job.seed)
     net = job.network(weak_label_head=weak.enabled)
     net.initialize(ctx=list(job.devices))
     log.write("start", weights=str(start), report=str(load_original(net, start)))
     if weak.enabled and weak.start == "random" and round_index == 0:
-        mx.random.seed(job.seed)  # the same head, whether or not the source model has one
-        net.weak_label_head.initialize(ctx=list(job.devices), force_reinit=True)
+        job.engine.seed(job.seed)  # the same head, whether or not the source model has one
+        net.redraw_head(list(job.devices))
     return net

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlsl_mx.stages.job import Job, gpu_model
+from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import RecordedSettings
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import begin_stage, is_done, locked, remove_leftovers
@@ -87,7 +87,7 @@ def _alone(job: Job, name: str, round_index: int | None) -> Iterator[RunLog]:
     first = job.workers.rank == 0
     log = RunLog(job.run / "log.jsonl" if first else None, name, method=method, round=round_index)
     devices = ",".join(map(str, job.devices))
-    where = {"experiment": job.config.name, "ctx": devices, "gpu": gpu_model(job.ctx)}
+    where = {"experiment": job.config.name, "ctx": devices, "gpu": job.engine.model(job.ctx)}
     if job.workers.count > 1:
         where["workers"] = job.workers.count
     with locked(job.run / ".locks" / place) if first else nullcontext():

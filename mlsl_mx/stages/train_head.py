@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import mxnet as mx
-
 from mlsl_mx.network import load_original
 from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
@@ -33,12 +31,13 @@ def train_head(job: Job, checkpoint_seconds: float = math.inf) -> str:
         if stage.done:
             return str(stage)
         if needed:
-            mx.random.seed(job.seed)
+            job.engine.seed(job.seed)
             net = job.network(weak_label_head=True)
             net.initialize(ctx=list(job.devices))
             stage.log.write("start", weights=str(source_model), report=str(load_original(net, source_model)))
             net.freeze_all_but_head()
-            epochs = head_epochs(job.source, job.config.head_training, job.seed, job.readers, job.workers)
+            how = job.seed, job.readers, job.engine.losses, job.workers
+            epochs = head_epochs(job.source, job.config.head_training, *how)
             events, title = job.tensorboard_folder(0) / "head", "weak-label head"
             train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
         start = str(weights if needed else source_model)

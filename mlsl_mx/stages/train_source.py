@@ -7,8 +7,6 @@ import math
 from functools import partial
 from pathlib import Path
 
-import mxnet as mx
-
 from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.published_weights import check_trunk
 from mlsl_mx.stages.inputs import check_files, rare_classes
@@ -31,7 +29,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
     if imagenet:
         check_trunk(imagenet, job.config.network.width, job.config.network.trunk)
     job.check_batch("source_training")
-    mx.random.seed(job.seed)
+    job.engine.seed(job.seed)
     net = job.network(training.weak_label_weight > 0, frozen_statistics=training.start == "trunk")
     net.initialize(ctx=list(job.devices))
     loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
@@ -43,7 +41,8 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
             stage.log.write("imagenet", file=str(imagenet), report=loaded)
             LOGGER.info("%s: %s", imagenet, loaded)
         mined = rare_classes(job, job.source)
-        epochs = source_epochs(job.source, training, mined, job.seed, job.readers, job.workers)
+        how = job.seed, job.readers, job.engine.losses, job.workers
+        epochs = source_epochs(job.source, training, mined, *how)
         events = job.tensorboard_folder(None) / "training"
         train(net, epochs, job.devices, job.source_folder, stage.log, "source", job.workers, checkpoint_seconds, events)
         check_source_model(job, stage.log)

@@ -1,10 +1,14 @@
-"""Work of one image that goes on in a thread beside the network's work on the next."""
+"""Work on images that goes on in threads beside the network's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+PATIENCE = 600  # seconds for one item, before a stuck thread is an error
+AHEAD = 2  # items done ahead, for each thread
 
 
 class Background:
@@ -36,3 +40,22 @@ class Background:
         self._thread.shutdown(wait=True)
         if problem is None and self._pending is not None:
             self._pending.result()
+
+
+def ahead(call: Callable[[Any], Any], items: Iterable, threads: int) -> Iterator[Any]:
+    """`call` of each item in their order, by threads that work some items ahead; without threads, here."""
+    if not threads:
+        yield from map(call, items)
+        return
+    waiting: deque = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(call, item))
+                if len(waiting) > AHEAD * threads:
+                    yield waiting.popleft().result(PATIENCE)
+            while waiting:
+                yield waiting.popleft().result(PATIENCE)
+        finally:  # nobody wants the others any more
+            for future in waiting:
+                future.cancel()

@@ -29,7 +29,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -280,26 +280,36 @@ def is_done(record: Path, inputs: dict[str, Any], output: Path) -> bool:
     return Path(output).exists() and Path(record).exists() and read_json(record) == inputs
 
 
+ENGINES = ("mxnet", "mxnet-cu112", "gluoncv", "torch")  # packages of which some are installed
+
+
 def environment() -> dict[str, Any]:
     """Versions, code revision and machine: what one needs to know to compare two runs."""
     import cv2
-    import mxnet
     import numpy
 
     return {
         "mlsl_mx": mlsl_mx.__version__,
         "revision": revision(),
         "python": platform.python_version(),
-        "mxnet": mxnet.__version__,
         "numpy": numpy.__version__,
         "opencv": cv2.__version__,
-        "gluoncv": version("gluoncv"),  # what is installed: 0.10.5.post0 calls itself 0.11.0
+        **_installed(ENGINES),
         "machine": platform.machine(),
         "cpu": cpu_model(CPUINFO),
         "cpus": usable_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "command": shlex.join(sys.argv[1:]),
     }
+
+
+def _installed(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of those that are installed, as the installation says: GluonCV 0.10.5.post0 calls itself 0.11.0."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def revision() -> str:

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from mxnet.gluon.data import DataLoader
 
 from mlsl_mx.data.sampling import TrainingCrops
+from mlsl_mx.system.background import ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.workers import ALONE, Workers
-
-_READER_PATIENCE = 600  # seconds for one batch, before a stuck reader is an error
 
 
 class Batch(NamedTuple):
@@ -49,16 +47,9 @@ def load_batches(
         raise InputError("no image to train on: raise self_training.source_portion, or name images")
     share = batch // workers.count
     starts = range(start * batch, num_batches(crops, batch) * batch, batch)
-    loader = DataLoader(
-        crops,
-        batch_sampler=[range(k + workers.rank * share, k + (workers.rank + 1) * share) for k in starts],
-        batchify_fn=_stacked,
-        num_workers=readers,
-        thread_pool=True,
-        timeout=_READER_PATIENCE,
-        auto_reload=False,
-    )
-    for k, arrays in zip(starts, loader, strict=True):
+    mine = [range(k + workers.rank * share, k + (workers.rank + 1) * share) for k in starts]
+    drawn = ahead(lambda places: _stacked([crops[i] for i in places]), mine, readers)
+    for k, arrays in zip(starts, drawn, strict=True):
         yield Batch(*arrays, names=tuple(map(crops.name, range(k, k + batch))))
 
 

@@ -6,13 +6,10 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import mxnet as mx
-from mxnet import gluon
-
+from mlsl_mx.engine import Steps
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.weights.params_file import read_params, write_params
 from mlsl_mx.system.errors import InputError
@@ -48,14 +45,13 @@ class Checkpoint:
         """Whether the last one is `seconds` old: writing must not cost more than it may save."""
         return time.monotonic() - self.saved >= self.seconds
 
-    def save(self, net, trainer: gluon.Trainer, position: Position) -> None:
+    def save(self, net, steps: Steps, position: Position) -> None:
         """Write the state; `position.json` comes last and names the files that belong to it, with their hashes."""
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{position.epoch}-{len(position.step_terms)}"
         weights, momentum = (self.folder / f"{kind}-{name}.params" for kind in ("weights", "momentum"))
         save_original(net, weights)
-        states = trainer._updaters[0].states.items()  # those of the other devices are the same
-        write_params(momentum, {str(i): m.asnumpy() for i, m in states if m is not None})
+        write_params(momentum, steps.momentum())
         files = {path.name: file_hash(path) for path in (weights, momentum)}
         write_json(self.position, {**asdict(position), "files": files, "check": _check(position, files)})
         for old in self.folder.glob("*.params"):
@@ -82,16 +78,12 @@ class Checkpoint:
         except InputError as problem:
             return str(problem)
 
-    def restore(self, net, trainer: gluon.Trainer, devices: Sequence[mx.Context]) -> Position:
+    def restore(self, net, steps: Steps) -> Position:
         """Make network and momentum what they were, and say how far training was."""
         kept = read_json(self.position)
         weights, momentum = (self.folder / name for name in kept["files"])
         load_original(net, weights)
-        saved = read_params(momentum)  # none before the first step
-        # Trainer.load_states would unpickle; the updaters take NDArrays as they are.
-        for updater, device in zip(trainer._updaters, devices, strict=True):
-            updater.states.update({int(i): mx.nd.array(m, ctx=device) for i, m in saved.items()})
-            updater.states_synced.update({int(i): True for i in saved})
+        steps.set_momentum(read_params(momentum))  # none before the first step
         return Position(kept["epoch"], kept["step_terms"])
 
     def remove(self) -> None:

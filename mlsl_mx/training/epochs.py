@@ -16,12 +16,13 @@ from mlsl_mx.data.sampling import (
     source_subset,
 )
 from mlsl_mx.data.transforms import MinedGroups
+from mlsl_mx.engine import Losses
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.system.own_code import imported
 from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.batches import load_batches, num_batches
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
-from mlsl_mx.training.train import Epochs, composite_loss, head_loss
+from mlsl_mx.training.train import Epochs
 
 # Offsets that give every epoch and stage its own random stream. Of crops: added to the number of the epoch.
 AFTER_SOURCE_TRAINING = 10**6  # the rounds
@@ -37,6 +38,7 @@ def source_epochs(
     mined: tuple[tuple[int, ...], ...],
     seed: int,
     readers: int,
+    losses: Losses,
     workers: Workers = ALONE,
 ) -> Epochs:
     """Source training: every source image once an epoch, in random order.
@@ -45,6 +47,7 @@ def source_epochs(
 
     Args:
         mined: groups of rare classes (see `training_crop`).
+        losses: the engine's.
     """
     domain = Domain(source, _present(source), mined=mined, mining_probability=settings.mining_probability)
     batches, steps = _source_batches(domain, settings, seed, 0, readers, workers)
@@ -52,7 +55,7 @@ def source_epochs(
         count=settings.epochs,
         steps=steps,
         batches=batches,
-        loss=partial(composite_loss, weight=settings.weak_label_weight),
+        loss=partial(losses.composite_loss, weight=settings.weak_label_weight),
         learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
         optimizer=settings.optimizer,
         seed=ROUNDS_AT_MOST * seed,
@@ -60,7 +63,7 @@ def source_epochs(
 
 
 def head_epochs(
-    source: SceneDataset, settings: HeadTraining, seed: int, readers: int, workers: Workers = ALONE
+    source: SceneDataset, settings: HeadTraining, seed: int, readers: int, losses: Losses, workers: Workers = ALONE
 ) -> Epochs:
     """Training of the weak-label head alone (Eq. 5): every source image once an epoch, at a constant rate."""
     batches, steps = _source_batches(Domain(source, _present(source)), settings, seed, HEAD_TRAINING, readers, workers)
@@ -68,7 +71,7 @@ def head_epochs(
         count=settings.epochs,
         steps=steps,
         batches=batches,
-        loss=head_loss,
+        loss=losses.head_loss,
         learning_rate=lambda step: settings.optimizer.learning_rate,
         optimizer=settings.optimizer,
         seed=ROUNDS_AT_MOST * seed + ROUNDS_AT_MOST - 1,
@@ -104,6 +107,7 @@ def self_training_epochs(
     round_index: int,
     seed: int,
     readers: int,
+    losses: Losses,
     workers: Workers = ALONE,
 ) -> Epochs:
     """One round: the round's subset of the source and all target images in one random permutation.
@@ -116,6 +120,7 @@ def self_training_epochs(
         round_index: r.
         seed: the run's.
         readers: threads that draw crops.
+        losses: the engine's.
         workers: that share each batch.
     """
     subset = source_subset(len(source), source_portion(settings, round_index), seed)
@@ -137,7 +142,7 @@ def self_training_epochs(
         steps=steps,
         batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
         loss=partial(
-            composite_loss,
+            losses.composite_loss,
             weight=weak.weight,
             hard_examples=settings.hard_examples,
             normaliser=settings.normaliser,

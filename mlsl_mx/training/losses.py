@@ -1,13 +1,13 @@
-"""The losses of Sec. 3: cross-entropy over pixels (Eq. 1 and 2) and over the classes of an image (Eq. 5)."""
+"""The losses of Sec. 3: cross-entropy over pixels (Eq. 1, 2), over an image's classes (Eq. 5), and both (Eq. 6)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from mxnet import autograd, nd
 
 from mlsl_mx.config.classes import ignore_id
-
-HARD_PROBABILITY = 0.6
-HARD_PIXELS = 256
+from mlsl_mx.config.settings import HARD_PIXELS, HARD_PROBABILITY
 
 
 def segmentation_loss(
@@ -66,3 +66,38 @@ def weak_label_loss(weak_logits: nd.NDArray, weak_labels: nd.NDArray) -> nd.NDAr
     present = nd.Activation(-weak_logits, act_type="softrelu")  # (B, C)
     absent = nd.Activation(weak_logits, act_type="softrelu")
     return (weak_labels * present + (1 - weak_labels) * absent).mean()
+
+
+def composite_loss(
+    outputs,
+    train_ids,
+    weak_labels,
+    is_target,
+    *,
+    weight: float,
+    hard_examples: bool = False,
+    normaliser: str = "labelled",
+    own_loss: Callable | None = None,
+) -> dict[str, nd.NDArray]:
+    """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
+
+    Args:
+        outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
+        train_ids: (B, h, w); weak_labels: (B, C); is_target: (B,), 1 for a crop of the target, 0 for one of the source.
+        weight: lambda.
+        hard_examples, normaliser: as of `segmentation_loss`.
+        own_loss: of the user: (logits, train_ids, is_target) -> more terms by their names, each with its weight.
+
+    Returns: the terms by their names, (1,) float32 each: "segmentation" and, times lambda, "weak_labels". The loss is
+        the sum of all terms, whatever they are; log, charts and messages show each under its name.
+    """
+    logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
+    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
+    if weak_logits is not None:
+        terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
+    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
+
+
+def head_loss(outputs, train_ids, weak_labels, is_target) -> dict[str, nd.NDArray]:
+    """Eq. 5 alone, to train the weak-label head on its own; arguments and result as of `composite_loss`."""
+    return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import gluon
 
 from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.engine import Steps, engine_of
 from mlsl_mx.network import save_original
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.network_time import TrainingTime
@@ -25,84 +25,20 @@ from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.checkpoint import Checkpoint, Position
 from mlsl_mx.training.loss_curve import LossCurve
-from mlsl_mx.training.losses import segmentation_loss, weak_label_loss
-from mlsl_mx.training.shards import batch_loss
 
 LOGGER = logging.getLogger(__name__)
 
 
-def composite_loss(
-    outputs,
-    train_ids,
-    weak_labels,
-    is_target,
-    *,
-    weight: float,
-    hard_examples: bool = False,
-    normaliser: str = "labelled",
-    own_loss: Callable | None = None,
-) -> dict[str, mx.nd.NDArray]:
-    """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
-
-    Args:
-        outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
-        train_ids: (B, h, w); weak_labels: (B, C); is_target: (B,), 1 for a crop of the target, 0 for one of the source.
-        weight: lambda.
-        hard_examples, normaliser: as of `segmentation_loss`.
-        own_loss: of the user: (logits, train_ids, is_target) -> more terms by their names, each with its weight.
-
-    Returns: the terms by their names, (1,) float32 each: "segmentation" and, times lambda, "weak_labels". The loss is
-        the sum of all terms, whatever they are; log, charts and messages show each under its name.
-    """
-    logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
-    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
-    if weak_logits is not None:
-        terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
-    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
-
-
-def head_loss(outputs, train_ids, weak_labels, is_target) -> dict[str, mx.nd.NDArray]:
-    """Eq. 5 alone, to train the weak-label head on its own; arguments and result as of `composite_loss`."""
-    return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}
-
-
-def make_trainer(net, optimizer: Optimizer, workers: Workers = ALONE) -> gluon.Trainer:
-    """SGD with momentum over the learnable parameters; factors for biases and betas are on the parameters.
-
-    Gradients are added over devices and workers; then each makes the same step of its own, so that momentum stays here
-    and no optimizer is sent to the parameter server, which would unpickle it.
-    """
-    settings = {
-        "learning_rate": optimizer.learning_rate,
-        "momentum": optimizer.momentum,
-        "wd": optimizer.weight_decay,
-    }
-    kvstore = workers.kvstore or "device"  # which is none for a single device
-    trainer = gluon.Trainer(net.collect_params(), "sgd", settings, kvstore=kvstore, update_on_kvstore=False)
-    if workers.count > 1:
-        # All take the weights of the first, and wait: else a gradient may overtake a weight, and be taken for it.
-        trainer._init_kvstore()
-        trainer._init_params()
-        mx.nd.waitall()
-    return trainer
-
-
 def train_one_epoch(
-    net,
-    loss: Callable,
+    steps: Steps,
     batches: Iterable[Batch],
-    trainer: gluon.Trainer,
-    devices: Sequence[mx.Context],
     learning_rate: Callable[[int], float],
-    workers: Workers = ALONE,
     losses: list[dict[str, float]] | None = None,
 ) -> float:
     """One pass over `batches`; the rate of step k is `learning_rate(k)`.
 
     Args:
         batches: this worker's part of each.
-        trainer: of the same workers.
-        devices: of this worker, which share its part evenly.
         losses: of the steps that were done before `batches`, each by its terms; those of the others are added.
 
     Returns: mean loss of all steps.
@@ -110,18 +46,14 @@ def train_one_epoch(
     """
     losses = [] if losses is None else losses
     for batch in batches:
-        step = len(losses)
-        trainer.set_learning_rate(learning_rate(step))
-        terms = batch_loss(net, loss, batch, devices, workers)
-        mx.autograd.backward(list(terms.values()))  # of their sum
-        found = {name: float(term.asscalar()) for name, term in terms.items()}
+        step, found = len(losses), steps.gradients(batch)
         if not math.isfinite(sum(found.values())):
             raise InputError(
                 f"training: the loss is not finite ({', '.join(f'{name} {value}' for name, value in found.items())}) "
                 f"at step {step}, batch {', '.join(batch.names)}: lower the learning rate or look at these files; "
                 "the last checkpoint is kept"
             )
-        trainer.step(1)  # the loss has its normaliser already
+        steps.update(learning_rate(step))
         losses.append(found)
     return sum(sum(terms.values()) for terms in losses) / len(losses) if losses else 0.0
 
@@ -142,7 +74,7 @@ class Epochs:
 def train(
     net,
     epochs: Epochs,
-    devices: Sequence[mx.Context],
+    devices: Sequence[Any],
     out: Path,
     log: RunLog,
     title: str,
@@ -162,28 +94,29 @@ def train(
     Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
         Stopped by SIGINT, SIGTERM or SIGHUP, after the step that is being made.
     """
-    trainer = make_trainer(net, epochs.optimizer, workers)
+    steps = engine_of(devices[0]).Steps(net, epochs.optimizer, epochs.loss, devices, workers)
     checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
     if workers.rank == 0:
         _leave_out_if_damaged(checkpoint, log)
     if workers.agreed(checkpoint.exists()):
-        position = checkpoint.restore(net, trainer, devices)
+        position = checkpoint.restore(net, steps)
         log.write("resumed", epoch=position.epoch, step=len(position.step_terms))
     network, total = TrainingTime(), epochs.count * epochs.steps
     done = position.epoch * epochs.steps + len(position.step_terms)
     stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
     curve = LossCurve(log, epochs.count, epochs.steps, epochs.learning_rate, done, tensorboard)
-    with stopping as stop_here, progress(None, title, "step", total, done, network) as steps, curve:
-        save = partial(_save, checkpoint, net, trainer, position, workers)
-        after_step = partial(_after_step, steps, curve, position, stop_here, checkpoint, save, workers)
+    with stopping as stop_here, progress(None, title, "step", total, done, network) as bar, curve:
+        save = partial(_save, checkpoint, net, steps, position, workers)
+        after_step = partial(_after_step, bar, curve, position, stop_here, checkpoint, save, workers)
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
-            batches = _seeded(epochs.batches(epoch, len(position.step_terms)), epochs.seed, position, workers.rank)
+            batches = epochs.batches(epoch, len(position.step_terms))
+            batches = _seeded(steps, batches, epochs.seed, position, workers.rank)
             batches = _watched(network.of_steps(batches), after_step)
             rate = lambda step, epoch=epoch: epochs.learning_rate(epoch * epochs.steps + step)  # noqa: E731
-            mean_loss = train_one_epoch(net, epochs.loss, batches, trainer, devices, rate, workers, position.step_terms)
-            _check_finite(net, epoch)
-            steps.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
+            mean_loss = train_one_epoch(steps, batches, rate, position.step_terms)
+            _check_finite(steps, epoch)
+            bar.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
             log.write(
                 "epoch",
                 epoch=epoch,
@@ -209,7 +142,7 @@ def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
 
 
 def _after_step(
-    steps,
+    bar,
     curve: LossCurve,
     position: Position,
     stop_here: Callable[[], None],
@@ -218,7 +151,7 @@ def _after_step(
     workers: Workers,
 ) -> None:
     """Show the step and its loss, and save where training stands if it must stop here, or if that is due."""
-    steps.update()
+    bar.update()
     curve.after_step(position.epoch, position.step_terms)
     try:
         stop_here()
@@ -230,10 +163,10 @@ def _after_step(
         save()
 
 
-def _save(checkpoint: Checkpoint, net, trainer: gluon.Trainer, position: Position, workers: Workers) -> None:
-    _check_finite(net, position.epoch)
+def _save(checkpoint: Checkpoint, net, steps: Steps, position: Position, workers: Workers) -> None:
+    _check_finite(steps, position.epoch)
     if workers.rank == 0:
-        checkpoint.save(net, trainer, position)
+        checkpoint.save(net, steps, position)
 
 
 def _any_asked(workers: Workers, asked: bool) -> bool:
@@ -241,15 +174,15 @@ def _any_asked(workers: Workers, asked: bool) -> bool:
     return bool(workers.sum(np.array([asked], np.int64))[0])
 
 
-def _seeded(batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
+def _seeded(steps: Steps, batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
     """`batches`, with what is random in each step set before it."""
     for batch in batches:
-        mx.random.seed(_dropout_seed(seed, position.epoch, len(position.step_terms), rank))
+        steps.seed(_dropout_seed(seed, position.epoch, len(position.step_terms), rank))
         yield batch
 
 
 def _dropout_seed(seed: int, epoch: int, step: int, rank: int) -> int:
-    """Each worker drops other units; MXNet itself gives each device masks of its own."""
+    """Each worker drops other units; engines give each device masks of its own."""
     return int(np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1)[0] >> 1)
 
 
@@ -260,8 +193,7 @@ def _watched(batches: Iterable[Batch], after_step: Callable[[], None]) -> Iterat
         after_step()
 
 
-def _check_finite(net, epoch: int) -> None:
+def _check_finite(steps: Steps, epoch: int) -> None:
     """The last step's weights are in no loss yet. Raises: InputError if one is not a finite number."""
-    total = sum(parameter.list_data()[0].sum().asscalar() for parameter in net.collect_params().values())
-    if not math.isfinite(total):
+    if not steps.is_finite():
         raise InputError(f"training: weights are not finite in epoch {epoch}: lower the learning rate")

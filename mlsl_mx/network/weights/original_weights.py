@@ -9,17 +9,14 @@ touched.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import gluon, nd
 
-from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.trunks import Trunk, trunk_in
+from mlsl_mx.network.trunk_facts import trunk_facts, trunk_in
 from mlsl_mx.network.weights.params_file import read_index, read_params, write_params
 from mlsl_mx.system.errors import InputError
 
@@ -46,7 +43,7 @@ class LoadReport:
         return "; ".join(lines)
 
 
-def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport:
+def load_original(net: Any, path, part: str = "all", ctx=None) -> LoadReport:
     """Load a file of the release, or of `save_original`, into `net`.
 
     The trunk and the segmentation head must be complete. The weak-label head may be absent from the file as a whole: it
@@ -56,7 +53,7 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
         net: initialised or not; what is not yet initialised is put on `ctx`.
         path: the `.params` file.
         part: "all", or "trunk" to take the trunk alone, e.g. from the ImageNet classifier.
-        ctx: device or devices of parameters not yet initialised; MXNet's current one by default.
+        ctx: as of the network's `set_tensors`.
 
     Raises:
         InputError: no such file, not an MXNet parameter file, a name missing or unknown, a wrong shape, a value that is
@@ -65,25 +62,24 @@ def load_original(net: MLSLNet, path, part: str = "all", ctx=None) -> LoadReport
     """
     if part not in ("all", "trunk"):
         raise ValueError(f"part is {part!r}: use 'all' or 'trunk'")
-    parameters = net.named_parameters()
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         saved = _original_names(read_params(Path(path)), path, net.trunk_name)
         saved = {name: values.astype(np.float32) for name, values in saved.items()}
-    report = compare(net, {name: array.shape for name, array in saved.items()}, part, Path(path))
+    shapes = {name: array.shape for name, array in saved.items()}
+    report = compare(net.tensor_shapes(), net.trunk_name, shapes, part, Path(path))
     for name in report.matched:
         _check_values(saved[name], name, path)
-    _fill(parameters, saved, report, ctx)
+    net.set_tensors({name: saved[name] for name in report.matched}, ctx)
     return report
 
 
-def save_original(net: MLSLNet, path) -> None:
+def save_original(net: Any, path) -> None:
     """Write all parameters of `net` in the release's naming, whole or not at all; an exact round trip.
 
     Raises: InputError if the file cannot be written.
     """
     named = {
-        ("aux:" if STATISTIC_NAME.search(name) else "arg:") + name: parameter.list_data()[0].asnumpy()
-        for name, parameter in net.named_parameters().items()
+        ("aux:" if STATISTIC_NAME.search(name) else "arg:") + name: values for name, values in net.tensors().items()
     }
     write_params(Path(path), named)
 
@@ -115,25 +111,31 @@ def _original_names(saved: dict[str, Any], path: Path, trunk: str | None) -> dic
     return named
 
 
-def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: Path) -> LoadReport:
-    """How the tensors of the file `path` fit the network, by their names and shapes; `part` as in `load_original`.
+def compare(
+    parameters: Mapping[str, tuple[int, ...]], trunk: str, shapes: Mapping[str, tuple[int, ...]], part: str, path: Path
+) -> LoadReport:
+    """How the tensors of the file `path` fit a network, by their names and shapes; `part` as in `load_original`.
+
+    Args:
+        parameters: shapes of the network's tensors.
+        trunk: the network's.
+        shapes: those of the file.
 
     Raises: InputError for what is missing, unknown or of a wrong shape and may not be.
     """
-    parameters = net.named_parameters()
     present = set(shapes)
     weak_label_head = {name for name in set(parameters) | present if WEAK_LABEL_NAME.fullmatch(name)}
     heads = weak_label_head | {name for name in set(parameters) | present if SEGMENTATION_NAME.fullmatch(name)}
-    heads |= present & set(net.trunk.classifier)
+    heads |= present & set(trunk_facts(trunk).classifier)
     wanted = set(parameters) - (heads if part == "trunk" else set())
     # A head may be absent as a whole from the file, or from what is wanted; half of one is a damaged file.
     optional = heads if part == "trunk" else weak_label_head
     spare = wanted & weak_label_head if not present & weak_label_head else set()
     unused = present & optional if not wanted & optional else set()
     mis_shaped = [
-        f"{name} {shapes[name]} instead of {parameters[name].shape}"
+        f"{name} {shapes[name]} instead of {parameters[name]}"
         for name in sorted(wanted & present)
-        if shapes[name] != parameters[name].shape
+        if shapes[name] != parameters[name]
     ]
     faults = {
         "missing": sorted(wanted - present - spare),
@@ -141,7 +143,7 @@ def compare(net: MLSLNet, shapes: dict[str, tuple[int, ...]], part: str, path: P
         "of a wrong shape": mis_shaped,
     }
     if any(faults.values()):
-        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(net, present, faults)}")
+        raise InputError(f"{path}: does not fit the network: {_listed(faults)}: {_remedy(trunk, present, faults)}")
     return LoadReport(
         matched=tuple(sorted(wanted & present)),
         missing=tuple(sorted(set(parameters) - wanted | spare)),
@@ -158,16 +160,16 @@ def _listed(faults) -> str:
     )
 
 
-def is_classifier(names: Container[str], trunk: type[Trunk]) -> bool:
+def is_classifier(names: Container[str], trunk: str) -> bool:
     """Whether tensors of these names are an ImageNet classifier's, not a network's for 1000 classes of one's own."""
-    return any(name in names for name in trunk.classifier) and "conv6a_weight" not in names
+    return any(name in names for name in trunk_facts(trunk).classifier) and "conv6a_weight" not in names
 
 
-def _remedy(net: MLSLNet, present, faults) -> str:
-    found = trunk_in(present, net.trunk_name)
-    if found not in (None, net.trunk_name):
-        return f"the file's trunk is {found}, the network's {net.trunk_name} (network.trunk)"
-    if is_classifier(present, type(net.trunk)):
+def _remedy(trunk: str, present, faults) -> str:
+    found = trunk_in(present, trunk)
+    if found not in (None, trunk):
+        return f"the file's trunk is {found}, the network's {trunk} (network.trunk)"
+    if is_classifier(present, trunk):
         return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
     other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
     if other_classes:
@@ -185,20 +187,3 @@ def _check_values(array: np.ndarray, name: str, path) -> None:
         raise InputError(f"{path}: {name} has {count} values that are not finite numbers: use a sound file")
     if name.endswith(("moving_var", "running_var")) and array.min() < 0:
         raise InputError(f"{path}: {name} has negative variances, down to {array.min():g}: use a sound file")
-
-
-def _fill(parameters, saved, report: LoadReport, ctx) -> None:
-    for name, parameter in parameters.items():
-        fresh = name in report.missing
-        if not _is_initialised(parameter):
-            parameter.initialize(init=None if fresh else mx.init.Zero(), ctx=ctx)
-        if not fresh:
-            parameter.set_data(nd.array(saved[name], dtype="float32"))
-
-
-def _is_initialised(parameter: gluon.Parameter) -> bool:
-    try:
-        parameter.list_ctx()
-    except RuntimeError:
-        return False
-    return True

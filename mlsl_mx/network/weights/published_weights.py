@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlsl_mx.config.class_table import settings_of_weights
-from mlsl_mx.network.layers import scaled
-from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.trunks import DEFAULT, find_trunk, full_counts, trunk_in
+from mlsl_mx.network.architecture import SEGMENTATION_HIDDEN, WEAK_LABEL_CHANNELS, scaled
+from mlsl_mx.network.trunk_facts import DEFAULT, network_shapes, trunk_facts, trunk_in
 from mlsl_mx.network.weights.original_weights import (
     LAST_LAYER,
     WEAK_LABEL_NAME,
     compare,
     is_classifier,
-    load_original,
     read_shapes,
 )
 from mlsl_mx.system.errors import InputError
@@ -30,7 +28,8 @@ SOURCE_MODEL = "source model"
 ADAPTED_MODEL = "adapted model"  # with a weak-label head
 TRUNK = "trunk"  # nothing else
 
-HEADS = {"conv6a_weight": 512, "conv61a_weight": 2048}  # tensors of the heads: channels at width 1
+# Tensors of the heads: channels at width 1.
+HEADS = {"conv6a_weight": SEGMENTATION_HIDDEN, "conv61a_weight": WEAK_LABEL_CHANNELS}
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Contents:
     @property
     def width(self) -> float:
         """The network's width. All that give these channel counts are as good; this is the middle of them."""
-        if not find_trunk(self.trunk).scalable:
+        if not trunk_facts(self.trunk).scalable:
             return 1.0
         narrowest = max((count - 0.5) / full for full, count in self.channel_counts.items())
         widest = min((count + 0.5) / full for full, count in self.channel_counts.items())
@@ -81,7 +80,7 @@ class Contents:
     def channel_counts(self) -> dict[int, int]:
         """From each channel count at width 1 to that of most tensors that have it: a wrong one tells nothing."""
         found: dict[int, Counter] = {}
-        for name, full in {**full_counts(find_trunk(self.trunk)), **HEADS}.items():
+        for name, full in {**trunk_facts(self.trunk).counts, **HEADS}.items():
             if name in self.shapes:
                 found.setdefault(full, Counter())[self.shapes[name][0]] += 1
         return {full: counts.most_common(1)[0][0] for full, counts in found.items()}
@@ -90,7 +89,7 @@ class Contents:
     def network(self) -> str:
         """Trunk and width, but for what goes without saying."""
         parts = [] if self.trunk == DEFAULT else [f"trunk {self.trunk}"]
-        return ", ".join([*parts, *([f"width {self.width:.3g}"] if find_trunk(self.trunk).scalable else [])])
+        return ", ".join([*parts, *([f"width {self.width:.3g}"] if trunk_facts(self.trunk).scalable else [])])
 
     def __str__(self) -> str:
         classes = f" of {self.classes} classes" if self.classes else ""
@@ -113,8 +112,8 @@ def describe(path: Path, trunk: str | None = None) -> Contents:
         raise InputError(
             f"{path}: {len(shapes)} tensors ({some}, ...), not a whole ResNet-38 or other trunk: use another file"
         )
-    if is_classifier(shapes, find_trunk(found)):
-        return Contents(shapes, CLASSIFIER, shapes[find_trunk(found).classifier[0]][0], found)
+    if is_classifier(shapes, found):
+        return Contents(shapes, CLASSIFIER, shapes[trunk_facts(found).classifier[0]][0], found)
     last = [match.group(1) for match in map(LAST_LAYER.fullmatch, shapes) if match]
     if len(last) != 1:
         return Contents(shapes, TRUNK, 0, found)
@@ -144,16 +143,6 @@ def has_weak_label_head(path: Path) -> bool:
     return any(map(WEAK_LABEL_NAME.fullmatch, read_shapes(Path(path))))
 
 
-def load_segmentation(path: Path, found: Contents, ctx) -> MLSLNet:
-    """The network, without weak-label head, of a weights file that `describe_segmentation` found to hold it.
-
-    Raises: InputError as `load_original`.
-    """
-    net = MLSLNet(found.classes, found.width, weak_label_head=False, trunk=found.trunk)
-    load_original(net, path, ctx=ctx)
-    return net
-
-
 def check_source_model(path: Path, classes: int, width: float, trunk: str = DEFAULT) -> Contents:
     """See that a file fits an experiment as its source model (WEIGHTS). Adapted models do, too.
 
@@ -169,7 +158,7 @@ def check_source_model(path: Path, classes: int, width: float, trunk: str = DEFA
     if found.classes != classes:
         raise InputError(f"{expected}: {_remedy(classes, found.classes)}")
     _check_trunk_and_width(path, found, width, trunk)
-    compare(MLSLNet(classes, width, weak_label_head=False, trunk=trunk), found.shapes, "all", Path(path))
+    compare(network_shapes(classes, width, False, trunk), trunk, found.shapes, "all", Path(path))
     return found
 
 
@@ -182,7 +171,7 @@ def check_trunk(path: Path, width: float, trunk: str = DEFAULT) -> Contents:
     """
     found = _described(Path(path), trunk)
     _check_trunk_and_width(path, found, width, trunk)
-    compare(MLSLNet(width=width, weak_label_head=False, trunk=trunk), found.shapes, "trunk", Path(path))
+    compare(network_shapes(19, width, False, trunk), trunk, found.shapes, "trunk", Path(path))
     return found
 
 
@@ -206,7 +195,8 @@ def _check_trunk_and_width(path: Path, found: Contents, width: float, trunk: str
             f"{path}: expected weights of the trunk {trunk} (network.trunk), found {found}, of the trunk "
             f"{found.trunk}: set network.trunk={found.trunk}, or use another file"
         )
-    if find_trunk(trunk).scalable and any(scaled(full, width) != count for full, count in found.channel_counts.items()):
+    other = any(scaled(full, width) != count for full, count in found.channel_counts.items())
+    if other and trunk_facts(trunk).scalable:
         raise InputError(
             f"{path}: expected weights of width {width:g} (network.width), found {found}: use an experiment of that "
             f"width (the published files have 1, the miniature 0.125), or another file"

@@ -1,0 +1,155 @@
+"""The engine: what computes. It makes a network, segments with it, sums on its device, and makes training steps.
+
+MXNet/Gluon is the one that this project is about, the default and the reference. PyTorch is the second one, for
+devices and Pythons that MXNet does not reach. All else is NumPy and names no engine. Which one it is follows from the
+device, in `engine_of` and nowhere else; both read and write the same weights files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mlsl_mx.system.errors import InputError
+
+if TYPE_CHECKING:
+    from mlsl_mx.config.settings import Network, Optimizer
+    from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps
+    from mlsl_mx.system.workers import Workers
+    from mlsl_mx.training.batches import Batch
+
+OF_PYTORCH = re.compile(r"cuda(:\d+)?|mps|torch:cpu")
+ENGINES = {"mxnet": "mlsl_mx.engine.gluon", "torch": "mlsl_mx.pytorch.engine"}
+REMEDY = {
+    "mxnet": "this environment has no MXNet: use CTX=torch:cpu, cuda:0 or mps, or make the environment of CTX=cpu",
+    "torch": "this environment has no PyTorch: make CTX=torch:cpu setup makes the one that has it, .venv-torch",
+}
+
+
+def engine_of(device: Any) -> Engine:
+    """The engine of a device, or of the first of several: a name as CTX has it, or what `Engine.devices` made of one.
+
+    Raises: InputError if its library is not installed.
+    """
+    name = str(device).split(",")[0].strip()
+    library = "torch" if OF_PYTORCH.fullmatch(name) else "mxnet"
+    try:
+        return import_module(ENGINES[library])
+    except ModuleNotFoundError as missing:
+        if missing.name != library:
+            raise
+        raise InputError(f"ctx {name!r}: {REMEDY[library]}") from None
+
+
+class Engine(Protocol):
+    """What an engine has; the two are modules with these names."""
+
+    Steps: Callable[..., Steps]  # (net, optimizer, loss, devices, workers)
+    losses: Losses
+
+    def devices(self, names: str) -> tuple[Any, ...]:
+        """The devices of CTX, one or several with commas. Raises: InputError for one that there is not."""
+
+    def model(self, device: Any) -> str | None:
+        """What is known of a GPU's model; None of a CPU."""
+
+    def check_network(self, settings: Network, device: Any) -> None:
+        """Raises: InputError for a trunk, width or precision that there is not on the device."""
+
+    def seed(self, number: int) -> None:
+        """Make what is drawn from now on, as a network's first weights, follow from this number."""
+
+    def network(self, classes: int, settings: Network, weak_label_head: bool, frozen_statistics: bool = True) -> Any:
+        """A network to be trained, without weights: `initialize(ctx=devices)`, `redraw_head(devices)`,
+        `freeze_all_but_head()`, and what `load_original` and `save_original` use: `trunk_name`, `tensor_shapes()`,
+        `tensors()`, `set_tensors(values, ctx)`."""
+
+    def inference_net(self, net: Any, precision: str) -> Callable:
+        """A copy for inference alone, without the weak-label head: images on the device -> logits at stride 8."""
+
+    def threads(self, device: Any) -> int:
+        """That may each compose an image beside the others; 0: one does all."""
+
+    def parameters(self, net: Any) -> Iterator[np.ndarray]:
+        """All values of an inference net in a fixed order; nothing of another callable."""
+
+    def timed(self, net: Callable) -> Any:
+        """The same callable, with `net` and the `seconds` of its calls so far."""
+
+    def patch_batch(self, size: int, device: Any) -> Any:
+        """How many patches a call takes: `size`, or if 0 as many as fit."""
+
+    def image(self, pixels: np.ndarray, device: Any) -> Any:
+        """(3, H, W) float32, normalised, on the device, from (H, W, 3) uint8 RGB."""
+
+    def single_inference(self, net: Callable, image: Any, flip: bool) -> PatchMaps:
+        """An image in one piece; see `pseudo_labels.inference`."""
+
+    def segment_patches(
+        self, net: Callable, image: Any, corners: np.ndarray, patch: int, flip: bool, batch: Any
+    ) -> PatchMaps:
+        """Patches, each on its own; see `pseudo_labels.inference`."""
+
+    def as_stored(self, part: PatchMaps) -> PatchMaps:
+        """Rounded as `store.as_stored` does."""
+
+    def on_host(self, maps: ImageMaps) -> ImageMaps:
+        """With probabilities as NumPy arrays."""
+
+    def is_finite(self, part: PatchMaps) -> bool:
+        """Whether all probabilities are finite numbers."""
+
+    def composite(self, image: ImageMaps, device: Any, upsampling: str, votes: bool = False) -> Iterator[Any]:
+        """Windows of the composite output; see `pseudo_labels.composition`."""
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """An array of the device."""
+
+    def most_probable(self, volume: Any) -> tuple[np.ndarray, np.ndarray]:
+        """`selection.most_probable` of a window of the device, values below 0 taken for 0."""
+
+    def selected(self, volume: Any, thresholds: Sequence[float], rule: str) -> np.ndarray:
+        """`selection.select_pseudo_labels` of a window of the device, values below 0 taken for 0."""
+
+    def join(self) -> Workers:
+        """Become one of the processes that a launcher started; ALONE if none did."""
+
+
+class Losses(Protocol):
+    """Functions of (outputs, train_ids, weak_labels, is_target) -> terms by name; see `training.losses`."""
+
+    def composite_loss(
+        self, outputs: Any, train_ids: Any, weak_labels: Any, is_target: Any, *, weight: float, **settings: Any
+    ) -> dict[str, Any]:
+        """Eq. 6."""
+
+    def head_loss(self, outputs: Any, train_ids: Any, weak_labels: Any, is_target: Any) -> dict[str, Any]:
+        """Eq. 5 alone."""
+
+
+class Steps(Protocol):
+    """The engine's part of a training: gradients, steps and momentum."""
+
+    def __init__(self, net: Any, optimizer: Optimizer, loss: Callable, devices: Sequence[Any], workers: Workers): ...
+
+    def seed(self, number: int) -> None:
+        """Make what is random in the next step follow from this number."""
+
+    def gradients(self, batch: Batch) -> dict[str, float]:
+        """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""
+
+    def update(self, learning_rate: float) -> None:
+        """One step of SGD by the gradients that are kept."""
+
+    def momentum(self) -> dict[str, np.ndarray]:
+        """Float32, by the names of parameters in weights files; empty before the first step."""
+
+    def set_momentum(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go on with what `momentum` gave."""
+
+    def is_finite(self) -> bool:
+        """Whether all weights are finite numbers."""

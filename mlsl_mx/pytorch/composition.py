@@ -1,0 +1,153 @@
+"""The composite output of SISC (Sec. 3.2) by PyTorch: summed, counted and divided on the device, and labels from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mlsl_mx.config.classes import id_type, ignore_id
+from mlsl_mx.network.interpolation import interpolation_matrix
+from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.selection import RULES, select_pseudo_labels
+from mlsl_mx.pseudo_labels.windows import window_places
+from mlsl_mx.pytorch.devices import Device
+
+
+class SISCAccumulator:
+    """Sums and counts of patch probabilities on one device, for an image or a window of one.
+
+    Attributes: `sum` (C, H, W) and `count` (H, W), float32.
+    """
+
+    def __init__(self, num_classes: int, height: int, width: int, ctx: Device):
+        self.sum = torch.zeros(num_classes, height, width, device=ctx.torch)
+        self.count = torch.zeros(height, width, device=ctx.torch)
+
+    def add(self, probabilities: torch.Tensor, tops: Sequence[int], lefts: Sequence[int]) -> None:
+        """Add N patches (N, C, h, w) at their corners; nothing leaves the device, and nothing is waited for.
+
+        Raises: ValueError if classes or the number of corners differ, or a patch leaves the image.
+        """
+        (classes, height, width), (patches, own, patch_height, patch_width) = self.sum.shape, probabilities.shape
+        if own != classes or not patches == len(tops) == len(lefts):
+            raise ValueError(f"{tuple(probabilities.shape)} patches do not fit a volume of {tuple(self.sum.shape)}")
+        for patch, top, left in zip(probabilities, map(int, tops), map(int, lefts), strict=True):
+            bottom, right = top + patch_height, left + patch_width
+            if top < 0 or left < 0 or bottom > height or right > width:
+                raise ValueError(f"a patch at row {top}, column {left} leaves {width}x{height}")
+            self.sum[:, top:bottom, left:right] += patch
+            self.count[top:bottom, left:right] += 1
+
+    def add_map(
+        self, patch_map: torch.Tensor, top: int, left: int, size: tuple[int, int], upsampling: str, votes: bool
+    ) -> None:
+        """Add a patch known at the network's stride, up-sampled on the way; what lies outside is left out.
+
+        Args:
+            patch_map: (h, C, w) float32 on the device.
+            top, left: as seen from the window: below 0 where the patch begins before it; it reaches into the window.
+            size: (height, width) of the patch in pixels.
+            upsampling: "bilinear" or "bicubic".
+            votes: add 1 to the most probable class of a pixel instead of its probabilities.
+        """
+        _, height, width = self.sum.shape
+        first_row, last_row = max(top, 0), min(top + size[0], height)
+        first_column, last_column = max(left, 0), min(left + size[1], width)
+        rows = _weights(patch_map.shape[0], size[0], upsampling, patch_map.device)[first_row - top : last_row - top]
+        columns = _weights(patch_map.shape[2], size[1], upsampling, patch_map.device)[
+            first_column - left : last_column - left
+        ]
+        # (C, h, w) times (columns, w) transposed, then (rows, h) times that: (C, rows, columns)
+        patch = torch.matmul(rows, torch.matmul(patch_map.transpose(0, 1), columns.T))
+        if votes:
+            patch = torch.nn.functional.one_hot(patch.argmax(0), len(patch)).permute(2, 0, 1)
+        self.sum[:, first_row:last_row, first_column:last_column] += patch
+        self.count[first_row:last_row, first_column:last_column] += 1
+
+    def normalized(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean probabilities (C, H, W), 0 where no patch was, and the counts (H, W)."""
+        return self.sum / self.count.clamp(min=1), self.count
+
+
+_KEPT: dict[tuple, torch.Tensor] = {}
+
+
+def _weights(length: int, output: int, method: str, device: torch.device) -> torch.Tensor:
+    """The interpolation matrix (output, length), kept on the device."""
+    key = length, output, method, device
+    if key not in _KEPT:
+        _KEPT[key] = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)
+    return _KEPT[key]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Part of a composite output: `volume` (C, h, w) and `count` (h, w), float32 on the device."""
+
+    rows: slice
+    columns: slice
+    volume: torch.Tensor
+    count: torch.Tensor
+
+
+@torch.inference_mode()
+def composite(image: ImageMaps, ctx: Device, upsampling: str = "bilinear", votes: bool = False) -> Iterator[Window]:
+    """The composite output of an image: on a GPU in one window, on a CPU window by window, which stay in its cache.
+
+    Arguments as of `pseudo_labels.composition.composite`.
+    """
+    parts = [(part, torch.as_tensor(part.probabilities).to(ctx.torch)) for part in image.parts]
+    places = [(slice(0, image.size[0]), slice(0, image.size[1]))]
+    return (
+        _composed(image, parts, ctx, upsampling, votes, *place)
+        for place in (places if ctx.device_type == "gpu" else window_places(image.size))
+    )
+
+
+@torch.inference_mode()
+def _composed(image: ImageMaps, parts, ctx: Device, upsampling: str, votes: bool, rows, columns) -> Window:
+    size = rows.stop - rows.start, columns.stop - columns.start
+    accumulator = SISCAccumulator(image.num_classes, *size, ctx)
+    for part, maps in parts:
+        corners = part.corners - (rows.start, columns.start)
+        near = ((corners > -np.array(part.size)) & (corners < size)).all(axis=1)
+        for n in np.flatnonzero(near):
+            accumulator.add_map(maps[n], *corners[n].tolist(), part.size, upsampling, votes)
+    return Window(rows, columns, *accumulator.normalized())
+
+
+def to_numpy(array: torch.Tensor) -> np.ndarray:
+    """A copy, once the tensor is computed."""
+    return array.cpu().numpy()
+
+
+@torch.inference_mode()
+def most_probable(volume: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """`selection.most_probable` on the device: class and probability of each pixel, the first class of equal ones."""
+    confidences, classes = volume.clamp(min=0).max(dim=0)
+    return _train_ids(classes, len(volume)), confidences.cpu().numpy()
+
+
+@torch.inference_mode()
+def selected(volume: torch.Tensor, thresholds: Sequence[float], rule: str) -> np.ndarray:
+    """`selection.select_pseudo_labels` on the device; a rule of the user's own gets NumPy arrays."""
+    if rule not in RULES:
+        return select_pseudo_labels(np.maximum(to_numpy(volume), 0), thresholds, rule)
+    limits = torch.tensor(thresholds, dtype=torch.float32, device=volume.device)  # (C,)
+    limits = torch.where(limits > 0, limits, 1)
+    if rule == "reweighted":
+        ratio, classes = (volume.clamp(min=0) / limits[:, None, None]).max(dim=0)
+    else:
+        best, classes = volume.clamp(min=0).max(dim=0)
+        ratio = best / limits[classes]
+    classes[~(ratio >= 1)] = ignore_id(len(volume))
+    return _train_ids(classes, len(volume))
+
+
+def _train_ids(classes: torch.Tensor, num_classes: int) -> np.ndarray:
+    """(h, w) of `id_type`; not every device has unsigned 16 bits."""
+    small = classes.to(torch.uint8) if id_type(num_classes) == np.uint8 else classes.to(torch.int32)
+    return small.cpu().numpy().astype(id_type(num_classes), copy=False)

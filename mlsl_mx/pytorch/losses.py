@@ -1,0 +1,72 @@
+"""The losses of `training.losses` by PyTorch: Eq. 1, 2, 5 and 6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+from mlsl_mx.config.classes import ignore_id
+from mlsl_mx.config.settings import HARD_PIXELS, HARD_PROBABILITY
+
+
+def segmentation_loss(
+    logits: torch.Tensor, train_ids: torch.Tensor, hard_examples: bool = False, normaliser: str = "labelled"
+) -> torch.Tensor:
+    """Cross-entropy of the pixels, Eq. 1 and 2; arguments and meaning as of `training.losses.segmentation_loss`.
+
+    Args:
+        logits: (B, C, h, w).
+        train_ids: (B, h, w) int64, or `ignore_id(C)` for no label.
+
+    Returns: a float32 scalar.
+    Raises: ValueError for another normaliser.
+    """
+    if normaliser not in ("labelled", "pixels"):
+        raise ValueError(f"normaliser {normaliser!r} is not one of labelled, pixels")
+    counts = train_ids != ignore_id(logits.shape[1])  # (B, h, w)
+    log_probability = functional.log_softmax(logits.float(), dim=1)
+    log_probability = log_probability.gather(1, (train_ids * counts)[:, None])[:, 0]  # (B, h, w)
+    if hard_examples:
+        counts = counts & _is_hard(log_probability.detach(), counts)
+    divisor = train_ids.numel() if normaliser == "pixels" else counts.sum().clamp(min=1)
+    return (-log_probability * counts).sum() / divisor
+
+
+def _is_hard(log_probability: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """(B, h, w) of truth values; without waiting for the device."""
+    probability = torch.where(counts, log_probability.exp(), 2.0)
+    smallest = min(HARD_PIXELS, probability.numel())
+    # Pixels without a label have 2: with fewer than 256 labelled ones the threshold lets every one through.
+    limit = probability.flatten().topk(smallest, largest=False, sorted=True).values[-1]
+    return probability <= limit.clamp(min=HARD_PROBABILITY)
+
+
+def weak_label_loss(weak_logits: torch.Tensor, weak_labels: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy of an image's classes, Eq. 5; mean over classes and images. (B, C) both."""
+    return functional.binary_cross_entropy_with_logits(weak_logits.float(), weak_labels)
+
+
+def composite_loss(
+    outputs,
+    train_ids: torch.Tensor,
+    weak_labels: torch.Tensor,
+    is_target: torch.Tensor,
+    *,
+    weight: float,
+    hard_examples: bool = False,
+    normaliser: str = "labelled",
+    own_loss: Callable | None = None,
+) -> dict[str, torch.Tensor]:
+    """Eq. 6: L_seg + lambda * L_Fcl; arguments and result as of `training.losses.composite_loss`, in tensors."""
+    logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
+    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
+    if weak_logits is not None:
+        terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
+    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
+
+
+def head_loss(outputs, train_ids, weak_labels, is_target) -> dict[str, torch.Tensor]:
+    """Eq. 5 alone, to train the weak-label head on its own."""
+    return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}
