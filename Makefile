@@ -42,13 +42,15 @@ $(foreach v,$(GIVEN),$(if $(findstring $(NEWLINE),$(value $(v))),$(call NO,$(v),
 $(foreach v,$(GIVEN),$(if $(findstring $$,$(value $(v))),$(call NO,$(v),the sign $$)))
 $(foreach v,$(GIVEN),$(if $(filter ~%,$(value $(v))),$(call NO,$(v),a ~ that no shell has expanded)))
 $(foreach v,$(filter-out SEEDS %CTX,$(filter $(OTHERS),$(GIVEN) RUN)),$(if $(filter-out 1,$(words x$(value $(v))x)),$(call NO,$(v),a blank)))
-$(foreach v,$(filter $(OTHERS),$(GIVEN) RUN),$(foreach s,$(if $(filter %CTX,$(v)),$(filter-out ( ),$(SIGNS)),$(SIGNS)),\
+$(foreach v,$(filter $(OTHERS),$(GIVEN) RUN),$(foreach s,$(if $(filter %CTX,$(v)),$(filter-out ( ) :,$(SIGNS)),$(SIGNS)),\
 	$(if $(findstring $(s),$(value $(v))),$(call NO,$(v),the sign $(s)))))
 FROM_ENVIRONMENT := $(strip $(foreach v,$(GIVEN),$(if $(filter environment%,$(origin $(v))),$(v)=$(value $(v)))))
 $(if $(FROM_ENVIRONMENT),$(if $(filter 0,$(MAKELEVEL)),$(info taken from the environment: $(FROM_ENVIRONMENT))))
 
 # --- the environment -------------------------------------------------------------------------------------------------
-VENV := $(if $(filter gpu%,$(CTX)),.venv-gpu,.venv)
+# CTX names the engine, too: cpu and gpu(0) are MXNet's devices, cuda:0, mps and torch:cpu PyTorch's.
+BY_TORCH := $(filter cuda% mps% torch%,$(CTX))
+VENV := $(if $(BY_TORCH),.venv-torch,$(if $(filter gpu%,$(CTX)),.venv-gpu,.venv))
 MLSL := $(VENV)/bin/mlsl
 INSTALLED := $(VENV)/installed
 DEVELOPER := $(VENV)/developer
@@ -83,6 +85,7 @@ SYSTEM = $$(uname -sm)$$(ldd --version 2>&1 | grep -o musl)
 HAS_WHEEL = case "$(SYSTEM)" in "Linux x86_64"|"Linux aarch64"|"Darwin x86_64") ;; *) echo "MXNet 1.9.1 has wheels for \
 	Linux with glibc (x86-64, aarch64) and for macOS on x86-64, none for $(SYSTEM): see docs/PLATFORMS.md" >&2; exit 1; esac
 
+ifeq ($(BY_TORCH),)
 $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
 	@$(HAS_WHEEL)
 ifneq ($(filter gpu%,$(CTX)),)
@@ -95,10 +98,21 @@ ifneq ($(filter gpu%,$(CTX)),)
 	@$(PIP) uninstall -y mxnet && $(call LOCKED,requirements-gpu.lock) --force-reinstall
 endif
 	@touch $@
+else
+# Without MXNet and GluonCV. PyTorch's build follows the platform (on Linux that for CUDA, 3 GB), so it has no hashes here.
+$(INSTALLED): setup.py requirements-torch.lock
+	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$("$$python" --version) and PyTorch" && "$$python" -m venv $(VENV) --clear
+	@$(call LOCKED,requirements-torch.lock)
+	@$(PIP) install -c constraints.txt torch
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+endif
 
 # One rule for both builds; .venv-gpu is also made wherever CTX names a GPU.
-.PHONY: setup setup-gpu doctor
+.PHONY: setup setup-gpu setup-torch doctor
 setup: $(INSTALLED)
+setup-torch:
+	@$(MAKE) -s CTX=torch:cpu setup
 setup-gpu:
 	@$(MAKE) -s CTX='gpu(0)' setup
 	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to mend stands above"
@@ -118,10 +132,13 @@ BUILD = printf 'setuptools\nwheel\n'
 # The packages of setup.py's extra cu112 (a test keeps them equal), without what they need, which requirements.lock has.
 GPU_NAMES = mxnet-cu112 $(addprefix nvidia-,$(addsuffix -cu11,cuda-runtime cuda-nvrtc nvtx cublas cufft curand cusparse cusolver nccl cudnn))
 GPU_PACKAGES = printf "%s; sys_platform == 'linux' and platform_machine == 'x86_64'\n" $(GPU_NAMES)
+# What the package needs besides MXNet and GluonCV (a test keeps them equal to setup.py's), for every platform.
+TORCH_NAMES = numpy opencv-python-headless pillow pyyaml scipy shtab tensorboardX tqdm
 lock:
 	$(BUILD) | $(COMPILE) setup.py - -o requirements.lock
 	$(BUILD) | $(COMPILE) setup.py - --extra dev --no-emit-package mxnet -o requirements-dev.lock
 	$(GPU_PACKAGES) | $(COMPILE) --no-deps - -o requirements-gpu.lock
+	printf '%s\n' $(TORCH_NAMES) setuptools wheel | $(COMPILE) --no-config - -o requirements-torch.lock
 
 # --- devices and workers ---------------------------------------------------------------------------------------------
 # Pseudo-labels and evaluations are shared by WORKERS processes, by default one a device. A batch of training is divided
@@ -129,7 +146,7 @@ lock:
 DEVICES := $(subst $(COMMA), ,$(CTX))
 WORKERS ?= $(words $(DEVICES))
 TRAIN_CTX ?= $(CTX)
-TRAIN_WORKERS ?= 1
+TRAIN_WORKERS ?= $(if $(BY_TORCH),$(words $(subst $(COMMA), ,$(TRAIN_CTX))),1)
 # $(call SHARED_BY,2): mlsl, in as many workers.
 SHARED_BY = $(MLSL)$(if $(filter-out 1,$(1)), launch -n $(1) --)
 
@@ -204,7 +221,7 @@ $(if $(and $(ROUNDS),$(findstring self_training.rounds=,$(SET))),$(error ROUNDS=
 ROUNDS_DONE := $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
 ifneq ($(if $(filter source-only,$(METHOD))$(ROUNDS),,$(ADAPT)$(findstring rounds,$(SET))),)
 ONLY_PLANNED := $(findstring n,$(firstword -$(MAKEFLAGS)))
-READER := $(if $(INSTALLED),$(firstword $(wildcard $(MLSL) .venv/bin/mlsl .venv-gpu/bin/mlsl)),$(MLSL))
+READER := $(if $(INSTALLED),$(firstword $(wildcard $(MLSL) .venv/bin/mlsl .venv-gpu/bin/mlsl .venv-torch/bin/mlsl)),$(MLSL))
 READ := $(call READ_BY,$(or $(firstword $(ASKED)),gta2city))
 ROUNDS_DONE := $(if $(READER),$(shell $(READER) rounds --experiment $(READ) --method $(METHOD) $(SETTINGS)),$(if $(ONLY_PLANNED),,0))
 $(if $(ROUNDS_DONE),,$(error how many rounds $(READ) has is not known: $(if $(READER),see above,make setup comes first)))
@@ -306,7 +323,8 @@ help:
 	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
-	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI (docs/GPU.md)"
+	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI;  setup-torch:"
+	@echo "                       .venv-torch, with PyTorch in MXNet's place (docs/GPU.md)"
 	@echo "make doctor            versions, GPUs, memory, data in DATA (or of EXPERIMENT): what is there, and what to do if not"
 	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
 	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
@@ -323,13 +341,15 @@ help:
 	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; fed back to nothing"
 	@echo "CHAINS=$(CHAINS)  chains of stages that the tables run at a time, each with one thread if there are several;  SEEDS=$(SEEDS)"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
+	@echo "CTX=cuda:0      by PyTorch, for newer GPUs, in an environment of its own;  mps: Apple's;  torch:cpu"
 	@echo "CTX='gpu(0),gpu(1)'  several GPUs: WORKERS=$(WORKERS) processes share labels and evaluation; training divides its batch over"
 	@echo "                TRAIN_CTX (default CTX) and TRAIN_WORKERS=$(TRAIN_WORKERS) processes, or stops if it cannot; docs/SCALING.md"
 	@echo "CHECKPOINT=$(CHECKPOINT)  seconds at least between two checkpoints of a training; SIGTERM and Ctrl-C leave one, too"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
 
-test: $(DEVELOPER) lint browser
+# The second engine is tested in an environment of its own, which a test starts: GluonCV refuses to run beside PyTorch.
+test: $(DEVELOPER) lint browser setup-torch
 	$(VENV)/bin/python -m pytest
 
 # For the test that opens the reports: a Chromium or Chrome that is there and runs, or else Debian's, where that is allowed.
@@ -389,7 +409,7 @@ TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
 ABLATIONS := sisc patches-25 patches-100 patch-256 votes
 RESULTS ?= $(RUNS_IN)
 # On CPUs one chain of one thread a core, faster than all threads for one chain; real data and GPUs take one chain.
-CHAINS ?= $(if $(REAL)$(filter gpu%,$(CTX))$(filter-out 1,$(WORKERS)),1,$(shell nproc 2>/dev/null || echo 2))
+CHAINS ?= $(if $(REAL)$(filter gpu% cuda% mps%,$(CTX))$(filter-out 1,$(WORKERS)),1,$(shell nproc 2>/dev/null || echo 2))
 THREADS := $(if $(filter 1,$(CHAINS)),,OMP_NUM_THREADS=1)
 RUNS_IN := $(or $(RUN),runs/$(KIND))
 

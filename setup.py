@@ -68,6 +68,8 @@ setup(
     extras_require={
         # The same import as mxnet, which must be uninstalled: `make setup-gpu` does that.
         "cu112": ["mxnet-cu112==1.9.1", *CUDA],
+        # The second engine. MXNet need not be there for it: `make setup-torch` leaves it out.
+        "torch": ["torch"],
         "onnx": ONNX,
         "dev": ["cityscapesScripts==2.3.0", "hypothesis==6.168.5", "playwright", "pytest", "ruff==0.17.6", *ONNX],
     },

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from mlsl_mx.system.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlsl_mx.config.settings import Network, Optimizer
     from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps
     from mlsl_mx.system.workers import Workers
@@ -35,14 +35,18 @@ def engine_of(device: Any) -> Engine:
 
     Raises: InputError if its library is not installed.
     """
-    name = str(device).split(",")[0].strip()
-    library = "torch" if OF_PYTORCH.fullmatch(name) else "mxnet"
+    library = library_of(device)
     try:
         return import_module(ENGINES[library])
     except ModuleNotFoundError as missing:
         if missing.name != library:
             raise
-        raise InputError(f"ctx {name!r}: {REMEDY[library]}") from None
+        raise InputError(f"ctx {str(device)!r}: {REMEDY[library]}") from None
+
+
+def library_of(device: Any) -> str:
+    """A key of ENGINES; the device as for `engine_of`."""
+    return "torch" if OF_PYTORCH.fullmatch(str(device).split(",")[0].strip()) else "mxnet"
 
 
 class Engine(Protocol):

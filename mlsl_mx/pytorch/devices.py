@@ -41,21 +41,19 @@ class Device:
 
 
 def devices(names: str) -> tuple[Device, ...]:
-    """`cuda:0`, `mps` or `torch:cpu`, or of several the one that this process has among those that torchrun started.
+    """`cuda:0`, `mps`, `torch:cpu` or several, `cuda:0,cuda:1`; in a process that torchrun started, its own of several.
 
-    Raises: InputError for another name, one that is named twice, or a device that PyTorch does not see.
+    Raises: InputError for another name, one that is named twice, a device that PyTorch does not see, or as many
+        processes on this machine as cannot have one each.
     """
     found = [_device(name.strip()) for name in names.split(",")]
     if len(set(found)) < len(found):
         raise InputError(f"ctx {names!r} names a device twice: name each once")
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    if len(found) == 1:
-        return (found[0],)
+    if len(found) == 1 or ranks == 1:
+        return tuple(found)
     if len(found) != ranks:
-        raise InputError(
-            f"ctx {names!r} names {len(found)} devices for {ranks} processes: by PyTorch each process has one: "
-            f"mlsl launch -n {len(found)} -- ... (make WORKERS={len(found)} TRAIN_WORKERS={len(found)})"
-        )
+        raise InputError(f"ctx {names!r} names {len(found)} devices for {ranks} processes: name one, or one for each")
     return (found[int(os.environ["LOCAL_RANK"])],)
 
 

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mlsl_mx.config.settings import Optimizer
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.network import MLSLNet
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.batches import Batch
 
@@ -39,6 +40,12 @@ class TorchSteps:
         devices: Sequence[Device],
         workers: Workers = ALONE,
     ):
+        if len(devices) > 1:
+            names = ",".join(map(str, devices))
+            raise InputError(
+                f"ctx {names}: by PyTorch a process trains on one device: mlsl launch -n {len(devices)} -- ... "
+                f"(make TRAIN_WORKERS={len(devices)}), or name one"
+            )
         self.loss = loss
         self.device, self.layout = devices[0].torch, devices[0].layout
         self.workers = workers

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import distributed
 
-from mlsl_mx.system.worker_role import is_worker
 from mlsl_mx.system.workers import ALONE, Workers
 
 
@@ -33,7 +32,7 @@ class TorchWorkers(Workers):
 
 def join() -> Workers:
     """Become one of the processes that torchrun started; ALONE if it did not. Waits for the others."""
-    if not is_worker():
+    if "RANK" not in os.environ:
         return ALONE
     cuda = torch.cuda.is_available()
     if cuda:

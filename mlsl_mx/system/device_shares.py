@@ -16,11 +16,11 @@ def check_count(option: str, count: int) -> None:
 
 
 def divided(devices: Sequence[Any], workers: int, option: str) -> list[Sequence[Any]]:
-    """Each worker's part of the devices, names or contexts; one CPU is for all.
+    """Each worker's part of the devices, names or contexts; one CPU or Apple's GPU is for all.
 
     Raises: InputError if they cannot be divided, naming the option that gave them.
     """
-    if len(devices) == 1 and str(devices[0]).startswith("cpu"):
+    if len(devices) == 1 and str(devices[0]).startswith(("cpu", "torch:cpu", "mps")):
         return [devices] * workers
     if len(devices) % workers:
         raise InputError(

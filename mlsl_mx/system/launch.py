@@ -1,4 +1,6 @@
-"""`mlsl launch`: several workers of one stage on this machine, with the parameter server that joins them.
+"""`mlsl launch`: several workers of one stage on this machine, and what joins them.
+
+MXNet's workers have a parameter server; PyTorch's find each other by the variables that torchrun sets, too.
 
 Worker 0 writes to the terminal; what the others say is shown if one of them fails. When a worker fails, or the launcher
 ends in whatever way, nothing that it started is left. A launcher that is asked to stop asks the workers first, so that
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlsl_mx.engine import library_of
 from mlsl_mx.system.device_shares import check_count, divided
 from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.stopping import SIGNALS, Stopped, end_with_parent, stops_when_asked
@@ -50,39 +53,59 @@ def launch(stage: Sequence[str], count: int, threads: int | None = None) -> int:
     if threads is not None:
         check_count("--threads", threads)
     check_shared(stage[0] if stage else "")
-    commands = [[*PROGRAM, *words] for words in divide_devices(stage, count)]
-    return run_workers(commands, threads or max(1, usable_cores() // count))
+    words = divide_devices(stage, count)
+    commands, threads = [[*PROGRAM, *own] for own in words], threads or max(1, usable_cores() // count)
+    return run_workers(commands, threads, library_of(_device_named(words[0])))
 
 
-def run_workers(commands: Sequence[Sequence[str]], threads: int) -> int:
-    """Run one command in each worker, and the parameter server that joins them.
+def run_workers(commands: Sequence[Sequence[str]], threads: int, library: str = "mxnet") -> int:
+    """Run one command in each worker, and for MXNet the parameter server that joins them.
+
+    Args:
+        threads: of each.
+        library: of the engine: "mxnet" or "torch".
 
     Returns: 0, or the exit code of a worker that failed; the others are then ended.
     Raises: Stopped by a signal, which the workers get, too: they may end by themselves before they are ended.
     """
-    root, *ports = _free_ports(1 + len(commands))
-    variables = {
-        "DMLC_PS_ROOT_URI": HOST,
-        "DMLC_PS_ROOT_PORT": str(root),
-        "DMLC_NODE_HOST": HOST,
-        "DMLC_NUM_WORKER": str(len(commands)),
-        "DMLC_NUM_SERVER": "1",
-    }
+    servers, workers = (_of_mxnet if library == "mxnet" else _of_pytorch)(len(commands))
     with tempfile.TemporaryDirectory() as folder, stops_when_asked() as stop_here, _ended_with_us() as processes:
-        for role in ("scheduler", "server"):
-            own = {"DMLC_ROLE": role, "OMP_NUM_THREADS": "1"}
-            processes[role] = _start(PARAMETER_SERVER, {**variables, **own}, Path(folder, role), _stay_with_parent)
-        for index, (command, port) in enumerate(zip(commands, ports, strict=True)):
-            # Ranks follow the ports: the first worker, whose output is shown, is rank 0.
-            own = {"DMLC_ROLE": "worker", "PORT": str(port), "OMP_NUM_THREADS": str(threads)}
+        for role, variables in servers.items():
+            output, own = Path(folder, role), {**variables, "OMP_NUM_THREADS": "1"}
+            processes[role] = _start(PARAMETER_SERVER, own, output, _stay_with_parent)
+        for index, (command, variables) in enumerate(zip(commands, workers, strict=True)):
             output = Path(folder, f"worker {index}") if index else None
-            processes[f"worker {index}"] = _start(command, {**variables, **own}, output, end_with_parent)
+            own = {**variables, "OMP_NUM_THREADS": str(threads)}
+            processes[f"worker {index}"] = _start(command, own, output, end_with_parent)
         failed = _wait(processes, stop_here)
         if failed is None:
             return 0
         if failed != "worker 0":
             _tell(failed, processes[failed].returncode, Path(folder, failed))
         return _exit_code(processes[failed].returncode)
+
+
+def _of_mxnet(count: int) -> tuple[dict[str, dict[str, str]], list[dict[str, str]]]:
+    """The variables of the parameter server's processes, by their roles, and of each worker."""
+    root, *ports = _free_ports(1 + count)
+    shared = {
+        "DMLC_PS_ROOT_URI": HOST,
+        "DMLC_PS_ROOT_PORT": str(root),
+        "DMLC_NODE_HOST": HOST,
+        "DMLC_NUM_WORKER": str(count),
+        "DMLC_NUM_SERVER": "1",
+    }
+    servers = {role: {**shared, "DMLC_ROLE": role} for role in ("scheduler", "server")}
+    # Ranks follow the ports: the first worker, whose output is shown, is rank 0.
+    return servers, [{**shared, "DMLC_ROLE": "worker", "PORT": str(port)} for port in ports]
+
+
+def _of_pytorch(count: int) -> tuple[dict[str, dict[str, str]], list[dict[str, str]]]:
+    """No servers, and the variables of each worker, as torchrun sets them."""
+    (port,) = _free_ports(1)
+    sizes = {name: str(count) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")}
+    shared = {"MASTER_ADDR": HOST, "MASTER_PORT": str(port), **sizes}
+    return {}, [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
 
 
 def divide_devices(stage: Sequence[str], count: int) -> list[list[str]]:
@@ -97,6 +120,11 @@ def divide_devices(stage: Sequence[str], count: int) -> list[list[str]]:
     place = words.index("--ctx") + 1
     parts = divided(words[place].split(","), count, "--ctx")
     return [[*words[:place], ",".join(part), *words[place + 1 :]] for part in parts]
+
+
+def _device_named(words: Sequence[str]) -> str:
+    """The value of `--ctx`, or its default."""
+    return words[words.index("--ctx") + 1] if "--ctx" in words[:-1] else "cpu"
 
 
 @contextmanager

@@ -10,8 +10,8 @@ SHARED = ("train-source", "train-head", "pseudo-label", "self-train", "evaluate"
 
 
 def is_worker() -> bool:
-    """Whether a launcher started this process as one of several: MXNet's, or torchrun."""
-    return os.environ.get("DMLC_ROLE") == "worker" or "TORCHELASTIC_RUN_ID" in os.environ
+    """Whether a launcher started this process as one of several: MXNet's, or torchrun and its like."""
+    return os.environ.get("DMLC_ROLE") == "worker" or {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(os.environ)
 
 
 def check_shared(command: str) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.worker_role import is_worker
 
 VARIABLES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 MOST_WORKERS = 256
@@ -127,7 +126,7 @@ def join() -> Workers:
 
     Raises: InputError if a DMLC_* variable is missing or wrong.
     """
-    if not is_worker():
+    if os.environ.get("DMLC_ROLE") != "worker":
         return ALONE
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:

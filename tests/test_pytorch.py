@@ -1,0 +1,185 @@
+"""The second engine beside the first one and the original program, on the CPU.
+
+PyTorch has an environment of its own (`make setup-torch`), as GluonCV refuses to be imported beside it; one process of
+it computes everything, and what it leaves is compared here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+from original_params import FIXTURES, write_original
+from torch_cases import (
+    CASES,
+    CLASSES,
+    LEARNING_RATES,
+    NETWORK,
+    STEPS,
+    THRESHOLDS,
+    VOLUME,
+    case_settings,
+    case_thresholds,
+    loss_settings,
+    training_batch,
+)
+
+from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.engine import engine_of, library_of
+from mlsl_mx.network import load_original
+from mlsl_mx.network.weights.params_file import read_params
+from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, select_pseudo_labels
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.pseudo_labels.selection import most_probable
+from mlsl_mx.system.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".venv-torch" / "bin" / "python"
+ENGINE = engine_of("cpu")
+DEVICES = ENGINE.devices("cpu")
+
+needs_pytorch = pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-torch: make setup-torch")
+
+
+def by_pytorch(*words: object, **more) -> subprocess.CompletedProcess:
+    """A process of the environment that has PyTorch, whose packages are those of this checkout."""
+    return subprocess.run([PYTHON, *map(str, words)], cwd=ROOT / "tests", text=True, capture_output=True, **more)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What both engines start from, and what PyTorch found."""
+    path = tmp_path_factory.mktemp("engines")
+    write_original(path / "weights.params", weak_label_head=True)
+    rng = np.random.default_rng(5)
+    np.save(path / "images.npy", rng.normal(size=(2, 3, 72, 104)).astype(np.float32))
+    np.save(path / "image.npy", rng.integers(0, 256, (100, 150, 3)).astype(np.uint8))
+    (path / "losses.npz").write_bytes((FIXTURES / "losses.npz").read_bytes())
+    tops, lefts = rng.integers(0, 12, 6), rng.integers(0, 20, 6)
+    np.savez(path / "patches.npz", patches=rng.random((6, 4, 8, 10), np.float32), tops=tops, lefts=lefts)
+    tied = rng.integers(-1, 5, (4, 9, 11)).astype(np.float32) / 4  # many equal ones, and some below 0
+    np.save(path / "tied.npy", tied)
+    done = by_pytorch("torch_process.py", path)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def network(folder: Path, weak_label_head: bool, **settings):
+    net = ENGINE.network(CLASSES, NETWORK(**settings), weak_label_head)
+    load_original(net, folder / "weights.params", ctx=DEVICES[0])
+    return net
+
+
+def test_the_device_names_the_engine():
+    assert {name: library_of(name) for name in ("cpu", "gpu(0),gpu(1)", "cuda:1", "cuda", "mps", "torch:cpu")} == {
+        "cpu": "mxnet",
+        "gpu(0),gpu(1)": "mxnet",
+        **dict.fromkeys(("cuda:1", "cuda", "mps", "torch:cpu"), "torch"),
+    }
+    with pytest.raises(InputError, match="'cuda:0': this environment has no PyTorch: make CTX=torch:cpu setup"):
+        engine_of("cuda:0")
+
+
+@needs_pytorch
+@pytest.mark.parametrize("head_relu", ["every_layer", "released"])
+def test_outputs_are_those_of_mxnet(folder, head_relu):
+    with np.load(folder / f"forward-{head_relu}.npz") as found:
+        for value, name in zip(
+            network(folder, True, head_relu=head_relu)(mx.nd.array(np.load(folder / "images.npy"))),
+            ("logits", "weak_logits"),
+            strict=True,
+        ):
+            np.testing.assert_allclose(found[name], value.asnumpy(), atol=1e-5, rtol=1e-5)
+
+
+@needs_pytorch
+def test_the_network_for_inference_is_the_network(folder):
+    expected = network(folder, False)(mx.nd.array(np.load(folder / "images.npy"))).asnumpy()
+    np.testing.assert_allclose(np.load(folder / "inference-float32.npy"), expected, atol=1e-5, rtol=1e-5)
+    reduced = np.load(folder / "inference-bfloat16.npy")
+    assert 1e-4 < np.abs(reduced - expected).max() < 0.05 * np.abs(expected).max()
+
+
+@needs_pytorch
+def test_a_file_comes_back_as_it_was(folder):
+    before, after = (read_params(folder / name) for name in ("weights.params", "back.params"))
+    assert before.keys() == after.keys() and len(before) == 203
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@needs_pytorch
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_are_those_of_mxnet(folder, name):
+    net = network(folder, True, dropout=(0, 0))
+    loss = partial(ENGINE.losses.composite_loss, **loss_settings(STEPS[name]))
+    steps, terms = ENGINE.Steps(net, Optimizer(), loss, DEVICES), []
+    for index, rate in enumerate(LEARNING_RATES):
+        terms.append(steps.gradients(training_batch(index)))
+        steps.update(rate)
+    with np.load(folder / f"steps-{name}.npz") as found:
+        for one, other in zip(json.loads(str(found["terms"])), terms, strict=True):
+            assert one == pytest.approx(other, rel=1e-5)
+        for tensor, expected in net.tensors().items():
+            np.testing.assert_allclose(found[tensor], expected, atol=1e-6, rtol=1e-5, err_msg=tensor)
+
+
+@needs_pytorch
+def test_gradients_of_the_losses_are_the_originals(folder):
+    with np.load(FIXTURES / "losses.npz") as stored, np.load(folder / "gradients.npz") as found:
+        kept = (stored["hard_train_ids"] != 255).sum() - 1  # as in test_released.py
+        np.testing.assert_allclose(found["hard"], stored["hard_gradient"] * (stored["hard_kept"] / kept), atol=1e-7)
+        np.testing.assert_allclose(found["few"], stored["few_gradient"], atol=1e-7)
+        np.testing.assert_allclose(0.04 * found["weak"], stored["weak_gradient"], atol=1e-7)
+
+
+@needs_pytorch
+@pytest.mark.parametrize("name", CASES)
+def test_labels_are_those_of_mxnet(folder, name):
+    image = np.load(folder / "image.npy")
+    segmenter = Segmenter(ENGINE.inference_net(network(folder, False), "float32"), DEVICES[0], case_settings(name), 3)
+    maps = segmenter.maps(image, "an image")
+    classes, confidences = segmenter.confidences(maps)
+    filed = ClassConfidences(CLASSES)
+    filed.update_top(classes, confidences)
+    with np.load(folder / f"labels-{name}.npz") as found:
+        assert (found["classes"] != classes).mean() < 1e-4
+        np.testing.assert_allclose(found["confidences"], confidences, atol=1e-5)
+        np.testing.assert_allclose(found["thresholds"], filed.thresholds(0.3), atol=1e-5)
+        for rule in ("reweighted", "argmax"):
+            labels = segmenter.labels(maps, case_thresholds(name), rule)
+            assert found[rule].dtype == labels.dtype and len(np.unique(labels)) > 2
+            assert (found[rule] != labels).mean() < 1e-4
+
+
+@needs_pytorch
+def test_the_accumulator_and_the_rules_are_those_of_mxnet(folder):
+    with np.load(folder / "patches.npz") as given, np.load(folder / "accumulated.npz") as found:
+        accumulator = SISCAccumulator(4, *VOLUME, mx.cpu())
+        accumulator.add(mx.nd.array(given["patches"]), given["tops"], given["lefts"])
+        for name, expected in zip(("volume", "counts"), accumulator.normalized(), strict=True):
+            np.testing.assert_allclose(found[name], expected.asnumpy(), atol=1e-6)
+        tied = np.maximum(np.load(folder / "tied.npy"), 0)
+        for rule in ("reweighted", "argmax"):
+            np.testing.assert_array_equal(found[rule], select_pseudo_labels(tied, THRESHOLDS, rule))
+        for name, expected in zip(("classes", "confidences"), most_probable(tied), strict=True):
+            np.testing.assert_array_equal(found[name], expected)
+
+
+@needs_pytorch
+def test_a_training_that_was_stopped_ends_with_the_same_bytes(folder):
+    whole, cut = ((folder / name / "weights.params").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut and not (folder / "cut" / ".checkpoint").exists()
+    assert '"resumed"' in (folder / "cut" / "log").read_text()
+
+
+@needs_pytorch
+def test_it_is_an_environment_without_mxnet():
+    done = by_pytorch("-c", "import torch, mlsl_mx.pytorch.engine, importlib.util as u; print(u.find_spec('mxnet'))")
+    assert done.stdout.strip() == "None", done.stderr
+    done = by_pytorch("-m", "mlsl_mx", "predict", "x.png", "--weights", "x.params", "--out", "out", "--ctx", "cpu")
+    assert done.returncode == 2
