@@ -135,4 +135,4 @@ def is_finite(part: PatchMaps) -> bool:
 def parameters(net: Any) -> Iterator[np.ndarray]:
     """All tensors of a module, as 32 bits."""
     for tensor in net.state_dict().values() if isinstance(net, nn.Module) else ():
-        yield tensor.float().cpu().numpy()
+        yield tensor.float().contiguous().cpu().numpy()

@@ -58,7 +58,7 @@ class TorchSteps:
         self._called: Callable = net
         if workers.count > 1:
             own = [self.device] if self.device.type == "cuda" else None
-            self._called = DistributedDataParallel(net, device_ids=own, broadcast_buffers=False)
+            self._called = DistributedDataParallel(net, device_ids=own)
 
     def seed(self, number: int) -> None:
         """Make what is random in the next step follow from this number."""

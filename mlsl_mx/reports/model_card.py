@@ -19,7 +19,7 @@ weights             source, rounds, each {round (null: source model), file (in t
 stages              [StageTime], the source model's first
 device              ctx, gpu (lists over the stages), cpu, cpus, machine, threads
 code                version, revision (of the first start), revisions (list over the stages)
-versions            python, mxnet, numpy, opencv, gluoncv
+versions            python, numpy, opencv, and mxnet and gluoncv or torch
 commands            [arguments of mlsl]
 settings            the content of config.yaml
 """
@@ -43,7 +43,7 @@ from mlsl_mx.reports.results import MINIATURE, MethodResults, read_run
 from mlsl_mx.reports.stage_times import StageTime, stage_times
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import own_list, read_json, read_settings, sha256, write_bytes, write_json
+from mlsl_mx.system.runs import ENGINES, own_list, read_json, read_settings, sha256, write_bytes, write_json
 
 Card = dict[str, Any]
 
@@ -83,7 +83,7 @@ def write_model_cards(run: Path, find_list: Callable[[str], Path]) -> None:
 def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_list: Callable[[str], Path]) -> Card:
     """The content of model_card.json; its keys are in this module's docstring."""
     settings, source_only = method.config, method.method == "source-only"
-    environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "mxnet"))
+    environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "revision"))
     stages = [time for time in stage_times(events) if time.method in ("source-only", method.method)]
     stages.sort(key=lambda time: time.method != "source-only")
     weights = _weights(run, method)
@@ -112,13 +112,14 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
 def _made_with(environment: dict[str, Any], stages: Sequence[StageTime]) -> dict[str, Any]:
     """stages, device, code, versions and commands."""
     seen = {key: _distinct(getattr(time, key) for time in stages) or None for key in ("ctx", "gpu", "revision")}
+    engine = [name for name in ENGINES if name in environment] or ["mxnet", "gluoncv"]
     device = {key: environment.get(key) for key in ("cpu", "cpus", "machine", "threads")}
     code = {"version": environment.get("mlsl_mx"), "revision": environment.get("revision")}
     return {
         "stages": [asdict(time) for time in stages] or None,
         "device": {"ctx": seen["ctx"], "gpu": seen["gpu"], **device},
         "code": {**code, "revisions": seen["revision"]},
-        "versions": {key: environment.get(key) for key in ("python", "mxnet", "numpy", "opencv", "gluoncv")},
+        "versions": {key: environment.get(key) for key in ("python", *engine, "numpy", "opencv")},
         "commands": _distinct([environment.get("command"), *(time.command for time in stages)]) or None,
     }
 

@@ -134,7 +134,7 @@ def _stage_notes(card: Card) -> list[str]:
 
 def _environment_table(card: Card) -> Table:
     device = card["device"]
-    on_cpu = device["ctx"] is not None and not any(ctx.startswith("gpu") for ctx in device["ctx"])
+    on_cpu = device["ctx"] is not None and all("cpu" in ctx for ctx in device["ctx"])
     values = {
         "mlsl_mx": card["code"]["version"],
         "revision": card["code"]["revisions"] or card["code"]["revision"],
