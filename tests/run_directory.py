@@ -28,7 +28,7 @@ ABSENT = "train"  # in neither truth nor prediction of a made-up evaluation
 def write_run(run: Path, mious: dict, config: Config = PAPER, seed: int = 1, names: tuple = ()) -> Path:
     """One folder a method with one evaluation a round; predictions, labels and sheets only for the images `names`."""
     classes = class_set(config.classes)
-    write_json(run / "source" / "environment.json", {"mxnet": "1.9.1", "revision": "abc1234"})
+    write_json(run / "source" / "environment.json", {"mlsl_mx": "0.1.0", "mxnet": "1.9.1", "revision": "abc1234"})
     for method, rounds in mious.items():
         folder = run / ("source" if method == "source-only" else method)
         settings = {"seed": seed, "lists": {"source": SOURCE_LIST}, **to_dict(config), "method": method}

@@ -83,7 +83,7 @@ def write_model_cards(run: Path, find_list: Callable[[str], Path]) -> None:
 def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_list: Callable[[str], Path]) -> Card:
     """The content of model_card.json; its keys are in this module's docstring."""
     settings, source_only = method.config, method.method == "source-only"
-    environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "revision"))
+    environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "mlsl_mx"))
     stages = [time for time in stage_times(events) if time.method in ("source-only", method.method)]
     stages.sort(key=lambda time: time.method != "source-only")
     weights = _weights(run, method)

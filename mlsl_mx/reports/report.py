@@ -68,7 +68,7 @@ def report_content(run: Path, config: Config, methods: Sequence[MethodResults]) 
         "means_over": {str(n): [classes.names[i] for i in classes.common(n)] for n in classes.published_means},
         "methods": [_method_content(config, source, method) for method in methods],
         "paper": [_paper_row(row) for row in published_table(source)],
-        "environment": read_json(environment, "revision") if environment.exists() else None,
+        "environment": read_json(environment, "mlsl_mx") if environment.exists() else None,
     }
     content["status"] = _status(content, config)
     content["notes"] = report_notes(content, methods)
