@@ -13,6 +13,7 @@ from mlsl_mx.doctor.cards import architecture, has_code
 from mlsl_mx.doctor.driver import Driver
 from mlsl_mx.doctor.facts import Imports
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, findings
+from mlsl_mx.doctor.pytorch import engine_findings, is_pytorch
 from mlsl_mx.system.errors import meaning
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "GPU.md").read_text()
@@ -60,8 +61,8 @@ def test_every_error_in_the_guide_is_translated():
 
 @pytest.mark.parametrize("changes", [{}, CPU_BUILD])
 def test_a_card_without_code_is_told_so(changes):
-    finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(H100,)), **changes)
     assert "NO CODE for it in mxnet-cu112, nor in any other official wheel" in finding.text
+    assert "by PyTorch it works: CTX=cuda:0" in finding.remedy
     assert "CTX=cpu" in finding.remedy and "NVIDIA's container" in finding.remedy
     assert finding.verdict == (NOTE if changes else UNUSABLE) and finding.facts["has_code"] is False
 
@@ -168,3 +169,27 @@ def test_little_memory_and_disk():
 
 def test_processors():
     assert "has bfloat16" in found("CPU").text and "no bfloat16" in found("CPU", bfloat16=False).text
+
+
+TORCH = Imports(
+    {"numpy": "2.4", "cv2": "4.14", "torch": "2.13.0+cu130"}, features=("CUDA 13.0",), gpus=1, faults=(None,)
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "verdict"),
+    [
+        ({}, "Hopper, capability 9.0, 79.0 of 80.0 GiB free: PyTorch computes on it: CTX=cuda:0", OK),
+        ({"imports": replace(TORCH, faults=("no kernel image",))}, "computing fails: no kernel image", UNUSABLE),
+        ({"imports": replace(TORCH, faults=(), gpus=0)}, "PyTorch sees 0", UNUSABLE),
+        ({"driver": Driver(None, (12, 4), "550", (H100,))}, "for CUDA up to 12.4, 1 GPUs", UNUSABLE),
+        ({"imports": replace(TORCH, features=(), gpus=0, faults=())}, "this PyTorch has no CUDA", NOTE),
+        ({"imports": Imports(errors={"torch": "no libtorch"})}, "does not import: no libtorch", UNUSABLE),
+        ({"imports": replace(TORCH, features=("MPS",)), "driver": Driver("none")}, "with MPS: CTX=mps", OK),
+    ],
+)
+def test_what_is_said_where_pytorch_is_in_mxnets_place(changes, said, verdict):
+    facts = replace(GOOD, **{"imports": TORCH, "driver": Driver(None, (13, 0), "580", (H100,)), **changes})
+    assert is_pytorch(facts) and not is_pytorch(GOOD)
+    (finding,) = (finding for finding in engine_findings(facts) if said in finding.text)
+    assert finding.verdict == verdict and bool(finding.remedy) == (verdict != OK)

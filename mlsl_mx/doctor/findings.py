@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -54,21 +54,32 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)  # the same as numbers, for programs
 
 
-def findings(facts: Facts) -> Iterator[Finding]:
-    """All but those about data."""
+def findings(facts: Facts, of_engine: Callable[[Facts], Iterator[Finding]] | None = None) -> Iterator[Finding]:
+    """All but those about data.
+
+    Args:
+        of_engine: those about the engine's library, the driver and the GPUs; None: MXNet's.
+    """
+    of_engine = of_engine or mxnet_findings
     yield Finding("Python", f"{facts.python} in {facts.environment}", facts={"version": facts.python})
     if facts.elsewhere:
         text = f"holds packages that are not used, as those of the environment come first: {', '.join(facts.elsewhere)}"
         yield Finding("PYTHONPATH", text, NOTE, "unset it, for programs that do take them", {"files": facts.elsewhere})
-    for module, name in (("numpy", "NumPy"), ("cv2", "OpenCV"), ("gluoncv", "gluoncv")):
+    for module, name in (("numpy", "NumPy"), ("cv2", "OpenCV")):
         yield _module(facts, module, name)
+    yield from of_engine(facts)
+    yield _cpu(facts)
+    yield _memory(facts)
+    yield _disk(facts)
+
+
+def mxnet_findings(facts: Facts) -> Iterator[Finding]:
+    """Of GluonCV, MXNet, NVIDIA's driver and its GPUs."""
+    yield _module(facts, "gluoncv", "gluoncv")
     yield _mxnet(facts)
     yield _driver(facts)
     for index, gpu in enumerate(facts.driver.gpus):
         yield _gpu(facts, index, gpu)
-    yield _cpu(facts)
-    yield _memory(facts)
-    yield _disk(facts)
 
 
 def is_cuda_build(facts: Facts) -> bool:
@@ -133,9 +144,7 @@ def _driver(facts: Facts) -> Finding:
             return Finding("NVIDIA driver", f"none that answers ({driver.error}): this machine computes on its CPU")
         remedy = f"install NVIDIA's driver, or in a container give --gpus all; or {CPU_BUILD}"
         return Finding("NVIDIA driver", driver.error, UNUSABLE, remedy)
-    text = (
-        f"{driver.version or 'version not told'}, for CUDA up to {_dotted(driver.cuda)}, {_counted(len(driver.gpus))}"
-    )
+    text = f"{driver.version or 'version not told'}, for CUDA up to {dotted(driver.cuda)}, {_counted(len(driver.gpus))}"
     found = {"version": driver.version, "cuda": list(driver.cuda), "gpus": len(driver.gpus)}
     if driver.cuda < OLDEST_CUDA:
         verdict = UNUSABLE if wanted else NOTE
@@ -154,17 +163,13 @@ def _driver(facts: Facts) -> Finding:
 def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
     topic, wheel = f"GPU {index}", _wheel(facts)
     code = has_code(wheel, gpu.capability)
-    free = "" if gpu.free is None else f"{_gib(gpu.free)} of "
-    text = (
-        f"{gpu.name}, {architecture(gpu.capability)}, capability {_dotted(gpu.capability)}, {free}{_gib(gpu.total)} GiB"
-    )
-    text += " free" if free else ""
+    text = card_text(gpu)
     found = {**asdict(gpu), "capability": list(gpu.capability), "has_code": code}
     if code is False:
         newer = gpu.capability > max(CODE[wheel])
         text += f": NO CODE for it in {wheel}" + ", nor in any other official wheel" * newer
-        container = ", or NVIDIA's container" * (architecture(gpu.capability) == "Hopper")
-        remedy = f"use CTX=cpu, or a card from Maxwell to Ada (capability 5.0 to 8.9){container}: see docs/GPU.md"
+        another = "by PyTorch it works: CTX=cuda:0 (make setup-torch)" if newer else "use CTX=cpu, or a newer card"
+        remedy = f"{another}; MXNet knows Maxwell to Ada (capability 5.0 to 8.9): see docs/GPU.md"
         verdict = UNUSABLE if is_cuda_build(facts) and not _another_works(facts) else NOTE
         return Finding(topic, text, verdict, remedy, found)
     if not is_cuda_build(facts):
@@ -177,6 +182,13 @@ def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
     if fault is not None:
         return Finding(topic, f"{text}, but computing fails: {fault}", UNUSABLE, "", found)
     return Finding(topic, f"{text}, and it computes", OK, "", found)
+
+
+def card_text(gpu: Gpu) -> str:
+    """Name, architecture, capability and memory of a GPU."""
+    free = "" if gpu.free is None else f"{_gib(gpu.free)} of "
+    text = f"{gpu.name}, {architecture(gpu.capability)}, capability {dotted(gpu.capability)}"
+    return f"{text}, {free}{_gib(gpu.total)} GiB" + " free" * bool(free)
 
 
 def _wheel(facts: Facts) -> str | None:
@@ -218,7 +230,8 @@ def _counted(gpus: int) -> str:
     return f"{gpus} GPU" + "s" * (gpus != 1)
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def dotted(version: tuple[int, ...]) -> str:
+    """A version with its points."""
     return ".".join(map(str, version))
 
 

@@ -1,4 +1,4 @@
-"""Do the packages that a stage needs import, what is this MXNet built with, and can it compute on its GPUs?
+"""Do the packages that a stage needs import, what is this engine's library built with, and can it compute on its GPUs?
 
 `python -m mlsl_mx.doctor.imports` prints a line of JSON for each answer as soon as it is there: a process of its own,
 so that a crash or a hang loses nothing but the answers after it.
@@ -10,19 +10,22 @@ import importlib
 import json
 from collections.abc import Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 from mlsl_mx.system.errors import meaning
 
 # In the order in which one needs the other; libraries of MXNet and OpenCV are where imports fail.
 MODULES = ("numpy", "cv2", "mxnet", "gluoncv")
+OF_PYTORCH = ("numpy", "cv2", "torch")  # in an environment that has it and no MXNet
 
 
 def answers() -> Iterator[dict[str, Any]]:
-    """{"module", "version" or "error"} for each of MODULES; of an MXNet that imports {"features": names}, {"gpus":
-    number or "error"} and for each GPU {"gpu": index, "error": None or why it does not compute}."""
+    """{"module", "version" or "error"} for each of MODULES or OF_PYTORCH; of an MXNet or PyTorch that imports
+    {"features": names}, {"gpus": number or "error"} and for each GPU {"gpu": index, "error": None or why it does not
+    compute}."""
     imported = {}
-    for name in MODULES:
+    for name in OF_PYTORCH if find_spec("torch") and not find_spec("mxnet") else MODULES:
         try:
             imported[name] = importlib.import_module(name)
             # GluonCV 0.10.5.post0 calls itself 0.11.0.
@@ -32,6 +35,8 @@ def answers() -> Iterator[dict[str, Any]]:
             yield {"module": name, "error": last_line(problem)}
     if "mxnet" in imported:
         yield from _of_mxnet(imported["mxnet"])
+    if "torch" in imported:
+        yield from _of_pytorch(imported["torch"])
 
 
 def _of_mxnet(mx) -> Iterator[dict[str, Any]]:
@@ -55,6 +60,20 @@ def _fault(mx, index: int) -> str | None:
     except Exception as problem:
         return in_a_line(problem)
     return None if found == 72 else f"a convolution gave {found} instead of 72"
+
+
+def _of_pytorch(torch) -> Iterator[dict[str, Any]]:
+    cuda, mps = torch.version.cuda, torch.backends.mps.is_available()
+    yield {"features": [*([f"CUDA {cuda}"] if cuda else []), *(["MPS"] if mps else [])]}
+    count = torch.cuda.device_count()
+    yield {"gpus": count}
+    for index in range(count):
+        try:
+            ones = torch.ones(1, 8, 3, 3, device=f"cuda:{index}")
+            found = torch.nn.functional.conv2d(ones, ones).item()
+            yield {"gpu": index, "error": None if found == 72 else f"a convolution gave {found} instead of 72"}
+        except Exception as problem:
+            yield {"gpu": index, "error": in_a_line(problem)}
 
 
 def in_a_line(problem: Exception) -> str:

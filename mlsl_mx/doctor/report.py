@@ -10,6 +10,7 @@ from typing import Any
 
 from mlsl_mx.doctor.facts import Facts, gather
 from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, findings
+from mlsl_mx.doctor.pytorch import engine_findings, is_pytorch
 
 WIDTH = 120  # characters of a line
 SUMMARY = {True: "usable", False: "NOT usable"}
@@ -53,7 +54,8 @@ def examine(experiments: Sequence[Path], settings: Sequence[str], roots: dict[st
     Raises: InputError for a wrong experiment or setting.
     """
     facts = gather()
-    return Diagnosis((*findings(facts), *_data(facts, experiments, settings, roots)))
+    of_engine = engine_findings if is_pytorch(facts) else None
+    return Diagnosis((*findings(facts, of_engine), *_data(facts, experiments, settings, roots)))
 
 
 def _data(facts: Facts, experiments, settings, roots) -> Iterator[Finding]:
