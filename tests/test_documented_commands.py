@@ -96,6 +96,7 @@ def folder(tmp_path_factory):
     (folder / ".venv/bin/mlsl").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m mlsl_mx "$@"\n')
     (folder / ".venv/bin/mlsl").chmod(0o755)
     (folder / ".venv-gpu").symlink_to(".venv")
+    (folder / ".venv-torch").symlink_to(".venv")
     for name in ("gta5", "synthia", "cityscapes"):
         (folder / "path" / name).mkdir(parents=True)
     for seed, name in enumerate(("RUN", "RUN-1")):
@@ -123,7 +124,7 @@ def check_make(command: Command, folder: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert made.stdout.strip(), "nothing to do"
     for line in made.stdout.replace("\\\n", " ").splitlines():
-        if line.startswith((".venv/bin/mlsl ", ".venv-gpu/bin/mlsl ")):
+        if line.startswith((".venv/bin/mlsl ", ".venv-gpu/bin/mlsl ", ".venv-torch/bin/mlsl ")):
             _, words = next(parts(line))
             parse(list(words[1:]), folder)
 
