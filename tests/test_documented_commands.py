@@ -64,6 +64,7 @@ STAGE_WORDS = {
     "--round": "0",
 }
 SHIPPED = ("Makefile", "setup.py", "README.md", "constraints.txt", "experiments", "data_lists", "docs", "benchmarks")
+OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 VIEWERS = ("tensorboard",)  # packages that no setup.py needs to name
 VALIDATION = "runs/miniature/data/cityscapes/leftImg8bit/val/beta/beta_000000_000019_leftImg8bit.png"
 
@@ -229,8 +230,8 @@ def check_nothing(command: Command, folder: Path) -> None:
 
 
 def check_export(command: Command, folder: Path) -> None:
-    """What is set are variables of MXNet's parameter server."""
-    assert all(word.startswith("DMLC_") for word in command.words[1:])
+    """What is set are variables of MXNet's parameter server, or those of torchrun."""
+    assert all(word.startswith("DMLC_") or word.partition("=")[0] in OF_TORCHRUN for word in command.words[1:])
 
 
 DATA, TIME = "needs the real data sets", "takes minutes to hours"
