@@ -35,6 +35,7 @@ def with_event(part: PatchMaps) -> PatchMaps:
     return replace(part, ready=torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None)
 
 
+@torch.inference_mode()  # as the probabilities were computed in
 def follow(part: PatchMaps, device: torch.device) -> None:
     """Let what this thread asks of the device from now on come after the probabilities of `part`."""
     if device.type != "cuda":
