@@ -6,6 +6,8 @@ Miniature scenes, enlarged. Noise makes the images as hard to compress as photog
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -31,8 +33,8 @@ _ENTRIES = {
 _LISTS = {"gta5": "gta5.txt", "synthia": "synthia.txt", "cityscapes": "cityscapes_val.txt"}
 
 
-def make_scenes(root: Path, count: int) -> dict[str, SceneDataset]:
-    """`count` labelled images of each data set below `root`."""
+def make_scenes(root: Path, count: int, sizes: Mapping[str, tuple[int, int]] = SIZES) -> dict[str, SceneDataset]:
+    """`count` labelled images of each data set below `root`, of (height, width) `sizes`."""
     lists = root / "lists"
     lists.mkdir(parents=True)
     for kind, entry in _ENTRIES.items():
@@ -42,12 +44,25 @@ def make_scenes(root: Path, count: int) -> dict[str, SceneDataset]:
         for i in range(count):
             image = entry.format(i + 1)
             label = re.fullmatch(PUBLISHED[kind].image, image).expand(PUBLISHED[kind].labels[0])
-            _enlarge_image(root / kind / image, SIZES[kind], NOISE[kind], seed=i)
-            _enlarge_labels(root / kind / label, SIZES[kind])
+            _enlarge_image(root / kind / image, sizes[kind], NOISE[kind], seed=i)
+            _enlarge_labels(root / kind / label, sizes[kind])
     return {
-        kind: open_dataset(kind, root / kind, lists / _LISTS[kind], class_set(CLASSES[kind]), SIZES[kind], labels=True)
-        for kind in SIZES
+        kind: open_dataset(kind, root / kind, lists / _LISTS[kind], class_set(CLASSES[kind]), sizes[kind], labels=True)
+        for kind in sizes
     }
+
+
+def with_copies(dataset: SceneDataset, count: int) -> SceneDataset:
+    """`count` images of a data set of `make_scenes`: its own, and copies of their files under other names."""
+    kind, root = dataset.kind, dataset.root
+    entries = [_ENTRIES[kind].format(i + 1) for i in range(count)]
+    for i, entry in enumerate(entries[len(dataset) :]):
+        label = re.fullmatch(PUBLISHED[kind].image, entry).expand(PUBLISHED[kind].labels[0])
+        shutil.copy(dataset.image_path(i % len(dataset)), root / entry)
+        shutil.copy(dataset.label_path(i % len(dataset)), root / label)
+    images = root.parent / "lists" / f"{kind}_{count}.txt"
+    images.write_text("".join(f"{entry}\n" for entry in entries))
+    return open_dataset(kind, root, images, dataset.classes, dataset.size, labels=True)
 
 
 def with_selected_labels(dataset: SceneDataset, folder: Path, portion: float = 0.3) -> SceneDataset:

@@ -32,6 +32,17 @@ def test_the_caller_goes_on_while_a_call_runs_and_waits_before_it_starts_another
     assert begun == ["first", "second"]
 
 
+def test_as_many_calls_run_at_a_time_as_there_are_threads():
+    together = threading.Barrier(3)  # passed by three calls at once, and by fewer not at all
+    with Background(3) as background:
+        for _ in range(6):
+            background.run(together.wait, 60)
+    with pytest.raises(ZeroDivisionError):  # of any of them
+        with Background(3) as background:
+            background.run(lambda: 1 / 0)
+            background.run(lambda: None)
+
+
 def test_an_error_comes_out_at_the_next_call_or_at_the_end():
     with pytest.raises(ZeroDivisionError):
         with Background() as background:

@@ -7,8 +7,10 @@ prediction is left out of the mean, as in the official Cityscapes script. The si
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.evaluation.resolution import resized_labels
 from mlsl_mx.pseudo_labels.maps import ImageMaps
-from mlsl_mx.system.background import Background
+from mlsl_mx.system.background import Background, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
@@ -74,15 +76,16 @@ def evaluate(
     if workers.agreed(path.exists()):
         return read_json(path, "miou", "mious", "images")
     started, confusion = time.monotonic(), ConfusionMatrix(dataset.classes.num_classes)
-    with Background() as background:  # what follows the network's output runs beside its work on the next image
-        for index in progress(workers.shard(len(dataset)), "evaluate", "image", network=segmenter.net):
-            label = dataset.label(index)
-            predicted = _stored_prediction(predictions, dataset, index, label.shape)
+    # What comes before and after the network runs beside its work on another image.
+    counted, shard, threads = _Counted(confusion), workers.shard(len(dataset)), segmenter.threads
+    read = ahead(partial(_read, dataset, predictions), shard, threads)
+    with Background(max(1, threads // 2)) as background:
+        for index, label, predicted, image in progress(read, "evaluate", "image", len(shard), network=segmenter.net):
             if predicted is None:
-                maps = segmenter.exact_maps(dataset.image(index), str(dataset.image_path(index)))
-                background.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, confusion)
+                maps = segmenter.exact_maps(image, str(dataset.image_path(index)))
+                background.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, counted)
             else:
-                background.run(confusion.update, label, predicted)
+                background.run(counted.update, label, predicted)
     confusion.sum_over(workers)
     result = {**summary(confusion, dataset.classes, len(dataset)), "resized": resized_labels(dataset), **inputs}
     seconds = time.monotonic() - started
@@ -136,14 +139,34 @@ def percent(share: float) -> float | None:
     return None if math.isnan(share) else 100.0 * float(share)
 
 
+class _Counted:
+    """A confusion matrix that several threads add to."""
+
+    def __init__(self, confusion: ConfusionMatrix):
+        self._confusion = confusion
+        self._lock = threading.Lock()
+
+    def update(self, label: np.ndarray, predicted: np.ndarray) -> None:
+        """As of the matrix."""
+        with self._lock:
+            self._confusion.update(label, predicted)
+
+
+def _read(dataset, predictions: Path, index: int) -> tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """An image's index, its label, and the prediction of an earlier start, or if there is none, the image."""
+    label = dataset.label(index)
+    predicted = _stored_prediction(predictions, dataset, index, label.shape)
+    return index, label, predicted, dataset.image(index) if predicted is None else None
+
+
 def _predict_and_count(
-    segmenter: Segmenter, maps: ImageMaps, dataset, index: int, label: np.ndarray, predictions: Path, confusion
+    segmenter: Segmenter, maps: ImageMaps, dataset, index: int, label: np.ndarray, predictions: Path, counted: _Counted
 ):
     """From the maps of an image to its prediction, which is stored and counted."""
     predicted, _ = segmenter.predicted(maps)
     _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
     _store_prediction(predictions, dataset, index, predicted)
-    confusion.update(label, predicted)
+    counted.update(label, predicted)
 
 
 def _stored_prediction(predictions: Path, dataset, index: int, shape) -> np.ndarray | None:

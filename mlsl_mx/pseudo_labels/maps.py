@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,13 @@ class PatchMaps:
         size: (height, width) of each in pixels; where an image was padded they reach beyond it.
         probabilities: (N, h, C, w) float32, of NumPy or on the engine's device: softmax, averaged with the mirrored
             input's; h and w are an eighth of `size`, or less of an image that was resized.
+        ready: an event of the engine's, after which they are computed; None: they are, or the engine knows by itself.
     """
 
     corners: np.ndarray
     size: tuple[int, int]
     probabilities: np.ndarray
+    ready: Any = None
 
 
 @dataclass(frozen=True)

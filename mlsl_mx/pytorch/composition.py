@@ -14,6 +14,7 @@ from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.selection import RULES, select_pseudo_labels
 from mlsl_mx.pseudo_labels.windows import window_places
 from mlsl_mx.pytorch.devices import Device
+from mlsl_mx.pytorch.streams import follow
 
 
 class SISCAccumulator:
@@ -79,7 +80,8 @@ def _weights(length: int, output: int, method: str, device: torch.device) -> tor
     """The interpolation matrix (output, length), kept on the device."""
     key = length, output, method, device
     if key not in _KEPT:
-        _KEPT[key] = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)
+        matrix = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)  # waits: it is there for all
+        _KEPT.setdefault(key, matrix)  # threads may make it at once: all take the first one's
     return _KEPT[key]
 
 
@@ -99,6 +101,8 @@ def composite(image: ImageMaps, ctx: Device, upsampling: str = "bilinear", votes
 
     Arguments as of `pseudo_labels.composition.composite`.
     """
+    for part in image.parts:
+        follow(part, ctx.torch)
     parts = [(part, torch.as_tensor(part.probabilities).to(ctx.torch)) for part in image.parts]
     places = [(slice(0, image.size[0]), slice(0, image.size[1]))]
     return (
@@ -116,7 +120,8 @@ def _composed(image: ImageMaps, parts, ctx: Device, upsampling: str, votes: bool
         near = ((corners > -np.array(part.size)) & (corners < size)).all(axis=1)
         for n in np.flatnonzero(near):
             accumulator.add_map(maps[n], *corners[n].tolist(), part.size, upsampling, votes)
-    return Window(rows, columns, *accumulator.normalized())
+    # As `normalized`, but in place: nothing is added any more.
+    return Window(rows, columns, accumulator.sum.div_(accumulator.count.clamp(min=1)), accumulator.count)
 
 
 def to_numpy(array: torch.Tensor) -> np.ndarray:
@@ -139,7 +144,7 @@ def selected(volume: torch.Tensor, thresholds: Sequence[float], rule: str) -> np
     limits = torch.tensor(thresholds, dtype=torch.float32, device=volume.device)  # (C,)
     limits = torch.where(limits > 0, limits, 1)
     if rule == "reweighted":
-        ratio, classes = (volume.clamp(min=0) / limits[:, None, None]).max(dim=0)
+        ratio, classes = volume.clamp(min=0).div_(limits[:, None, None]).max(dim=0)
     else:
         best, classes = volume.clamp(min=0).max(dim=0)
         ratio = best / limits[classes]

@@ -62,7 +62,9 @@ def check_network(settings: Network, device: Device) -> None:
     """Raises: InputError for a trunk or precision that there is not on the device."""
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which cuBLAS wants for it, before its first call
-    torch.use_deterministic_algorithms(settings.deterministic)
+    if settings.deterministic != torch.are_deterministic_algorithms_enabled():  # setting it imports a compiler: seconds
+        torch.use_deterministic_algorithms(settings.deterministic)
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch's default is True: float32 would not be what it says
     if settings.trunk != DEFAULT:
         raise InputError(
             f"network.trunk is {settings.trunk}: by PyTorch there is {DEFAULT} alone: use CTX=cpu or gpu(0)"

@@ -20,6 +20,7 @@ from mlsl_mx.pseudo_labels import batching
 from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
 from mlsl_mx.pseudo_labels.store import STEPS
 from mlsl_mx.pytorch.devices import Device
+from mlsl_mx.pytorch.streams import algorithms_tried, follow, to_device, with_event
 
 
 class PatchBatch(batching.PatchBatch):
@@ -48,9 +49,10 @@ class TimedNetwork:
             self._seconds += time.monotonic() - started
             return output
         before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        before.record()
+        stream = torch.cuda.current_stream(images.device)
+        before.record(stream)
         output = self.net(images)
-        after.record()
+        after.record(stream)
         self._events.append((before, after))
         return output
 
@@ -67,8 +69,8 @@ def image(pixels: np.ndarray, device: Device) -> torch.Tensor:
     """(3, H, W) float32, normalised, on the device, from (H, W, 3) uint8 RGB."""
     if device.kind == "cpu":
         return torch.from_numpy(normalise(pixels))
-    table = torch.from_numpy(NORMALISED).to(device.torch)  # (3, 256)
-    values = torch.from_numpy(pixels).to(device.torch).permute(2, 0, 1)  # (3, H, W)
+    table = to_device(NORMALISED, device.torch)  # (3, 256)
+    values = to_device(pixels, device.torch).permute(2, 0, 1)  # (3, H, W)
     return torch.stack([of_channel[plane.long()] for of_channel, plane in zip(table, values, strict=True)])
 
 
@@ -80,7 +82,7 @@ def single_inference(net: Callable, image: torch.Tensor, flip: bool) -> PatchMap
     padded = functional.pad(image[None], (0, right, 0, below))  # (1, 3, H + below, W + right)
     inputs = [padded, padded.flip(3)] if flip else [padded]
     maps = torch.cat([_softmax(net, one) for one in inputs])
-    return PatchMaps(np.zeros((1, 2), np.int64), size, _means_of_mirrored(maps, flip))
+    return with_event(PatchMaps(np.zeros((1, 2), np.int64), size, _means_of_mirrored(maps, flip)))
 
 
 @torch.inference_mode()
@@ -95,8 +97,9 @@ def segment_patches(
         for top, left in np.asarray(corners).tolist()
         for source, place in zip(sources, (left, last_left - left), strict=False)
     ]
-    maps = batch.run(lambda some: _softmax(net, torch.stack(some)), inputs)  # (N * sources, h, C, w)
-    return PatchMaps(np.asarray(corners, np.int64), (patch, patch), _means_of_mirrored(maps, flip))
+    with algorithms_tried():
+        maps = batch.run(lambda some: _softmax(net, torch.stack(some)), inputs)  # (N * sources, h, C, w)
+    return with_event(PatchMaps(np.asarray(corners, np.int64), (patch, patch), _means_of_mirrored(maps, flip)))
 
 
 def _means_of_mirrored(maps: torch.Tensor, flip: bool) -> torch.Tensor:
@@ -118,18 +121,24 @@ def _softmax(net: Callable, images: torch.Tensor) -> torch.Tensor:
 def as_stored(part: PatchMaps) -> PatchMaps:
     """`store.as_stored` on the device: the same numbers."""
     numbers = (part.probabilities * float(STEPS)).round_().clamp_(1, float(STEPS)).sub_(1)
-    return replace(part, probabilities=(numbers + (numbers > 0)).div_(float(STEPS)))
+    return with_event(replace(part, probabilities=(numbers + (numbers > 0)).div_(float(STEPS))))
 
 
 def on_host(maps: ImageMaps) -> ImageMaps:
     """With probabilities as NumPy arrays."""
-    parts = (replace(part, probabilities=part.probabilities.cpu().numpy()) for part in maps.parts)
-    return replace(maps, parts=tuple(parts))
+    return replace(maps, parts=tuple(map(_on_host, maps.parts)))
+
+
+def _on_host(part: PatchMaps) -> PatchMaps:
+    follow(part, part.probabilities.device)
+    return replace(part, probabilities=part.probabilities.cpu().numpy(), ready=None)
 
 
 def is_finite(part: PatchMaps) -> bool:
     """Whether all probabilities are finite numbers."""
-    return bool(torch.as_tensor(part.probabilities).isfinite().all())
+    probabilities = torch.as_tensor(part.probabilities)  # on the host if they come from a file
+    follow(part, probabilities.device)
+    return bool(probabilities.isfinite().all())
 
 
 def parameters(net: Any) -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mlsl_mx.config.settings import Optimizer
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.network import MLSLNet
+from mlsl_mx.pytorch.streams import algorithms_tried, to_device
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.batches import Batch
@@ -67,17 +68,21 @@ class TorchSteps:
     def gradients(self, batch: Batch) -> dict[str, float]:
         """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""
         known = (
-            torch.from_numpy(batch.train_ids.astype(np.int64)),
-            torch.from_numpy(batch.weak_labels.astype(np.float32)),
-            torch.from_numpy(batch.is_target.astype(np.float32)),
+            batch.train_ids.astype(np.int64),
+            batch.weak_labels.astype(np.float32),
+            batch.is_target.astype(np.float32),
         )
-        images = torch.from_numpy(batch.images).to(self.device).contiguous(memory_format=self.layout)
-        known = [self._gathered(values.to(self.device)) for values in known]
+        images = to_device(batch.images, self.device).contiguous(memory_format=self.layout)
+        known = [self._gathered(to_device(values, self.device)) for values in known]
         self.net.zero_grad(set_to_none=True)
-        terms = self.loss(self._together(self._called(images)), *known)
-        # Each process has the gradient of its own crops; DistributedDataParallel takes the mean over processes.
-        (sum(terms.values()) * self.workers.count).backward()
-        return {name: term.item() for name, term in terms.items()}
+        with algorithms_tried():
+            terms = self.loss(self._together(self._called(images)), *known)
+            # Each process has the gradient of its own crops; DistributedDataParallel takes the mean over processes.
+            (sum(terms.values()) * self.workers.count).backward()
+        values = torch.stack(
+            [term.detach().reshape(()) for term in terms.values()]
+        ).tolist()  # waits for the device once
+        return dict(zip(terms, values, strict=True))
 
     def _together(self, outputs):
         """The outputs of all processes; only this one's have a gradient. Normalisers are those of the whole batch."""

@@ -12,7 +12,10 @@ AHEAD = 2  # items done ahead, for each thread
 
 
 class Background:
-    """One call at a time in a thread of its own, in the order given; leaving the block waits for the last one.
+    """Calls in threads of their own, begun in the order given; leaving the block waits for the last one.
+
+    Args:
+        threads: calls at a time.
 
     An exception of a call comes out at the next `run` or at the end of the block.
 
@@ -23,23 +26,25 @@ class Background:
     b
     """
 
-    def __init__(self):
-        self._thread = ThreadPoolExecutor(1)
-        self._pending: Future | None = None
+    def __init__(self, threads: int = 1):
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads)
+        self._pending: deque[Future] = deque()
 
     def run(self, call: Callable[..., Any], *args: Any) -> None:
-        """Start `call(*args)` once the call before is done, so that at most one waits."""
-        if self._pending is not None:
-            self._pending.result()
-        self._pending = self._thread.submit(call, *args)
+        """Start `call(*args)` once the oldest of as many calls as there are threads is done, so that none waits."""
+        if len(self._pending) == self._threads:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(call, *args))
 
     def __enter__(self) -> Background:
         return self
 
     def __exit__(self, problem, *_: Any) -> None:
-        self._thread.shutdown(wait=True)
-        if problem is None and self._pending is not None:
-            self._pending.result()
+        self._pool.shutdown(wait=True)
+        if problem is None:
+            for pending in self._pending:
+                pending.result()
 
 
 def ahead(call: Callable[[Any], Any], items: Iterable, threads: int) -> Iterator[Any]:

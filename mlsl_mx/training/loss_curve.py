@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlsl_mx.system.event_file import EventFile, cut_off, event_files, new_path
 from mlsl_mx.system.run_log import TIME_FORMAT, RunLog, read_log
+
+if TYPE_CHECKING:
+    from mlsl_mx.system.event_file import EventFile
 
 MOST_POINTS = 500  # of one training, and one more an epoch: as many as a chart is wide
 FLUSH_SECONDS = 5  # TensorBoard itself looks for new points less often
@@ -64,6 +66,8 @@ class LossCurve:
     def _event_file(self, folder: Path, done: int) -> EventFile:
         """A new file, with the points up to `done` that are in none of an earlier start; those after it go."""
         training = _training(self.log.about)
+        from mlsl_mx.system.event_file import EventFile, cut_off, event_files, new_path  # these need tensorboardX
+
         shown = max([cut_off(old, done) for old in event_files(folder, "training")], default=0)
         file = EventFile(new_path(folder, "training"), start=shown + 1)
         points = loss_curves(read_log(self.log.path)).get(training, ())
