@@ -1,12 +1,13 @@
 """From one image to class probabilities at the network's stride, by PyTorch: `pseudo_labels.inference` on its devices.
 
-Nothing here waits for a GPU: what follows does, when it needs the numbers.
+The network may be anybody's: any callable that gives logits of images, at any stride. Nothing here waits for a GPU:
+what follows does, when it needs the numbers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlsl_mx.data.transforms import NORMALISED, STRIDE, normalise
+from mlsl_mx.data.transforms import NORMALISED, normalise
 from mlsl_mx.pseudo_labels import batching
 from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
 from mlsl_mx.pseudo_labels.store import STEPS
 from mlsl_mx.pytorch.devices import Device
+from mlsl_mx.system.errors import InputError
+
+FINEST = 4  # stride, in pixels: a network's output at a finer one is averaged to it
 
 
 class PatchBatch(batching.PatchBatch):
@@ -79,7 +83,7 @@ def single_inference(net: Callable, image: torch.Tensor, flip: bool) -> PatchMap
     below, right = np.subtract(size, image.shape[1:]).tolist()
     padded = functional.pad(image[None], (0, right, 0, below))  # (1, 3, H + below, W + right)
     inputs = [padded, padded.flip(3)] if flip else [padded]
-    maps = torch.cat([_softmax(net, one) for one in inputs])
+    maps = torch.cat([_probabilities(net, one) for one in inputs])
     return PatchMaps(np.zeros((1, 2), np.int64), size, _means_of_mirrored(maps, flip))
 
 
@@ -95,7 +99,7 @@ def segment_patches(
         for top, left in np.asarray(corners).tolist()
         for source, place in zip(sources, (left, last_left - left), strict=False)
     ]
-    maps = batch.run(lambda some: _softmax(net, torch.stack(some)), inputs)  # (N * sources, h, C, w)
+    maps = batch.run(lambda some: _probabilities(net, torch.stack(some)), inputs)  # (N * sources, h, C, w)
     return PatchMaps(np.asarray(corners, np.int64), (patch, patch), _means_of_mirrored(maps, flip))
 
 
@@ -104,14 +108,32 @@ def _means_of_mirrored(maps: torch.Tensor, flip: bool) -> torch.Tensor:
     return (maps[::2] + maps[1::2].flip(3)) / 2 if flip else maps
 
 
-def _softmax(net: Callable, images: torch.Tensor) -> torch.Tensor:
-    """(B, h, C, w) float32."""
-    output = net(images)
+def _probabilities(net: Callable, images: torch.Tensor) -> torch.Tensor:
+    """(B, h, C, w) float32, at the network's stride or, where that is finer than 4, means over 4x4 pixels."""
+    probabilities = _logits(net(images), images).float().softmax(dim=1)
+    kept = tuple(min(own, side // FINEST) for own, side in zip(probabilities.shape[2:], images.shape[2:], strict=True))
+    if kept != tuple(probabilities.shape[2:]):
+        probabilities = functional.adaptive_avg_pool2d(probabilities, kept)
+    return probabilities.permute(0, 2, 1, 3).contiguous()
+
+
+def _logits(output: Any, images: torch.Tensor) -> torch.Tensor:
+    """The first thing that a network gives, if these are logits (B, C, h, w) of its input (B, 3, H, W).
+
+    Raises: InputError if they are not.
+    """
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
     logits = output[0] if isinstance(output, (tuple, list)) else output
-    expected = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-    if tuple(logits.shape[2:]) != expected:
-        raise ValueError(f"the network's output is {logits.shape}, not at stride {STRIDE} of its input {images.shape}")
-    return logits.float().softmax(dim=1).permute(0, 2, 1, 3).contiguous()
+    shape = tuple(getattr(logits, "shape", ()))
+    sides = zip(shape[2:], images.shape[2:], strict=False)
+    if len(shape) != 4 or shape[0] != len(images) or not all(1 <= own <= most for own, most in sides):
+        found = f"of shape {shape}" if shape else f"of type {type(logits).__name__}"
+        raise InputError(
+            f"the network's output is {found}, its input {tuple(images.shape)}: it must give logits (B, C, h, w) with "
+            "the images' own B, and h and w not above theirs, alone or first"
+        )
+    return logits
 
 
 @torch.inference_mode()
@@ -135,4 +157,4 @@ def is_finite(part: PatchMaps) -> bool:
 def parameters(net: Any) -> Iterator[np.ndarray]:
     """All tensors of a module, as 32 bits."""
     for tensor in net.state_dict().values() if isinstance(net, nn.Module) else ():
-        yield tensor.float().cpu().numpy()
+        yield tensor.float().contiguous().cpu().numpy()
