@@ -64,12 +64,9 @@ STAGE_WORDS = {
     "--round": "0",
 }
 SHIPPED = ("Makefile", "setup.py", "README.md", "constraints.txt", "experiments", "data_lists", "docs", "benchmarks")
-ELSEWHERE = (
-    "torch",
-    "my_net",
-)  # by PyTorch, where tests/test_any_network.py runs the examples
 VIEWERS = ("tensorboard",)  # packages that no setup.py needs to name
 VALIDATION = "runs/miniature/data/cityscapes/leftImg8bit/val/beta/beta_000000_000019_leftImg8bit.png"
+ELSEWHERE = ("torch", "my_net")  # by PyTorch: tests/test_any_network.py runs these examples
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def single_inference(net: Callable, image: torch.Tensor, flip: bool) -> PatchMap
     below, right = np.subtract(size, image.shape[1:]).tolist()
     padded = functional.pad(image[None], (0, right, 0, below))  # (1, 3, H + below, W + right)
     inputs = [padded, padded.flip(3)] if flip else [padded]
-    maps = torch.cat([_probabilities(net, one) for one in inputs])
+    maps = torch.cat([_softmax(net, one) for one in inputs])
     return PatchMaps(np.zeros((1, 2), np.int64), size, _means_of_mirrored(maps, flip))
 
 
@@ -99,7 +99,7 @@ def segment_patches(
         for top, left in np.asarray(corners).tolist()
         for source, place in zip(sources, (left, last_left - left), strict=False)
     ]
-    maps = batch.run(lambda some: _probabilities(net, torch.stack(some)), inputs)  # (N * sources, h, C, w)
+    maps = batch.run(lambda some: _softmax(net, torch.stack(some)), inputs)  # (N * sources, h, C, w)
     return PatchMaps(np.asarray(corners, np.int64), (patch, patch), _means_of_mirrored(maps, flip))
 
 
@@ -108,7 +108,7 @@ def _means_of_mirrored(maps: torch.Tensor, flip: bool) -> torch.Tensor:
     return (maps[::2] + maps[1::2].flip(3)) / 2 if flip else maps
 
 
-def _probabilities(net: Callable, images: torch.Tensor) -> torch.Tensor:
+def _softmax(net: Callable, images: torch.Tensor) -> torch.Tensor:
     """(B, h, C, w) float32, at the network's stride or, where that is finer than 4, means over 4x4 pixels."""
     probabilities = _logits(net(images), images).float().softmax(dim=1)
     kept = tuple(min(own, side // FINEST) for own, side in zip(probabilities.shape[2:], images.shape[2:], strict=True))
