@@ -20,7 +20,7 @@ ENGINES = {
     "engine": "gluon",
     "network": "gluoncv_trunks heads inference_net layers mlsl_net onnx_export onnx_graph resnet38 trunks upsampling",
     "pseudo_labels": "composition inference sisc",
-    "pytorch": "composition devices engine inference inference_net losses network steps streams workers",
+    "pytorch": "composition devices engine inference inference_net losses network own_network steps streams workers",
     "training": "gluon_scenes gluon_steps losses",
 }
 

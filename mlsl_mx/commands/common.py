@@ -82,6 +82,13 @@ def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return command
 
 
+def add_net(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """A network of the user's own."""
+    net = "instead of the run's weights, your own network by PyTorch: package.module:function or FILE.onnx; "
+    command.add_argument("--net", metavar="NET", help=f"{net}docs/INTERCHANGE.md")
+    return command
+
+
 def add_imagenet(command: argparse.ArgumentParser) -> None:
     """The weights that source training starts from."""
     command.add_argument(

@@ -10,6 +10,7 @@ from mlsl_mx.commands.common import (
     add_experiment,
     add_imagenet,
     add_method,
+    add_net,
     add_round,
     add_stage,
     job,
@@ -123,19 +124,19 @@ def _spatial_prior(options):
 def add_pseudo_label(commands) -> None:
     """The first half of a round."""
     text = "label the target's training images with the weights before this round (Sec. 3.2)"
-    add_round(add_stage(commands, "pseudo-label", _pseudo_label, text, "--round 0"))
+    add_net(add_round(add_stage(commands, "pseudo-label", _pseudo_label, text, "--round 0")))
 
 
 def _pseudo_label(options):
     from mlsl_mx.stages.pseudo_label import pseudo_label
 
-    return pseudo_label(job(options, shared=True), options.round)
+    return pseudo_label(job(options, shared=True), options.round, options.net)
 
 
 def add_diagnose(commands) -> None:
     """A look at a round's labels."""
     text = "measure how consistent a round's pseudo-labels are; nothing of it is fed back"
-    command = add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0"))
+    command = add_net(add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0")))
     truth = "also how right such labels are, on validation images alone"
     command.add_argument("--with-ground-truth", action="store_true", help=truth)
 
@@ -143,7 +144,7 @@ def add_diagnose(commands) -> None:
 def _diagnose(options):
     from mlsl_mx.stages.diagnose import diagnose
 
-    return diagnose(job(options), options.round, options.with_ground_truth)
+    return diagnose(job(options), options.round, options.with_ground_truth, options.net)
 
 
 def add_self_train(commands) -> None:

@@ -75,6 +75,12 @@ class Engine(Protocol):
     def inference_net(self, net: Any, precision: str) -> Callable:
         """A copy for inference alone, without the weak-label head: images on the device -> logits at stride 8."""
 
+    def own_network(self, net: str, device: Any) -> tuple[Callable, str]:
+        """A network of the user's own for inference, and its hash; see `pytorch.own_network`.
+
+        Raises: InputError if there is none, or the engine takes none.
+        """
+
     def threads(self, device: Any) -> int:
         """That may each compose an image beside the others; 0: one does all."""
 

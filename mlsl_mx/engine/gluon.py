@@ -113,6 +113,11 @@ def network(classes: int, settings: Network, weak_label_head: bool, frozen_stati
     return net
 
 
+def own_network(net: str, device: mx.Context) -> tuple[Callable, str]:
+    """Raises: InputError, as networks of others are PyTorch's and onnxruntime's matter."""
+    raise InputError(f"--net {net}: is run by PyTorch: use --ctx torch:cpu, cuda:0 or mps instead of {device}")
+
+
 def parameters(net: Callable) -> Iterator[np.ndarray]:
     """Of a Gluon network; not their names, as Gluon numbers them anew for each instance."""
     for parameter in (net.collect_params() if hasattr(net, "collect_params") else {}).values():

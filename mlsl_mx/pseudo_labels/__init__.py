@@ -3,7 +3,7 @@
     windows -> inference (batching) -> maps -> store -> composition (upsampling, sisc) -> spatial_prior -> selection
     segmenter puts these in a row, labelling is the stage;  weak_labels
 
-`SISCAccumulator` needs MXNet, so it is imported when it is first asked for.
+`SISCAccumulator` needs MXNet, so it is imported when it is first asked for; so is `label_images`, which needs all.
 """
 
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, select_pseudo_labels
@@ -15,9 +15,13 @@ __all__ = [
     "ClassConfidences",
     "ClassSizes",
     "SISCAccumulator",
+    "label_images",
     "patch_positions",
     "select_pseudo_labels",
     "weak_labels",
 ]
 
-__getattr__ = lazily(__name__, {"SISCAccumulator": "mlsl_mx.pseudo_labels.sisc"})
+__getattr__ = lazily(
+    __name__,
+    {"SISCAccumulator": "mlsl_mx.pseudo_labels.sisc", "label_images": "mlsl_mx.pseudo_labels.image_folder"},
+)

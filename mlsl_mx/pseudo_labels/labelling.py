@@ -64,7 +64,8 @@ def generate_pseudo_labels(
         workers: who share the images; `out_dir` is on a disk that all of them see.
 
     Returns: the content of selection.json. `seconds` and `network_seconds` are those of this process (of rank 0).
-    Raises: InputError for an image smaller than the patch, or a network whose output is not finite.
+    Raises: InputError for an image smaller than the patch, or a network whose output is not finite or has another
+        number of classes.
     """
     out_dir = Path(out_dir)
     if workers.agreed((out_dir / SUMMARY).exists()):
@@ -210,6 +211,7 @@ class _Stage:
 
     def _file(self, maps: ImageMaps, store: Path | None, confidences: ClassConfidences) -> None:
         """Count an image's confidences and write it to `store`, unless it was read from there."""
+        maps.check_classes(self.dataset.classes.num_classes)
         confidences.update_top(*self.segmenter.confidences(maps))  # first: what is not finite must not be stored
         if store is not None:
             write_store(store, self.segmenter.engine.on_host(maps), self.key)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlsl_mx.data.transforms import STRIDE
+from mlsl_mx.system.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class PatchMaps:
         corners: (N, 2) int64, rows (top, left), in pixels.
         size: (height, width) of each in pixels; where an image was padded they reach beyond it.
         probabilities: (N, h, C, w) float32, of NumPy or on the engine's device: softmax, averaged with the mirrored
-            input's; h and w are an eighth of `size`, or less of an image that was resized.
+            input's; h and w are an eighth of `size`, or less of an image that was resized, or what a network of the
+            user's own has, up to a quarter.
         ready: an event of the engine's, after which they are computed; None: they are, or the engine knows by itself.
     """
 
@@ -43,6 +45,14 @@ class ImageMaps:
     def num_classes(self) -> int:
         """C."""
         return self.parts[0].probabilities.shape[2]
+
+    def check_classes(self, expected: int) -> None:
+        """Raises: InputError if the network has another number of classes."""
+        if self.num_classes != expected:
+            raise InputError(
+                f"the network's output has {self.num_classes} classes, the data set {expected}: take another network, "
+                "or another class table (classes)"
+            )
 
 
 def seen_size(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""What is kept of an image between inference and its labels: what the network said of its patches, at stride 8.
+"""What is kept of an image between inference and its labels: what the network said of its patches, at its stride.
 
 The thresholds are known only after the last image, and labels need the probabilities of all classes. A float32 volume
-of 19x1024x2048 is 159 MB; the maps that it is made from are 12 MB for 50 patches of 512x512, and making it again from
-them takes a fraction of a second. So labels are exactly those of the whole volume.
+of 19x1024x2048 is 159 MB; the maps that it is made from are 12 MB for 50 patches of 512x512 at stride 8, and making it
+again from them takes a fraction of a second. So labels are exactly those of the whole volume.
 
 A probability is kept as a whole number of steps of 2^-24, in 24 bits. Values in [1/2, 1] are stored exactly, so a class
 is no more saturated for having been stored. That makes 2^24 + 1 values: the smallest step is dropped (below 1.5 steps

@@ -24,6 +24,7 @@ from mlsl_mx.pytorch.inference import (
 )
 from mlsl_mx.pytorch.inference_net import DTYPES, InferenceNet
 from mlsl_mx.pytorch.network import MLSLNet
+from mlsl_mx.pytorch.own_network import own_network
 from mlsl_mx.pytorch.steps import TorchSteps as Steps
 from mlsl_mx.pytorch.workers import join
 from mlsl_mx.system.errors import InputError
@@ -41,6 +42,7 @@ __all__ = [
     "model",
     "most_probable",
     "on_host",
+    "own_network",
     "parameters",
     "segment_patches",
     "selected",

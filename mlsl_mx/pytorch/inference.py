@@ -1,12 +1,13 @@
 """From one image to class probabilities at the network's stride, by PyTorch: `pseudo_labels.inference` on its devices.
 
-Nothing here waits for a GPU: what follows does, when it needs the numbers.
+The network may be anybody's: any callable that gives logits of images, at any stride. Nothing here waits for a GPU:
+what follows does, when it needs the numbers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlsl_mx.data.transforms import NORMALISED, STRIDE, normalise
+from mlsl_mx.data.transforms import NORMALISED, normalise
 from mlsl_mx.pseudo_labels import batching
 from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
 from mlsl_mx.pseudo_labels.store import STEPS
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.streams import algorithms_tried, follow, to_device, with_event
+from mlsl_mx.system.errors import InputError
+
+FINEST = 4  # stride, in pixels: a network's output at a finer one is averaged to it
 
 
 class PatchBatch(batching.PatchBatch):
@@ -108,13 +112,31 @@ def _means_of_mirrored(maps: torch.Tensor, flip: bool) -> torch.Tensor:
 
 
 def _softmax(net: Callable, images: torch.Tensor) -> torch.Tensor:
-    """(B, h, C, w) float32."""
-    output = net(images)
+    """(B, h, C, w) float32, at the network's stride or, where that is finer than 4, means over 4x4 pixels."""
+    probabilities = _logits(net(images), images).float().softmax(dim=1)
+    kept = tuple(min(own, side // FINEST) for own, side in zip(probabilities.shape[2:], images.shape[2:], strict=True))
+    if kept != tuple(probabilities.shape[2:]):
+        probabilities = functional.adaptive_avg_pool2d(probabilities, kept)
+    return probabilities.permute(0, 2, 1, 3).contiguous()
+
+
+def _logits(output: Any, images: torch.Tensor) -> torch.Tensor:
+    """The first thing that a network gives, if these are logits (B, C, h, w) of its input (B, 3, H, W).
+
+    Raises: InputError if they are not.
+    """
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
     logits = output[0] if isinstance(output, (tuple, list)) else output
-    expected = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-    if tuple(logits.shape[2:]) != expected:
-        raise ValueError(f"the network's output is {logits.shape}, not at stride {STRIDE} of its input {images.shape}")
-    return logits.float().softmax(dim=1).permute(0, 2, 1, 3).contiguous()
+    shape = tuple(getattr(logits, "shape", ()))
+    sides = zip(shape[2:], images.shape[2:], strict=False)
+    if len(shape) != 4 or shape[0] != len(images) or not all(1 <= own <= most for own, most in sides):
+        found = f"of shape {shape}" if shape else f"of type {type(logits).__name__}"
+        raise InputError(
+            f"the network's output is {found}, its input {tuple(images.shape)}: it must give logits (B, C, h, w) with "
+            "the images' own B, and h and w not above theirs, alone or first"
+        )
+    return logits
 
 
 @torch.inference_mode()

@@ -16,17 +16,18 @@ from mlsl_mx.system.result import Result
 from mlsl_mx.system.runs import file_hash, read_json, write_json
 
 
-def diagnose(job: Job, round_index: int, with_ground_truth: bool) -> Result:
+def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | None = None) -> Result:
     """Measure a round's labels against those of the round before, their patches, and perhaps the truth.
 
     Args:
         with_ground_truth: read the labels of some validation images; the target's training labels are never opened.
+        own: the network that made the labels, if it was the user's own; as of `pseudo_label`.
     """
     folder, config = job.folder(round_index), job.config
     labels, out = folder / "pseudo_labels", folder / "diagnosis.json"
     before = job.folder(round_index - 1) / "pseudo_labels" if round_index else None
     selection = read_json(labels / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class")
-    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
+    net, weights_hash = job.labelling_network(round_index, own)
     now, validation = with_pseudo_labels(job.target, labels), job.validation
     sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
     inputs = {

@@ -102,17 +102,30 @@ class Job(ExperimentData):
     def segmentation_network(self, weights: Path) -> tuple[Callable, str]:
         """The network for inference with these weights, and their hash.
 
-        Raises: InputError as `load_original`, or if several devices are named: only training can use several devices
-            in one process.
+        Raises: InputError as `load_original`, or if several devices are named.
         """
+        self._check_one_device()
+        net = self.network(weak_label_head=False)
+        load_original(net, weights, ctx=self.ctx)
+        return self.engine.inference_net(net, self.config.network.precision), file_hash(weights)
+
+    def labelling_network(self, round_index: int, own: str | None) -> tuple[Callable, str]:
+        """The network that labels a round's images: with the weights before the round, or the user's own (`--net`).
+
+        Returns: as `segmentation_network`. Raises: InputError as that and `Engine.own_network`.
+        """
+        if own is None:
+            return self.segmentation_network(self.weights_before(round_index))
+        self._check_one_device()
+        return self.engine.own_network(own, self.ctx)
+
+    def _check_one_device(self) -> None:
+        """Raises: InputError if several devices are named: only training can use several devices in one process."""
         if len(self.devices) > 1:
             raise InputError(
                 f"ctx names {len(self.devices)} devices, but only training uses several in one process: name one, or "
                 f"share pseudo-label and evaluate among workers: mlsl launch -n {len(self.devices)} -- ..."
             )
-        net = self.network(weak_label_head=False)
-        load_original(net, weights, ctx=self.ctx)
-        return self.engine.inference_net(net, self.config.network.precision), file_hash(weights)
 
 
 def open_job(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,22 +10,30 @@ from typing import Any
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels, take_over_labels
-from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.stages.inputs import check_files, prior
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_segmenter
+from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
+from mlsl_mx.stages.inputs import check_files, class_sizes, prior
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.start_files import selection_settings
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
+from mlsl_mx.system.errors import InputError, meaning
+from mlsl_mx.system.own_code import first_line
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.runs import check_lengths
 
 
-def pseudo_label(job: Job, round_index: int) -> Result:
-    """Label the images by SISC or single inference and class-balanced selection, as the method says."""
+def pseudo_label(job: Job, round_index: int, own: str | None = None) -> Result:
+    """Label the images by SISC or single inference and class-balanced selection, as the method says.
+
+    Args:
+        own: a network of the user's own in the place of the weights before the round; see `Engine.own_network`. The
+            weak labels of its labels are then written, too, if the method has them.
+    """
     folder = job.folder(round_index) / "pseudo_labels"
-    net, weights_hash = job.segmentation_network(job.weights_before(round_index))
-    inputs = _inputs(job, round_index, weights_hash)
+    net, weights_hash = job.labelling_network(round_index, own)
+    inputs = _inputs(job, round_index, weights_hash, own is not None)
     with open_stage(
         job,
         "pseudo-label",
@@ -32,20 +41,22 @@ def pseudo_label(job: Job, round_index: int) -> Result:
         outputs=[folder / "selection.json", folder],
         settings=method_settings(job),
         inputs=inputs,
-        check=partial(_check, job, folder),
+        check=partial(_check, job, folder, net, own),
     ) as stage:
         if stage.first and not stage.done:
             take_over_labels(job.run, stage.record, inputs, folder, stage.log)
         segmenter = Segmenter(net, job.ctx, job.config.pseudo_labels, patch_seed(job.seed, round_index), prior(job))
         how = {"log": stage.log, "workers": job.workers}
         selection = generate_pseudo_labels(segmenter, job.target, job.config.selection, round_index, folder, **how)
+        if own is not None and job.config.weak_labels.enabled:
+            _write_weak_labels(job, folder)
         show_in_tensorboard(job, round_index)
     return Result(f"round {round_index}: {_in_words(selection, job.config.num_classes)}; see {folder}", selection)
 
 
-def _inputs(job: Job, round_index: int, weights_hash: str) -> dict[str, Any]:
+def _inputs(job: Job, round_index: int, weights_hash: str, own: bool) -> dict[str, Any]:
     """What the labels depend on; methods that have the same share them."""
-    return {
+    inputs = {
         "weights": weights_hash,
         "precision": job.config.network.precision,
         "list": job.target.fingerprint,
@@ -54,11 +65,44 @@ def _inputs(job: Job, round_index: int, weights_hash: str) -> dict[str, Any]:
         "pseudo_labels": to_dict(job.config)["pseudo_labels"],
         "selection": selection_settings(job.config.selection),
     }
+    if own:  # whose weak labels are written beside the labels
+        inputs.update(weak_labels=to_dict(job.config)["weak_labels"], source=job.source.fingerprint)
+    return inputs
 
 
-def _check(job: Job, folder: Path) -> None:
+def _check(job: Job, folder: Path, net: Callable, own: str | None) -> None:
     check_lengths(folder, (f"{name}.png" for name in job.target.names))
     check_files(job.target, "target", patch=job.target_patch)
+    if own is not None:
+        _check_network(job, net, own)
+
+
+def _check_network(job: Job, net: Callable, own: str) -> None:
+    """Let a network of the user's own see what it will see: a patch of the first image, or all of it.
+
+    Raises: InputError if it fails, or gives something else than logits of the experiment's classes.
+    """
+    patch = job.target_patch or None
+    image = job.target.image(0)[:patch, :patch]
+    try:
+        maps = whole_image_segmenter(net, job.ctx, flip=False).exact_maps(image, job.target.names[0])
+    except Exception as problem:  # anything can go wrong in another's code
+        if isinstance(problem, InputError) or meaning(problem, "pseudo-label"):
+            raise
+        raise InputError(
+            f"--net {own}: {type(problem).__name__} ({first_line(problem)}) with an image of {image.shape[1]}x"
+            f"{image.shape[0]}; -v shows where"
+        ) from problem
+    maps.check_classes(job.config.num_classes)
+
+
+def _write_weak_labels(job: Job, folder: Path) -> None:
+    """Once; all workers come here, as they wait for each other."""
+    if job.workers.agreed((folder / WEAK_LABELS).exists()):
+        return
+    h_s = class_sizes(job, job.source)
+    if job.workers.rank == 0:
+        write_weak_labels(folder, job.target, h_s, job.config.weak_labels)
 
 
 def _in_words(selection: dict[str, Any], classes: int) -> str:

@@ -1,4 +1,4 @@
-"""A user's own code, named in an experiment file as `package.module:name`."""
+"""A user's own code, named in an experiment file, or on the command line, as `package.module:name`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def imported(spec: str, key: str) -> Any:
         module = importlib.import_module(module_name)
     except Exception as problem:  # anything can go wrong in another's code
         raise InputError(
-            f"{key} is {spec}: importing {module_name} failed with {type(problem).__name__} ({_first_line(problem)}): "
+            f"{key} is {spec}: importing {module_name} failed with {type(problem).__name__} ({first_line(problem)}): "
             f"see that `{os.path.basename(sys.executable)} -c 'import {module_name}'` works in this folder"
         ) from problem
     try:
@@ -52,5 +52,6 @@ def check_spec(spec: str, key: str, names: Iterable[str] = ()) -> None:
         raise InputError(f"{key} is {spec!r}: {known} package.module:name of your own code, e.g. my_code.parts:MyPart")
 
 
-def _first_line(problem: Exception) -> str:
+def first_line(problem: Exception) -> str:
+    """What an error says, for a message of one line."""
     return next(iter(str(problem).splitlines()), "no message")

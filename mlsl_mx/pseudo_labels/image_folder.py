@@ -1,0 +1,57 @@
+"""Pseudo-labels of a folder of images by any network, for trainings other than ours: no run, no experiment file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.data.datasets import open_own
+from mlsl_mx.engine import engine_of
+from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels
+from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.pseudo_labels.weak_label_file import write_weak_labels
+
+
+def label_images(
+    net: Callable | str,
+    images: str | Path,
+    out: str | Path,
+    classes: ClassSet,
+    ctx: str,
+    *,
+    pseudo_labels: PseudoLabels | None = None,
+    selection: Selection | None = None,
+    h_s: Sequence[float] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write pseudo-labels of all images of a folder (Sec. 3.2), and their weak labels (Sec. 3.3.1) if h_s is given.
+
+    A folder that holds selection.json is done, whatever network made it; an interrupted call goes on.
+
+    Args:
+        net: on the device and in the mode in which it is to label: normalised images (B, 3, H, W) float32 -> logits
+            (B, C, h, w), alone or first; or what `--net` takes. By MXNet at stride 8 alone.
+        images: as `target.train` of an experiment file has it: a folder, or a list of images.
+        out: gets NAME.png (train ids), contact_sheet.png, selection.json, and weak_labels.json.
+        classes: `class_set(19)`, or `numbered_classes(C)`.
+        ctx: the device: "cuda:0", "mps", "torch:cpu"; or one of MXNet's.
+        pseudo_labels, selection: None: the paper's.
+        h_s: (C,) from ClassSizes.mean() of source labels, or RELEASED_SIZES.
+        seed: of the patches' positions.
+
+    Returns: the content of selection.json.
+    Raises: InputError as `generate_pseudo_labels`, and for a device or folder that there is not.
+    """
+    engine, out = engine_of(ctx), Path(out)
+    (device,) = engine.devices(ctx)
+    if isinstance(net, str):
+        net, _ = engine.own_network(net, device)
+    dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
+    segmenter = Segmenter(net, device, pseudo_labels or PseudoLabels(), patch_seed(seed, 0))
+    found = generate_pseudo_labels(segmenter, dataset, selection or Selection(), 0, out)
+    if h_s is not None:
+        write_weak_labels(out, dataset, h_s)
+    return found
