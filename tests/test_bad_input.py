@@ -227,7 +227,7 @@ def test_a_batch_that_memory_cannot_hold(original, tmp_path):
     code = f"""
 import resource, sys
 from pathlib import Path
-import mlsl_mx.engine.gluon, mlsl_mx.stages.train_source
+import mlsl_mx.gluon.engine, mlsl_mx.stages.train_source
 from mlsl_mx.cli import main
 had = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (had + 300_000_000,) * 2)

@@ -11,7 +11,7 @@ from run_directory import write_run
 
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.settings import Config
-from mlsl_mx.engine.gluon import model as gpu_model
+from mlsl_mx.gluon.engine import model as gpu_model
 from mlsl_mx.reports import model_card
 from mlsl_mx.reports.stage_times import stage_times
 from mlsl_mx.system.errors import InputError

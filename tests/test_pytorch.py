@@ -30,12 +30,13 @@ from torch_cases import (
 )
 
 from mlsl_mx.config.settings import Optimizer
-from mlsl_mx.engine import engine_of, library_of
+from mlsl_mx.engine import engine_of
 from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.selection import most_probable
+from mlsl_mx.system.device_names import library_of
 from mlsl_mx.system.errors import InputError
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # Room -> its modules that need MXNet, or PyTorch. All others are imported without both.
 ENGINES = {
-    "engine": "gluon",
+    "gluon": "engine",
     "network": "gluoncv_trunks heads inference_net layers mlsl_net onnx_export onnx_graph resnet38 trunks upsampling",
     "pseudo_labels": "composition inference sisc",
     "pytorch": "composition devices engine inference inference_net losses network own_network steps streams workers",

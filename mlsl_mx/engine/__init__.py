@@ -7,23 +7,14 @@ device, in `engine_of` and nowhere else; both read and write the same weights fi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from mlsl_mx.system.device_names import library_of
 from mlsl_mx.system.errors import InputError
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlsl_mx.config.settings import Network, Optimizer
-    from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps
-    from mlsl_mx.system.workers import Workers
-    from mlsl_mx.training.batches import Batch
-
-OF_PYTORCH = re.compile(r"cuda(:\d+)?|mps|torch:cpu")
-ENGINES = {"mxnet": "mlsl_mx.engine.gluon", "torch": "mlsl_mx.pytorch.engine"}
+ENGINES = {"mxnet": "mlsl_mx.gluon.engine", "torch": "mlsl_mx.pytorch.engine"}
 REMEDY = {
     "mxnet": "this environment has no MXNet: use CTX=torch:cpu, cuda:0 or mps, or make the environment of CTX=cpu",
     "torch": "this environment has no PyTorch: make CTX=torch:cpu setup makes the one that has it, .venv-torch",
@@ -44,13 +35,12 @@ def engine_of(device: Any) -> Engine:
         raise InputError(f"ctx {str(device)!r}: {REMEDY[library]}") from None
 
 
-def library_of(device: Any) -> str:
-    """A key of ENGINES; the device as for `engine_of`."""
-    return "torch" if OF_PYTORCH.fullmatch(str(device).split(",")[0].strip()) else "mxnet"
-
-
 class Engine(Protocol):
-    """What an engine has; the two are modules with these names."""
+    """What an engine has; the two are modules with these names.
+
+    Types of other rooms stand in words, so that no arrow leads from here to them: settings (`config.settings.Network`,
+    `Optimizer`), maps (`pseudo_labels.maps`), batches (`training.batches`), arrays of NumPy or of the device.
+    """
 
     Steps: Callable[..., Steps]  # (net, optimizer, loss, devices, workers)
     losses: Losses
@@ -61,13 +51,13 @@ class Engine(Protocol):
     def model(self, device: Any) -> str | None:
         """What is known of a GPU's model; None of a CPU."""
 
-    def check_network(self, settings: Network, device: Any) -> None:
+    def check_network(self, settings: Any, device: Any) -> None:
         """Raises: InputError for a trunk, width or precision that there is not on the device."""
 
     def seed(self, number: int) -> None:
         """Make what is drawn from now on, as a network's first weights, follow from this number."""
 
-    def network(self, classes: int, settings: Network, weak_label_head: bool, frozen_statistics: bool = True) -> Any:
+    def network(self, classes: int, settings: Any, weak_label_head: bool, frozen_statistics: bool = True) -> Any:
         """A network to be trained, without weights: `initialize(ctx=devices)`, `redraw_head(devices)`,
         `freeze_all_but_head()`, and what `load_original` and `save_original` use: `trunk_name`, `tensor_shapes()`,
         `tensors()`, `set_tensors(values, ctx)`."""
@@ -84,7 +74,7 @@ class Engine(Protocol):
     def threads(self, device: Any) -> int:
         """That may each compose an image beside the others; 0: one does all."""
 
-    def parameters(self, net: Any) -> Iterator[np.ndarray]:
+    def parameters(self, net: Any) -> Iterator[Any]:
         """All values of an inference net in a fixed order; nothing of another callable."""
 
     def timed(self, net: Callable) -> Any:
@@ -93,39 +83,37 @@ class Engine(Protocol):
     def patch_batch(self, size: int, device: Any) -> Any:
         """How many patches a call takes: `size`, or if 0 as many as fit."""
 
-    def image(self, pixels: np.ndarray, device: Any) -> Any:
+    def image(self, pixels: Any, device: Any) -> Any:
         """(3, H, W) float32, normalised, on the device, from (H, W, 3) uint8 RGB."""
 
-    def single_inference(self, net: Callable, image: Any, flip: bool) -> PatchMaps:
+    def single_inference(self, net: Callable, image: Any, flip: bool) -> Any:
         """An image in one piece; see `pseudo_labels.inference`."""
 
-    def segment_patches(
-        self, net: Callable, image: Any, corners: np.ndarray, patch: int, flip: bool, batch: Any
-    ) -> PatchMaps:
+    def segment_patches(self, net: Callable, image: Any, corners: Any, patch: int, flip: bool, batch: Any) -> Any:
         """Patches, each on its own; see `pseudo_labels.inference`."""
 
-    def as_stored(self, part: PatchMaps) -> PatchMaps:
+    def as_stored(self, part: Any) -> Any:
         """Rounded as `store.as_stored` does."""
 
-    def on_host(self, maps: ImageMaps) -> ImageMaps:
+    def on_host(self, maps: Any) -> Any:
         """With probabilities as NumPy arrays."""
 
-    def is_finite(self, part: PatchMaps) -> bool:
+    def is_finite(self, part: Any) -> bool:
         """Whether all probabilities are finite numbers."""
 
-    def composite(self, image: ImageMaps, device: Any, upsampling: str, votes: bool = False) -> Iterator[Any]:
+    def composite(self, image: Any, device: Any, upsampling: str, votes: bool = False) -> Iterator[Any]:
         """Windows of the composite output; see `pseudo_labels.composition`."""
 
-    def to_numpy(self, array: Any) -> np.ndarray:
+    def to_numpy(self, array: Any) -> Any:
         """An array of the device."""
 
-    def most_probable(self, volume: Any) -> tuple[np.ndarray, np.ndarray]:
+    def most_probable(self, volume: Any) -> tuple[Any, Any]:
         """`selection.most_probable` of a window of the device, values below 0 taken for 0."""
 
-    def selected(self, volume: Any, thresholds: Sequence[float], rule: str) -> np.ndarray:
+    def selected(self, volume: Any, thresholds: Sequence[float], rule: str) -> Any:
         """`selection.select_pseudo_labels` of a window of the device, values below 0 taken for 0."""
 
-    def join(self) -> Workers:
+    def join(self) -> Any:
         """Become one of the processes that a launcher started; ALONE if none did."""
 
 
@@ -144,21 +132,21 @@ class Losses(Protocol):
 class Steps(Protocol):
     """The engine's part of a training: gradients, steps and momentum."""
 
-    def __init__(self, net: Any, optimizer: Optimizer, loss: Callable, devices: Sequence[Any], workers: Workers): ...
+    def __init__(self, net: Any, optimizer: Any, loss: Callable, devices: Sequence[Any], workers: Any): ...
 
     def seed(self, number: int) -> None:
         """Make what is random in the next step follow from this number."""
 
-    def gradients(self, batch: Batch) -> dict[str, float]:
+    def gradients(self, batch: Any) -> dict[str, float]:
         """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""
 
     def update(self, learning_rate: float) -> None:
         """One step of SGD by the gradients that are kept."""
 
-    def momentum(self) -> dict[str, np.ndarray]:
+    def momentum(self) -> dict[str, Any]:
         """Float32, by the names of parameters in weights files; empty before the first step."""
 
-    def set_momentum(self, saved: Mapping[str, np.ndarray]) -> None:
+    def set_momentum(self, saved: Mapping[str, Any]) -> None:
         """Go on with what `momentum` gave."""
 
     def is_finite(self) -> bool:

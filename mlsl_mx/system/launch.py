@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlsl_mx.engine import library_of
+from mlsl_mx.system.device_names import library_of
 from mlsl_mx.system.device_shares import check_count, divided
 from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.stopping import SIGNALS, Stopped, end_with_parent, stops_when_asked

@@ -1,0 +1,1 @@
+"""The engine that is MXNet/Gluon: the default and the reference."""
