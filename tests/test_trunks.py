@@ -15,7 +15,8 @@ from mlsl_mx.config.setting import setting_of
 from mlsl_mx.config.settings import Network
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network.inference_net import inference_net
-from mlsl_mx.network.trunks import TRUNKS, make_trunk
+from mlsl_mx.network.trunk_facts import TRUNKS
+from mlsl_mx.network.trunks import make_trunk
 from mlsl_mx.network.weights.gluoncv_store import fetched
 from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.network.weights.published_weights import check_source_model, check_trunk, describe

@@ -12,8 +12,7 @@ from mlsl_mx.config.settings import Network
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.network.inference_net import check_precision, inference_net
 from mlsl_mx.network.mlsl_net import MLSLNet
-from mlsl_mx.network.trunk_facts import check_width
-from mlsl_mx.network.trunks import find_trunk
+from mlsl_mx.network.trunk_facts import check_width, find_trunk
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import segment_patches, single_inference

@@ -13,8 +13,8 @@ from mxnet.gluon import SymbolBlock, nn
 
 from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.resnet38 import BATCH_NORM_EPSILON, BatchNormReLU
-from mlsl_mx.network.trunk_facts import DEFAULT
-from mlsl_mx.network.trunks import Trunk, find_trunk
+from mlsl_mx.network.trunk_facts import DEFAULT, find_trunk
+from mlsl_mx.network.trunks import Trunk
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.processor import has_bfloat16
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from mlsl_mx.network.architecture import (
@@ -13,6 +14,7 @@ from mlsl_mx.network.architecture import (
     weak_label_head_shapes,
 )
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import check_spec, imported
 
 DEFAULT = "resnet38"
 
@@ -49,10 +51,28 @@ def trunk_facts(name: str) -> TrunkFacts:
     """Of a key of TRUNKS, or of `package.module:Name`. Raises: InputError if there is none, or it is no trunk."""
     if name == DEFAULT:
         return RESNET38
-    from mlsl_mx.network.trunks import find_trunk, full_counts
-
     trunk = find_trunk(name)
-    return TrunkFacts(full_counts(trunk), trunk.classifier, trunk.scalable)
+    return TrunkFacts(_counts(trunk), trunk.classifier, trunk.scalable)
+
+
+def find_trunk(name: str) -> Any:
+    """The class of a key of TRUNKS, or that `package.module:Name` names: a `trunks.Trunk`.
+
+    Raises: InputError if there is none, or it is no trunk.
+    """
+    if name not in TRUNKS:
+        check_spec(name, "network.trunk", TRUNKS)
+    found = TRUNKS.get(name, name)
+    trunk = imported(found, "network.trunk") if isinstance(found, str) else found
+    if not isinstance(trunk, type) or not hasattr(trunk, "shapes_at"):
+        raise InputError(f"network.trunk is {name}, which is no class derived from mlsl_mx.network.trunks.Trunk")
+    return trunk
+
+
+@cache
+def _counts(trunk: Any) -> dict[str, int]:
+    """The first axis of each tensor at width 1, by its name in weights files."""
+    return {name: shape[0] for name, shape in trunk.shapes_at(1.0)[0].items()}
 
 
 def check_width(name: str, width: float) -> None:
@@ -88,11 +108,11 @@ def network_shapes(classes: int, width: float, weak_label_head: bool, trunk: str
 
     Raises: InputError as `check_width`.
     """
-    if trunk != DEFAULT:
-        from mlsl_mx.network.mlsl_net import MLSLNet
-
-        return MLSLNet(classes, width, weak_label_head, trunk=trunk).tensor_shapes()
-    shapes = trunk_shapes(width)
-    channels = shapes["bn7_gamma"][0]
-    shapes.update(segmentation_head_shapes(channels, classes, width))
+    check_width(trunk, width)
+    if trunk == DEFAULT:
+        shapes = trunk_shapes(width)
+        channels = shapes["bn7_gamma"][0]
+    else:
+        shapes, channels = find_trunk(trunk).shapes_at(width)
+    shapes = {**shapes, **segmentation_head_shapes(channels, classes, width)}
     return {**shapes, **weak_label_head_shapes(channels, classes, width)} if weak_label_head else shapes

@@ -6,15 +6,13 @@ A trunk of one's own needs no entry here: `network.trunk: package.module:Name` n
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import mxnet as mx
 from mxnet import gluon
 
 from mlsl_mx.data.transforms import STRIDE
-from mlsl_mx.network.trunk_facts import TRUNKS, check_width
+from mlsl_mx.network.trunk_facts import check_width, find_trunk
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import check_spec, imported
 
 
 class Trunk(gluon.HybridBlock):
@@ -51,19 +49,11 @@ class Trunk(gluon.HybridBlock):
         """Its parameters by their names in weights files; here those of `save_parameters`: `layer1.0.conv1.weight`."""
         return self._collect_params_with_prefix()
 
-
-def find_trunk(name: str) -> type[Trunk]:
-    """The class of a key of TRUNKS, or that `package.module:Name` names.
-
-    Raises: InputError if there is none, or it is no trunk.
-    """
-    if name not in TRUNKS:
-        check_spec(name, "network.trunk", TRUNKS)
-    found = TRUNKS.get(name, name)
-    trunk = imported(found, "network.trunk") if isinstance(found, str) else found
-    if not isinstance(trunk, type) or not issubclass(trunk, Trunk):
-        raise InputError(f"network.trunk is {name}, which is no class derived from mlsl_mx.network.trunks.Trunk")
-    return trunk
+    @classmethod
+    def shapes_at(cls, width: float) -> tuple[dict[str, tuple[int, ...]], int]:
+        """Shapes of its tensors by their names in weights files, and its channels."""
+        made = _made(cls, width, (0.0, 0.0), frozen_statistics=True)
+        return {name: tuple(parameter.shape) for name, parameter in made.named_parameters().items()}, made.channels
 
 
 def make_trunk(name: str, width: float, dropout: tuple[float, float], frozen_statistics: bool) -> Trunk:
@@ -86,10 +76,3 @@ def _made(trunk: type[Trunk], width: float, dropout: tuple[float, float], frozen
     if not all(all(parameter.shape) for parameter in made.collect_params().values()):
         made.infer_shape(mx.nd.zeros((1, 3, 8 * STRIDE, 8 * STRIDE)))
     return made
-
-
-@cache
-def full_counts(trunk: type[Trunk]) -> dict[str, int]:
-    """The first axis of each tensor at width 1, by its name in weights files."""
-    whole = _made(trunk, 1.0, (0.0, 0.0), frozen_statistics=True)
-    return {name: parameter.shape[0] for name, parameter in whole.named_parameters().items()}

@@ -54,7 +54,10 @@ def devices(names: str) -> tuple[Device, ...]:
         return tuple(found)
     if len(found) != ranks:
         raise InputError(f"ctx {names!r} names {len(found)} devices for {ranks} processes: name one, or one for each")
-    return (found[int(os.environ["LOCAL_RANK"])],)
+    own = found[int(os.environ["LOCAL_RANK"])]
+    if own.kind == "cuda":
+        torch.cuda.set_device(own.index)  # before NCCL's first call, which takes the current one
+    return (own,)
 
 
 def _device(name: str) -> Device:

@@ -34,10 +34,7 @@ def join() -> Workers:
     """Become one of the processes that torchrun started; ALONE if it did not. Waits for the others."""
     if "RANK" not in os.environ:
         return ALONE
-    cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     workers = TorchWorkers()
     atexit.register(workers.part)
     return workers

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from mlsl_mx.network.trunk_facts import TRUNKS
+from mlsl_mx.network.trunk_facts import TRUNKS, find_trunk
 from mlsl_mx.system.errors import InputError
 
 GLUONCV = "gluoncv"  # in place of a file
@@ -18,8 +18,6 @@ def fetched(trunk: str) -> Path:
 
     Raises: InputError for a trunk that GluonCV has no weights of, or if they are not there and cannot be fetched.
     """
-    from mlsl_mx.network.trunks import find_trunk
-
     name = find_trunk(trunk).gluoncv
     if name is None:
         those = ", ".join(one for one in TRUNKS if find_trunk(one).gluoncv)
