@@ -348,8 +348,13 @@ help:
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
 
-# The second engine is tested in an environment of its own, which a test starts: GluonCV refuses to run beside PyTorch.
-test: $(DEVELOPER) lint browser setup-torch
+# The second engine is tested in an environment of its own, which tests start: GluonCV refuses to run beside PyTorch.
+.venv-torch/tested: requirements-torch.lock setup.py
+	@$(MAKE) -s setup-torch
+	@.venv-torch/bin/pip --disable-pip-version-check -q install -c constraints.txt onnx onnxruntime
+	@touch $@
+
+test: $(DEVELOPER) lint browser .venv-torch/tested
 	$(VENV)/bin/python -m pytest
 
 # For the test that opens the reports: a Chromium or Chrome that is there and runs, or else Debian's, where that is allowed.
