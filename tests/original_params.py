@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mxnet import nd
 
 FIXTURES = Path(__file__).parent / "fixtures" / "net"
 LATER_CONVOLUTION = re.compile(r"res\w+_branch2b\d_weight")
@@ -62,6 +61,8 @@ def values(name: str, shape: tuple) -> np.ndarray:
 
 def write_original(path: Path, weak_label_head: bool) -> Path:
     """A file of the narrow network in the release's format."""
+    from mxnet import nd  # here: the values are made without it, too
+
     table = original_parameters(0.125, weak_label_head)
     nd.save(str(path), {f"{p.kind}:{p.name}": nd.array(values(p.name, p.shape)) for p in table})
     return path

@@ -14,7 +14,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
-from original_params import FIXTURES, write_original
+from original_params import FIXTURES, values, write_original
 from torch_cases import (
     CASES,
     CLASSES,
@@ -31,7 +31,7 @@ from torch_cases import (
 
 from mlsl_mx.config.settings import Optimizer
 from mlsl_mx.engine import engine_of
-from mlsl_mx.network import load_original
+from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
@@ -96,6 +96,15 @@ def test_outputs_are_those_of_mxnet(folder, head_relu):
             strict=True,
         ):
             np.testing.assert_allclose(found[name], value.asnumpy(), atol=1e-5, rtol=1e-5)
+
+
+@needs_pytorch
+def test_outputs_at_full_width_are_those_of_mxnet(folder):
+    net = MLSLNet(CLASSES, 1.0, weak_label_head=False)
+    net.set_tensors({name: values(name, shape) for name, shape in net.tensor_shapes().items()}, DEVICES[0])
+    expected = net(mx.nd.array(np.load(folder / "images.npy")[:1, :, :64, :64])).asnumpy()
+    assert expected.shape == (1, CLASSES, 8, 8) and expected.std() > 0.1
+    np.testing.assert_allclose(np.load(folder / "full.npy"), expected, atol=1e-5, rtol=1e-5)
 
 
 @needs_pytorch

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from original_params import values
 from torch_cases import (
     CASES,
     CLASSES,
@@ -31,7 +32,7 @@ from mlsl_mx.engine import engine_of
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.pytorch import SISCAccumulator
+from mlsl_mx.pytorch import MLSLNet, SISCAccumulator
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.training.train import Epochs, train
 
@@ -59,6 +60,14 @@ def forward(folder: Path) -> None:
         fast = ENGINE.inference_net(network(folder / "weights.params", False), precision)
         np.save(folder / f"inference-{precision}.npy", fast(torch.from_numpy(images)).numpy())
     save_original(network(folder / "weights.params", True), folder / "back.params")
+
+
+def full_width(folder: Path) -> None:
+    """Logits of the network of the paper's size."""
+    net = MLSLNet(CLASSES, 1.0, weak_label_head=False).eval()
+    net.set_tensors({name: values(name, shape) for name, shape in net.tensor_shapes().items()})
+    with torch.no_grad():
+        np.save(folder / "full.npy", net(torch.from_numpy(np.load(folder / "images.npy")[:1, :, :64, :64])).numpy())
 
 
 def steps(folder: Path) -> None:
@@ -147,5 +156,5 @@ def resumed(folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    for made in (forward, steps, gradients, labels, accumulated, resumed):
+    for made in (forward, full_width, steps, gradients, labels, accumulated, resumed):
         made(Path(sys.argv[1]))
