@@ -71,7 +71,8 @@ def add_stage(
         "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
     )
     command.add_argument("--seed", type=whole, default=0, help="random seed; default 0")
-    command.add_argument("--ctx", default="cpu", help="cpu, gpu(0), or to train on several gpu(0),gpu(1); default cpu")
+    devices = "cpu, gpu(0), or to train on several gpu(0),gpu(1); by PyTorch cuda:0, mps or torch:cpu; default cpu"
+    command.add_argument("--ctx", default="cpu", help=devices)
     command.add_argument("--rounds", type=whole, help="number of rounds, instead of the experiment's")
     return command
 

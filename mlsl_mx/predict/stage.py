@@ -59,7 +59,7 @@ def predict(
         given: images, videos and folders of them.
         kinds: keys of `pictures.ENDINGS`.
         strength: of the classes' colours in overlays, 0 to 1.
-        ctx: "cpu" or "gpu(0)".
+        ctx: as of `Predictor`.
         keep_going: leave out files that cannot be read, or are smaller than a patch, and end with a fault.
 
     Returns: the numbers of images and frames, the time, and its share in the network; as `content` the same: images,

@@ -33,7 +33,7 @@ LESS_MEMORY = {
 DOCTOR = "`mlsl doctor` tells more"
 ERRORS_OF_OTHERS = {
     "is not implemented for GPU": "this MXNet was built without CUDA: make CTX='gpu(0)' installs the one with it",
-    "no kernel image is available": "this MXNet holds no code for this GPU: it knows Maxwell to Ada, no newer one",
+    "no kernel image is available": "no code for this GPU: MXNet knows Maxwell to Ada, PyTorch (CTX=cuda:0) newer ones",
     "libcuda.so.1": f"mxnet-cu112 needs NVIDIA's driver: install it, or use CTX=cpu; {DOCTOR}",
     "cannot open shared object file": f"a library is not installed; {DOCTOR}",
     "driver version is insufficient": f"NVIDIA's driver is too old for CUDA 11: update it to 450.80.02; {DOCTOR}",
