@@ -4,7 +4,7 @@ Everything runs through the package's own stages, at full size: width 1.0, image
 original formats (miniature scenes, enlarged), K = 50 patches of 512x512 and their mirror images, crops of 504. Weights
 are random, but for the comparison of precisions. Each part adds to the result files when it is done.
 
-    python benchmarks/gpu.py              # one card, about 4 minutes; PyTorch, NumPy, OpenCV, Pillow, PyYAML and tqdm
+    python benchmarks/gpu.py              # one card, about 4 minutes; PyTorch, NumPy, OpenCV, Pillow and PyYAML
     python benchmarks/gpu.py --small      # no card: does the script run? Its times say nothing
 
 It needs no network and no installation.

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlsl_mx.system import progress as module
+from mlsl_mx.system import progress_bar as module
 from mlsl_mx.system.network_time import TimedNetwork, TrainingTime
 from mlsl_mx.system.progress import progress, rate_text
 
