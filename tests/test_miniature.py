@@ -17,8 +17,9 @@ from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.data.miniature import datasets as miniature
 from mlsl_mx.data.miniature.datasets import draw, make_miniature, write_preview
-from mlsl_mx.data.miniature.geometry import STANDING, Camera, Scene, frustum, quad
+from mlsl_mx.data.miniature.geometry import GROUND, STANDING, Camera, Scene, frustum, quad
 from mlsl_mx.data.miniature.render import render
+from mlsl_mx.data.miniature.scene import GRASS, build_scene
 from mlsl_mx.data.miniature.style import CITYSCAPES
 from mlsl_mx.system.errors import InputError
 
@@ -195,6 +196,18 @@ def test_preview_is_one_small_picture(made, tmp_path):
     assert len(content) < 400_000
     with pytest.raises(InputError, match="miniature.json"):
         write_preview(tmp_path, tmp_path / "other.png")
+
+
+@pytest.mark.parametrize("kind, grassy", [("gta5", True), ("synthia", False), ("cityscapes", True)])
+def test_grass_is_terrain_and_never_sidewalk(kind, grassy):
+    world = miniature.WORLDS[kind]
+    for seed in range(8):
+        scene = build_scene(world.style, np.random.default_rng(seed), world.size, frozenset(world.ids))
+        ground = [face for face in scene.faces if face.layer == GROUND]
+        under_all = ground[0]
+        assert under_all.points[:, 0].min() == -300 and under_all.points[:, 0].max() == 300
+        assert under_all.label == ("terrain" if grassy else "sidewalk")
+        assert {face.label for face in ground if face.texture == GRASS} == ({"terrain"} if grassy else set())
 
 
 def scene_of(*things):

@@ -35,7 +35,7 @@ from mlsl_mx.system.progress import progress
 from mlsl_mx.system.runs import file_hash, read_json, remove_leftovers, write_bytes, write_json
 from mlsl_mx.system.stopping import end_with_parent
 
-VERSION = 2  # of the generator: raise it when the same seed gives other pictures
+VERSION = 3  # of the generator: raise it when the same seed gives other pictures
 STAMP = "miniature.json"
 
 Job = tuple[str, str, Path, Path | None]  # data set, entry, image file, and label file if there shall be one

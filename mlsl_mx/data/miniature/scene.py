@@ -109,7 +109,9 @@ def _ground(scene: Scene, rng: np.random.Generator, style: Style, plan: Plan) ->
     walk = pick(rng, materials.sidewalk, materials.jitter / 2)
     slab = rng.uniform(0.4, 1.8)
     slabs = Texture((slab, slab * rng.uniform(0.5, 1)), (0.95, 0.95), 0.09, 0.08, 0.08)
-    scene.add(_strip(-300, 300), beyond, earth, GRASS)
+    # Without terrain all ground is paved: grass named sidewalk would teach that leaves are sidewalk.
+    paving = (earth, GRASS) if beyond == "terrain" else (shade(earth, 0.86), slabs, earth)
+    scene.add(_strip(-300, 300), beyond, *paving)
     for kerb, front, side in zip(plan.kerb, plan.front, (-1, 1), strict=True):
         scene.add(_strip(kerb, front), "sidewalk", shade(walk, 0.86), slabs, walk)
         if plan.verge and beyond == "terrain":
