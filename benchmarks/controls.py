@@ -9,7 +9,7 @@
 Of one's own data the truth is that of the experiment's validation images, and what comes of it is measured on those of
 another experiment file, which must be other images:
 
-    .venv/bin/python benchmarks/controls.py --own experiments/real/idda2camvid.yaml \
+    .venv/bin/python benchmarks/controls.py --own experiments/real/idda2camvid.yaml \\
         --measured experiments/real/idda2camvid_test.yaml \\
         --weights runs/own/idda2camvid_test-seed0/source/weights.params
 """
