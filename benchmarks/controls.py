@@ -1,10 +1,17 @@
-"""Two control rows for the miniature's tables: what the rounds' training does without, and with perfect, pseudo-labels.
+"""Two control rows for a table: what the rounds' training does without, and with perfect, pseudo-labels.
 
 - source continued: the rounds' steps, rates and crops from the source model on, on source images alone.
 - true labels: the rounds with the truth of every target pixel in place of pseudo-labels, the ceiling of self-training.
   The truth comes from the generator; the program that adapts has no label of these images.
 
     .venv/bin/python benchmarks/controls.py --experiment gta2city --seeds 0 1 2 3 4
+
+Of one's own data the truth is that of the experiment's validation images, and what comes of it is measured on those of
+another experiment file, which must be other images:
+
+    .venv/bin/python benchmarks/controls.py --own experiments/real/idda2camvid.yaml \\
+        --measured experiments/real/idda2camvid_test.yaml \\
+        --weights runs/own/idda2camvid_test-seed0/source/weights.params
 """
 
 from __future__ import annotations
@@ -27,7 +34,8 @@ from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.stages.inputs import class_sizes
-from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.job import Job, open_job
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import file_hash, write_bytes
 from mlsl_mx.training.epochs import self_training_epochs
@@ -41,13 +49,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiment", choices=SOURCE_MODELS, default="gta2city")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--own", type=Path, help="an experiment of one's own data, in the miniature's place")
+    parser.add_argument("--measured", type=Path, help="the same experiment, with other validation images")
+    parser.add_argument("--weights", type=Path, help="its source model")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    found = {seed: controls(options.experiment, seed) for seed in options.seeds}
-    rows = [mean_row(name, [found[seed][name] for seed in found]) for name in next(iter(found.values()))]
-    content = {"weights": file_hash(SOURCE_MODELS[options.experiment]), "seeds": {str(s): found[s] for s in found}}
+    if options.own:
+        name, weights = options.own.stem, options.weights
+        found = {seed: own_controls(options.own, options.measured, weights, seed) for seed in options.seeds}
+    else:
+        name, weights = options.experiment, SOURCE_MODELS[options.experiment]
+        found = {seed: controls(name, seed) for seed in options.seeds}
+    rows = [mean_row(control, [found[seed][control] for seed in found]) for control in next(iter(found.values()))]
+    content = {"weights": file_hash(weights), "seeds": {str(s): found[s] for s in found}}
     header = ("control", "mIoU by round, mean of seeds", "the last round of each seed")
-    write_results(f"controls_{options.experiment}", content, table(header, rows))
+    write_results(f"controls_{name}", content, table(header, rows))
 
 
 def controls(experiment: str, seed: int) -> dict[str, list[float]]:
@@ -60,6 +76,21 @@ def controls(experiment: str, seed: int) -> dict[str, list[float]]:
         return {
             "source continued": adapted(job, more_source, SOURCE_MODELS[experiment], place / "continued"),
             "true labels": adapted(job, truth, SOURCE_MODELS[experiment], place / "ceiling"),
+        }
+
+
+def own_controls(experiment: Path, measured: Path, weights: Path, seed: int) -> dict[str, list[float]]:
+    """The same of one's own data: the truth of one experiment's validation images, measured on the other's."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        job = open_job(measured, "sisc", (), place / "run", {}, seed, "cpu")
+        labelled = open_job(experiment, "sisc", (), place / "run", {}, seed, "cpu").validation
+        if set(labelled.names) & set(job.validation.names):
+            raise InputError(f"{measured}: measures on images whose labels {experiment} trains on: give others")
+        more_source = job.source.subset(range(len(labelled)))
+        return {
+            "source continued": adapted(job, more_source, weights, place / "continued"),
+            "true labels of other target images": adapted(job, labelled, weights, place / "ceiling"),
         }
 
 

@@ -1,10 +1,13 @@
 """How many pseudo-labels are right, at equal coverage: whole images (SI) beside SISC and its variants (Sec. 3.2, 4.3).
 
-For each way to look at an image, the source model of the miniature segments the validation images. Of the pixels that
-it gives to a class, the most confident share become labels, the same share of every class, as CBST selects; so all
-ways label equally many pixels. Precision: the share of the labels that are right, of pixels that have a truth.
+For each way to look at an image, a source model segments the validation images: the miniature's, or those of an
+experiment. Of the pixels that it gives to a class, the most confident share become labels, the same share of every
+class, as CBST selects; so all ways label equally many pixels. Precision: the share of the labels that are right, of
+pixels that have a truth.
 
     .venv/bin/python benchmarks/label_precision.py --seeds 0 1 2     # of scenes; an image costs the same in all seeds
+    .venv/bin/python benchmarks/label_precision.py --experiment experiments/real/idda2camvid.yaml \
+        --weights runs/own/idda2camvid-seed0/source/weights.params --every 5
 """
 
 from __future__ import annotations
@@ -24,8 +27,9 @@ from source_model import SOURCE_MODELS, miniature_job
 import numpy as np
 
 from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.runs import file_hash
 
 COVERAGES = (0.15, 0.3, 0.5, 1.0)
@@ -40,32 +44,77 @@ WAYS: dict[str, dict[str, Any]] = {  # what differs from the experiment's settin
     "SISC, patches of half the side": {"patch": 64},
     "SISC, votes": {"votes": True},
 }
+OWN_WAYS: dict[str, dict[str, Any]] = {  # of an experiment: how many patches, where they lie, and mirrored ones too
+    "whole image (SI)": {"inference": "single", "flip": False},
+    "whole image (SI), mirrored too": {"inference": "single", "flip": True},
+    **{
+        f"SISC, K = {patches}{', sliding' * (placement == 'sliding')}{', mirrored too' * flip}": {
+            "patches": patches,
+            "placement": placement,
+            "flip": flip,
+        }
+        for placement in ("random", "sliding")
+        for patches in (10, 25, 50, 100)
+        for flip in (False, True)
+        if patches < 100 or not flip
+    },
+}
 
 
 def main() -> None:
     """Measure every way on every seed's scenes and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the miniature's scenes")
+    parser.add_argument("--experiment", type=Path, help="in the miniature's place")
+    parser.add_argument("--weights", type=Path, help="the experiment's source model")
+    parser.add_argument("--every", type=int, default=1, help="of the experiment's validation images")
+    options = parser.parse_args()
+    if options.experiment:
+        of_experiment(options.experiment, options.weights, options.every)
+    else:
+        of_miniature(options.seeds)
+
+
+def of_miniature(seeds: list[int]) -> None:
+    """Every way on the scenes of every seed."""
     found = {way: [] for way in WAYS}
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             job = miniature_job("gta2city", "sisc", Path(folder), seed)
             for way, changes in WAYS.items():
-                found[way].append(measured(job, replace(job.config.pseudo_labels, **changes)))
+                settings = replace(job.config.pseudo_labels, **changes)
+                found[way].append(measured(job, job.validation, SOURCE_MODELS["gta2city"], settings))
+    write("label_precision", {"weights": file_hash(SOURCE_MODELS["gta2city"]), "seeds": seeds}, found)
+
+
+def of_experiment(experiment: Path, weights: Path, every: int) -> None:
+    """Every way on every so-manieth validation image of an experiment."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = open_job(experiment, "sisc", (), Path(folder), {}, 0, "cpu")
+        images = job.validation.subset(range(0, len(job.validation), every))
+        found = {}
+        for way, changes in OWN_WAYS.items():
+            found[way] = [measured(job, images, weights, replace(job.config.pseudo_labels, **changes))]
+            print(way, found[way][0], flush=True)
+        content = {"weights": file_hash(weights), "images": len(images), "patch": job.config.pseudo_labels.patch}
+        write(f"label_precision_{job.config.name}", content, found)
+
+
+def write(name: str, content: dict[str, Any], found: dict[str, list[dict[str, Any]]]) -> None:
+    """The result files."""
     header = (
         "source model's labels on the target",
         *(f"{100 * c:.0f} % labelled" for c in COVERAGES),
         "seconds, ratio",
     )
-    content = {"weights": file_hash(SOURCE_MODELS["gta2city"]), "seeds": seeds, "coverages": COVERAGES, "ways": found}
-    write_results("label_precision", content, table(header, [row(way, found) for way in WAYS]))
+    content = {**content, "coverages": COVERAGES, "ways": found}
+    write_results(name, content, table(header, [row(way, found) for way in found]))
 
 
-def measured(job: Job, settings: PseudoLabels) -> dict[str, Any]:
+def measured(job: Job, images: SceneDataset, weights: Path, settings: PseudoLabels) -> dict[str, Any]:
     """{precision: one for each of COVERAGES, in percent, seconds: of all images} of one way to look at them."""
-    net, _ = job.segmentation_network(SOURCE_MODELS["gta2city"])
-    segmenter, images = Segmenter(net, job.ctx, settings, job.seed), job.validation
+    net, _ = job.segmentation_network(weights)
+    segmenter = Segmenter(net, job.ctx, settings, job.seed)
     seen, seconds = [], 0.0
     for index, name in enumerate(images.names):
         started = time.process_time()

@@ -258,6 +258,7 @@ KINDS = (
     Kind("mlsl make-worlds .*--root", run_mlsl),
     Kind("mlsl init-experiment .*--out", run_mlsl),
     Kind("mlsl init-experiment", check_mlsl, "is mentioned, without its files"),
+    Kind("mlsl mask-labels", check_mlsl, "needs two public repositories: tests/test_masked_labels.py runs it"),
     Kind("mlsl launch", check_mlsl, "tests/test_launch.py runs it"),
     Kind("pip ", check_pip, "needs the network"),
     Kind(
@@ -271,6 +272,7 @@ KINDS = (
     Kind("docker ", check_docker, "needs an engine, the network and for its second stage a GPU"),
     Kind("tensorboard ", check_nothing, "another project's program, which serves until it is stopped"),
     Kind("cp ", run_command),
+    Kind("git clone ", check_nothing, "fetches another project's files"),
     Kind("cat ", check_nothing, "prints what a chain of minutes has written"),
 )
 

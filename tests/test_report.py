@@ -439,3 +439,35 @@ def test_wrong_runs(tmp_path):
     (run / "source/evaluation.json").write_text("{}")
     with pytest.raises(InputError, match="evaluation.json: no key 'miou'"):
         report(run)
+
+
+def test_what_became_worse_is_named(tmp_path):
+    """Evaluations of a made-up run differ by their mean alone, so all classes lose, or none."""
+    text, *_ = report(write_run(tmp_path / "lost", {"source-only": [35.0], "sisc": [33.5], "cbst": [34.5]}))
+    (note,) = [note for note in notes(text) if "worse than the source model" in note]
+    assert note.startswith("SISC: worse than the source model: the mean of all classes 35.0 -> 33.5, road 55.0 -> 53.5")
+    text, *_ = report(write_run(tmp_path / "gained", {"source-only": [35.0], "sisc": [35.5]}))
+    assert not [note for note in notes(text) if "worse" in note]
+
+
+def test_a_round_is_suggested_where_labels_drift(tmp_path):
+    """The one before the first whose labels drift; the last round is the result all the same."""
+    run = write_run(tmp_path, {"source-only": [35.0], "sisc": [40.0, 41.0, 39.0]}, GTA)
+    assert not [note for note in notes(report(run)[0]) if "would keep" in note]
+    for index in (1, 2):
+        path = run / "sisc" / f"round-{index}" / "diagnosis.json"
+        write_json(path, {**read_json(path), "drift": {"wall": [0.026, 0.078]}})
+    text, _, _, content = report(run)
+    (note,) = [note for note in notes(text) if "would keep" in note]
+    assert note == (
+        "SISC: without labels of the target one would keep round 0: from round 1 on its labels drift (wall 2.6 -> 7.8 "
+        "%). A suggestion; the last round stays the result."
+    )
+    sisc = content["methods"][1]
+    assert (sisc["suggested_round"], sisc["result_round"]) == (0, 2)
+
+
+def notes(text):
+    """The sentences under Notes, each in one line."""
+    listed = text.split("\nNotes\n")[1].split("\n\n")[0]
+    return [" ".join(note.split()) for note in listed.removeprefix("- ").split("\n- ")]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_run import words, write_world
+from tiny_run import EXPERIMENT, words, write_world
 
 from mlsl_mx.cli import main
 from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.data.label_files import published_format, read_train_ids
 from mlsl_mx.predict import Predictor, read_image
-from mlsl_mx.reports.report_tables import source_table
+from mlsl_mx.reports.report_tables import source_class_table, source_table
 from mlsl_mx.stages import source_iou
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import read_json, write_json
 
 
@@ -76,8 +79,59 @@ def test_classes_that_were_not_learnt_are_named(world, tmp_path, capsys):
 
 def test_the_report_shows_it_by_round():
     rounds = [{"round": r, "source_miou": miou} for r, miou in enumerate((50.04, None))]
-    source = {"method": "source-only", "title": "source only", "rounds": [{"round": 0, "source_miou": 53.0}]}
+    start = {"round": 0, "source_miou": 53.0, "source_iou": {"miou": 53.0, "images": 6, "held_out": False}}
+    source = {"method": "source-only", "title": "source only", "rounds": [start]}
     content = {"methods": [source, {"method": "sisc", "title": "SISC", "rounds": rounds}]}
-    assert source_table(content).rows == [["SISC", "53.0", "50.0", "-"]]
+    table = source_table(content)
+    assert table.rows == [["SISC", "53.0", "50.0", "-"]]
+    assert "On 6 source images that the network was trained on." in table.notes[0]
     rounds[0]["source_miou"] = None
     assert source_table(content) is None
+
+
+def test_held_out_images_are_never_trained_on_and_measured(world, tmp_path, capsys):
+    """Of the three source images the one in the middle: its truth alone decides what is said of the source model."""
+    settings = {"source.held_out": 0.3}
+    assert main(words(world, tmp_path / "run", "train-source", **settings)) == 0
+    found = read_json(tmp_path / "run" / "source" / source_iou.FILE)
+    said = capsys.readouterr().err
+    assert found["held_out"] and found["images"] == 1
+    assert "1 source images that it is not trained on" in said
+    assert "has not learnt its source" in said  # after two steps
+    listed = (world / "lists" / "gta5.txt").read_text().split()
+    path = world / "data" / "gta5" / listed[len(listed) // 2]
+    truth = read_train_ids(path.parents[1] / "labels" / path.name, published_format("gta5", class_set(19)))
+    there = [class_set(19).names[c] for c in np.unique(truth[truth < 19])]
+    assert found["unlearnt"] == [name for name in there if found["per_class"][name] < 1]
+
+
+def test_which_source_images_are_held_out(world):
+    listed = (world / "lists" / "gta5.txt").read_text().split()
+    for share, held in ((0.0, []), (0.01, [len(listed) // 2]), (0.3, [len(listed) // 2])):
+        config = load_config(
+            EXPERIMENT, None, (f"source.images={world / 'lists' / 'gta5.txt'}", f"source.held_out={share}")
+        )
+        data = ExperimentData(config=config, roots={"gta5": world / "data" / "gta5"})
+        assert data.source.entries == tuple(e for i, e in enumerate(listed) if i not in held)
+        assert (data.held_out.entries if data.held_out else ()) == tuple(listed[i] for i in held)
+        assert data.all_source.entries == tuple(listed)
+
+
+def test_a_source_of_one_image_has_none_to_hold_out(world, tmp_path):
+    only = tmp_path / "one.txt"
+    only.write_text((world / "lists" / "gta5.txt").read_text().split()[0])
+    config = load_config(EXPERIMENT, None, (f"source.images={only}", "source.held_out=0.5"))
+    data = ExperimentData(config=config, roots={"gta5": world / "data" / "gta5"})
+    with pytest.raises(InputError, match="none would be left"):
+        _ = data.source
+
+
+def test_the_report_shows_the_source_model_class_by_class():
+    measured = {"miou": 50.0, "per_class": {"road": 90.0, "wall": 10.0}, "images": 84, "held_out": True}
+    source = {"method": "source-only", "miou": 30.0, "per_class": {"road": 60.0, "wall": 0.0}}
+    table = source_class_table(
+        {"classes": ["road", "wall"], "methods": [{**source, "rounds": [{"source_iou": measured}]}]}
+    )
+    assert table.rows == [("road", "90.0", "60.0"), ("wall", "10.0", "0.0"), ("mIoU(2)", "50.0", "30.0")]
+    assert "84 source images that nothing was trained on" in table.notes[0]
+    assert source_class_table({"classes": ["road"], "methods": [{**source, "rounds": [{"source_iou": None}]}]}) is None

@@ -22,7 +22,7 @@ PLACES = {
 
 
 def add_own_data_commands(commands) -> None:
-    """make-worlds and init-experiment."""
+    """make-worlds, init-experiment and mask-labels."""
     text = "render a simulator and cameras, with classes of their own, to try own data with"
     command = add_command(commands, "make-worlds", _make_worlds, text, "mlsl make-worlds --root runs/own/worlds")
     command.add_argument(
@@ -50,6 +50,14 @@ def add_own_data_commands(commands) -> None:
         "--small", action="store_true", help="a small network and its recipe, for a first look on a CPU"
     )
 
+    text = "copy label files and ignore an id in their lower rows: the camera's own bonnet, labelled as a car"
+    example = "mlsl mask-labels --labels sim/labels --out sim/masked --value 10 --below 936"
+    command = add_command(commands, "mask-labels", _mask_labels, text, example)
+    command.add_argument("--labels", required=True, metavar="PLACE", help="files of 8-bit ids in one channel")
+    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the copies")
+    command.add_argument("--value", type=whole, required=True, metavar="ID", help="that is ignored there: becomes 255")
+    command.add_argument("--below", type=whole, required=True, metavar="ROW", help="from which row on, counted from 0")
+
 
 def _make_worlds(options):
     from mlsl_mx.data.own.worlds import make_worlds
@@ -64,3 +72,9 @@ def _init_experiment(options):
     labels = (options.source_images, options.source_labels, options.target, options.val, options.val_labels)
     places = Places(*labels, options.encoding, options.val_encoding)
     return init_experiment(options.out, places, options.classes, options.small)
+
+
+def _mask_labels(options):
+    from mlsl_mx.data.own.masked_labels import mask_labels
+
+    return mask_labels(options.labels, options.out, options.value, options.below)

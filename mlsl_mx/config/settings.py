@@ -99,7 +99,8 @@ class SourceTraining:
         "what training starts from",
         choices={
             "trunk": "ImageNet weights, with frozen BN statistics (paper)",
-            "scratch": "nothing, as the miniature: BN statistics are estimated while training, frozen in later stages",
+            "scratch": "nothing, or IMAGENET= where it is given: BN statistics are estimated while training, frozen in "
+            "later stages",
         },
     )
     epochs: int = setting(30, "passes over the source images", between=EPOCHS)

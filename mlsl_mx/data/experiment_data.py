@@ -26,10 +26,32 @@ class ExperimentData:
     experiment_folder: Path = Path()  # of the experiment file, to which paths of own data are relative
 
     @cached_property
+    def all_source(self) -> SceneDataset:
+        """The source images with their labels, those that are held out among them."""
+        return self._open(self.config.source, "source.images", "source.labels")
+
+    @property
     def source(self) -> SceneDataset:
-        """The source images with their labels."""
-        data = self.config.source
-        return self._open(data, "source.images", "source.labels")
+        """The source images that are trained on."""
+        return self._source[0]
+
+    @property
+    def held_out(self) -> SceneDataset | None:
+        """The source images that nothing is trained on (`source.held_out`); None where there are none."""
+        return self._source[1]
+
+    @cached_property
+    def _source(self) -> tuple[SceneDataset, SceneDataset | None]:
+        """Those that are trained on, and those that are held out, evenly spread over the list."""
+        everything, share = self.all_source, self.config.source.held_out
+        if not share:
+            return everything, None
+        count, held = len(everything), max(1, round(share * len(everything)))
+        chosen = {(2 * k + 1) * count // (2 * held) for k in range(held)}  # the middle of each of as many stretches
+        if len(chosen) == count:
+            raise InputError(f"source.held_out is {share:g}, of {count} source images: none would be left to train on")
+        kept = [index for index in range(count) if index not in chosen]
+        return everything.subset(kept), everything.subset(sorted(chosen))
 
     @cached_property
     def target(self) -> SceneDataset:
@@ -60,7 +82,7 @@ class ExperimentData:
     def titled(self) -> dict[str, SceneDataset]:
         """Source, target and validation images, by a title with the list's name."""
         return {
-            f"source ({self.config.source.images})": self.source,
+            f"source ({self.config.source.images})": self.all_source,
             f"target ({self.config.target.train})": self.target,
             f"validation ({self.config.target.val or 'none'})": self.validation,
         }

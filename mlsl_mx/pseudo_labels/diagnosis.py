@@ -16,9 +16,14 @@ if TYPE_CHECKING:  # imports MXNet
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
 
+# What a class is said to drift at: the share of the target's pixels that the network takes for it has become so many
+# times what it was in round 0, or one part of it, and has moved by so much.
+DRIFT_FACTOR, DRIFT_SHARE = 1.5, 0.015
+
 
 def diagnosis(
     selection: dict[str, Any],
+    first: dict[str, float],
     agreement: dict[str, Any] | None,
     disagreement: dict[str, Any] | None,
     ground_truth: dict[str, Any] | None,
@@ -27,13 +32,14 @@ def diagnosis(
 
     Args:
         selection: that of selection.json.
+        first: `predicted_share` of round 0's.
         agreement: of `consistency.agreement`; None in round 0.
         disagreement: of `consistency.patch_disagreement`; None where labels do not come from patches.
         ground_truth: of `compare_with_truth`; None unless it was asked for.
 
-    Returns: {portion, coverage, agreement, kept, patch_disagreement, patch_images, per_class {name: {threshold,
+    Returns: {portion, coverage, agreement, kept, patch_disagreement, patch_images, drift, per_class {name: {threshold,
         coverage, agreement, kept, patch_disagreement}}, ground_truth}: shares of pixels, None for what was not
-        measured. The portion is the same for all classes; a threshold is a probability.
+        measured. The portion is the same for all classes; a threshold is a probability; drift is of `drift`.
     """
     measured = [found for found in (agreement, disagreement) if found is not None]
     return {
@@ -41,6 +47,7 @@ def diagnosis(
         "coverage": selection["coverage"],
         **_consistency(found["all"] for found in measured),
         "patch_images": None if disagreement is None else disagreement["images"],
+        "drift": drift(first, selection["predicted_share"]),
         "per_class": {
             name: {
                 "threshold": threshold,
@@ -51,6 +58,28 @@ def diagnosis(
         },
         "ground_truth": ground_truth,
     }
+
+
+def drift(first: dict[str, float], now: dict[str, float]) -> dict[str, list[float]]:
+    """The classes of which the network sees far more, or far less, than in round 0: a sign that labels go wrong.
+
+    Args:
+        first, now: name -> share of the target's pixels that is predicted as the class.
+
+    Returns: name -> its share in round 0 and now, the largest change first.
+    """
+    moved = {
+        name: [first[name], share]
+        for name, share in now.items()
+        if abs(share - first[name]) >= DRIFT_SHARE
+        and not first[name] / DRIFT_FACTOR < share < first[name] * DRIFT_FACTOR
+    }
+    return dict(sorted(moved.items(), key=lambda one: -abs(one[1][1] - one[1][0])))
+
+
+def drift_in_words(moved: dict[str, list[float]]) -> str:
+    """E.g. `road 38.5 -> 25.2 %, wall 2.6 -> 7.8 %`."""
+    return ", ".join(f"{name} {100 * first:.1f} -> {100 * now:.1f} %" for name, (first, now) in moved.items())
 
 
 def in_words(result: dict[str, Any]) -> str:

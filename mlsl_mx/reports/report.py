@@ -17,6 +17,7 @@ from mlsl_mx.reports.published import paper_source, published_row, published_tab
 from mlsl_mx.reports.report_document import report_document
 from mlsl_mx.reports.report_notes import report_notes
 from mlsl_mx.reports.results import METHODS, MethodResults, Round, read_run
+from mlsl_mx.reports.suggestion import suggestion
 from mlsl_mx.reports.terminal import terminal_text
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import read_json, write_json
@@ -25,7 +26,7 @@ from mlsl_mx.training.loss_curve import LossPoint
 # What is taken over from a round's evaluation.json, selection.json and diagnosis.json.
 RESULT = ("miou", "mious", "per_class")
 SELECTION = tuple("portion coverage predicted_share mined_first mined mined_in_target mining_left_out".split())
-DIAGNOSIS = ("agreement", "kept", "patch_disagreement", "patch_images")
+DIAGNOSIS = ("agreement", "kept", "patch_disagreement", "patch_images", "drift")
 MOST_MEANS = 24  # points of a training in a chart: the loss of a few crops jumps too much to be of use
 
 
@@ -97,6 +98,7 @@ def _method_content(config: Config, source: str | None, method: MethodResults) -
         "published": None if row is None else _paper_row(row),
         "difference": None if row is None else _differences(result, row),
         "best_chosen_on_val": None if better is None else {"round": better.index, "miou": better.evaluation["miou"]},
+        "suggested_round": None if (suggested := suggestion(method)) is None else suggested[0],
         "rounds": [_round_content(r) for r in method.rounds],
     }
 
@@ -124,6 +126,7 @@ def _round_content(one: Round) -> dict[str, Any]:
         "round": one.index,
         **{key: evaluation.get(key) for key in RESULT},
         "source_miou": (one.source_iou or {}).get("miou"),
+        "source_iou": one.source_iou,
         "loss": loss_means(one.loss),
         "losses": {name: loss_means(one.loss, name) for name in terms},
         "step": one.loss[-1].step if one.loss else None,

@@ -9,7 +9,9 @@ from mlsl_mx.config.classes import listed
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.published import disagreement_notes, published_row
 from mlsl_mx.reports.results import MethodResults
+from mlsl_mx.reports.suggestion import suggestion
 
+FALLEN = 1.0  # points of IoU: a class that has lost more is named
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
 NOTHING_MEASURED = (
     "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
@@ -36,7 +38,11 @@ def report_notes(content: dict[str, Any], methods: Sequence[MethodResults]) -> l
     if len({method["list_hash"] for method in content["methods"]}) > 1:
         notes.append("The methods were evaluated on different image lists: their numbers cannot be compared.")
     resolutions = filter(None, (resolution_note(method.result.evaluation) for method in methods))
-    return [*notes, *dict.fromkeys(resolutions), *(note for method in methods for note in _collapsed(method))]
+    notes += dict.fromkeys(resolutions)
+    source = next((method for method in methods if method.method == "source-only"), None)
+    for method in methods:
+        notes += [*_collapsed(method), *_worse(method, source), *_suggested(method)]
+    return notes
 
 
 def _absent_notes(methods: Sequence[dict[str, Any]]) -> list[str]:
@@ -86,3 +92,30 @@ def _collapsed(method: MethodResults) -> list[str]:
             f"{index}, so hardly any pixel is kept from the class."
         )
     return notes
+
+
+def _worse(method: MethodResults, source: MethodResults | None) -> list[str]:
+    """What the rounds have made worse: the mean, and classes whose IoU has fallen by more than a point."""
+    if source is None or method is source:
+        return []
+    start, end = source.result.evaluation, method.result.evaluation
+    ious = {name: (start["per_class"].get(name), iou) for name, iou in end["per_class"].items()}
+    if end["miou"] is not None and start["miou"] is not None and end["miou"] < start["miou"]:
+        ious = {"the mean of all classes": (start["miou"], end["miou"]), **ious}
+    fallen = [
+        f"{name} {before:.1f} -> {after:.1f}"
+        for name, (before, after) in ious.items()
+        if before is not None and after is not None and before - after > FALLEN
+    ]
+    return [f"{method.title}: worse than the source model: {', '.join(fallen)}."] if fallen else []
+
+
+def _suggested(method: MethodResults) -> list[str]:
+    found = suggestion(method)
+    if found is None:
+        return []
+    index, why = found
+    return [
+        f"{method.title}: without labels of the target one would keep round {index}: {why}. A suggestion; the last "
+        "round stays the result."
+    ]

@@ -113,8 +113,10 @@ def source_table(content: Content) -> Table | None:
     for method in methods:
         by_round = {r["round"]: r["source_miou"] for r in method["rounds"]}
         rows.append([method["title"], start, *(number(by_round.get(r)) for r in rounds)])
+    measured = source and source["rounds"][0]["source_iou"]
     notes = [
-        "On a few source images. A fall says, without any target label, that the steps of the rounds are too large."
+        f"On {source_images(measured) if measured else 'a few source images'}. A fall says, without any target label, "
+        "that the steps of the rounds are too large."
     ]
     return Table(
         "What the network still knows of its source (mIoU by round)",
@@ -122,6 +124,31 @@ def source_table(content: Content) -> Table | None:
         rows,
         notes,
     )
+
+
+def source_images(measured: dict[str, Any]) -> str:
+    """Which source images a source_iou.json is of, e.g. `84 source images that nothing was trained on`."""
+    trained_on = "that nothing was trained on" if measured.get("held_out") else "that the network was trained on"
+    return f"{measured['images']} source images {trained_on}"
+
+
+def source_class_table(content: Content) -> Table | None:
+    """IoU of each class of the source model on its source beside that on the target; None if it was not measured."""
+    source = source_model(content)
+    measured = source and source["rounds"][0]["source_iou"]
+    if not measured or "per_class" not in measured:
+        return None
+    names = content["classes"]
+    columns = [
+        ("class", [*names, mean_name(len(names))]),
+        ("source", map(number, [*map(measured["per_class"].get, names), measured["miou"]])),
+        ("target", map(number, [*map(source["per_class"].get, names), source["miou"]])),
+    ]
+    notes = [
+        f"Source: {source_images(measured)}. A class that is low there must be learnt before rounds can find it in the "
+        "target: train the source model longer, or centre crops on rare classes."
+    ]
+    return table_of("The source model on its source and on the target (IoU)", columns, means=1, notes=notes)
 
 
 def class_round_table(content: Content, method: dict[str, Any]) -> Table:

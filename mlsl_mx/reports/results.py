@@ -56,6 +56,11 @@ class Round:
     loss: tuple[LossPoint, ...] = ()  # while its weights were trained
 
     @property
+    def drift(self) -> dict[str, list[float]]:
+        """Classes of which its labels see far more or less than those of round 0; see `diagnosis.drift`."""
+        return (self.diagnosis or {}).get("drift") or {}
+
+    @property
     def ground_truth(self) -> dict[str, Any]:
         """The part of the diagnosis that compares labels with the truth; empty unless it was asked for."""
         return (self.diagnosis or {}).get("ground_truth") or {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from mlsl_mx.data.datasets import with_pseudo_labels
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
-from mlsl_mx.pseudo_labels.diagnosis import CONSISTENCY, compare_with_truth, diagnosis, in_words
+from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
+from mlsl_mx.pseudo_labels.diagnosis import CONSISTENCY, compare_with_truth, diagnosis, drift_in_words, in_words
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.stages.inputs import prior
 from mlsl_mx.stages.job import Job
@@ -14,6 +16,8 @@ from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.runs import file_hash, read_json, write_json
+
+LOGGER = logging.getLogger(__name__)
 
 
 def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | None = None) -> Result:
@@ -26,7 +30,9 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | Non
     folder, config = job.folder(round_index), job.config
     labels, out = folder / "pseudo_labels", folder / "diagnosis.json"
     before = job.folder(round_index - 1) / "pseudo_labels" if round_index else None
-    selection = read_json(labels / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class")
+    keys = ("portion", "thresholds", "coverage", "coverage_per_class", "predicted_share")
+    selection = read_json(labels / "selection.json", *keys)
+    first = read_json(job.folder(0) / "pseudo_labels" / "selection.json", "predicted_share")["predicted_share"]
     net, weights_hash = job.labelling_network(round_index, own)
     now, validation = with_pseudo_labels(job.target, labels), job.validation
     sample, truth = (d.subset(evenly_spread(len(d), config.evaluation.diagnosed_images)) for d in (now, validation))
@@ -45,11 +51,19 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | Non
         segmenter = Segmenter(net, job.ctx, config.pseudo_labels, patch_seed(job.seed, round_index), prior(job))
         result = diagnosis(
             selection,
+            first,
             agreement(with_pseudo_labels(now, before), now) if before else None,
             patch_disagreement(segmenter, sample) if config.pseudo_labels.inference == "sisc" else None,
             compare_with_truth(segmenter, truth, selection) if with_ground_truth else None,
         )
         write_json(out, result)
+        if result["drift"]:
+            LOGGER.warning(
+                "round %d: labels drift: the network takes far more or less of the target for some classes than "
+                "before the rounds: %s. Each round believes the one before: look at %s before you trust it or a "
+                "later one",
+                *(round_index, drift_in_words(result["drift"]), sheet_path(labels)),
+            )
         stage.log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
         show_in_tensorboard(job, round_index)
     return Result(f"round {round_index}: {in_words(result)}", result)

@@ -1,4 +1,5 @@
-"""Does a network know its source? IoU on a few source images, which have labels where the target has none.
+"""Does a network know its source? IoU on source images, which have labels where the target has none: on those that are
+held out (`source.held_out`), or else on a few that it is trained on.
 
 It says early what no target label is needed for: that a source model has not learnt its source, or that the steps of
 the rounds are so large that the network forgets it.
@@ -24,20 +25,28 @@ LOGGER = logging.getLogger(__name__)
 
 FILE = "source_iou.json"  # beside the weights that it is of
 UNLEARNT = 1.0  # percent: a class below it has not been learnt
+LITTLE = 40.0  # mIoU in percent: a source model below it has not learnt its source
 FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has forgotten
 
 
 def check_source_model(job: Job, log: RunLog) -> None:
-    """Measure the source model, and warn of classes that it has not learnt. The first worker alone does."""
+    """Measure the source model, and warn of what it has not learnt. The first worker alone does."""
     if job.workers.rank:
         return
     found = _measure(job, job.source_folder, log)
+    images = f"{found['images']} source images that it is {'not ' if found['held_out'] else ''}trained on"
+    LOGGER.info("source model: %.1f mIoU on %s", found["miou"] or 0.0, images)
+    if (found["miou"] or 0.0) < LITTLE:
+        LOGGER.warning(
+            "the source model has not learnt its source: %.1f mIoU on %s; rounds on top of it rarely help: train it "
+            "longer (source_training.epochs) before you spend time on them",
+            *(found["miou"] or 0.0, images),
+        )
     if found["unlearnt"]:
         LOGGER.warning(
-            "the source model does not know %s: IoU below %g %% on %d source images that it is trained on, so no round "
-            "can find them in the target: train it longer (source_training.epochs), or centre crops on rare classes "
-            "(source_training.mining_probability)",
-            *(listed(found["unlearnt"]), UNLEARNT, found["images"]),
+            "the source model does not know %s: IoU below %g %% on %s, so no round can find them in the target: train "
+            "it longer (source_training.epochs), or centre crops on rare classes (source_training.mining_probability)",
+            *(listed(found["unlearnt"]), UNLEARNT, images),
         )
 
 
@@ -59,11 +68,14 @@ def check_round(job: Job, round_index: int, log: RunLog) -> None:
 def _measure(job: Job, folder: Path, log: RunLog) -> dict[str, Any]:
     """Write `folder`/source_iou.json. Returns: its content.
 
-    That is miou and per_class in percent, the number of images, and `unlearnt`: classes of their truth below UNLEARNT.
+    That is miou and per_class in percent, the number of images, whether they are held out, and `unlearnt`: classes of
+    their truth below UNLEARNT.
     """
     net, _ = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
     segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)
-    images = job.source.subset(evenly_spread(len(job.source), job.config.evaluation.diagnosed_images))
+    images = job.held_out
+    if images is None:
+        images = job.source.subset(evenly_spread(len(job.source), job.config.evaluation.diagnosed_images))
     confusion = ConfusionMatrix(images.classes.num_classes)
     for index, name in enumerate(images.names):
         predicted, _ = segmenter.predicted(segmenter.exact_maps(images.image(index), name))
@@ -71,6 +83,7 @@ def _measure(job: Job, folder: Path, log: RunLog) -> dict[str, Any]:
     scored = summary(confusion, images.classes, len(images))
     in_truth = (name for name, row in zip(images.classes.names, scored["confusion"], strict=True) if sum(row))
     found = {key: scored[key] for key in ("miou", "per_class", "images")}
+    found["held_out"] = job.held_out is not None
     found["unlearnt"] = [name for name in in_truth if scored["per_class"][name] < UNLEARNT]
     write_json(folder / FILE, found)
     log.write("source_iou", weights=folder.name, miou=found["miou"], images=found["images"])

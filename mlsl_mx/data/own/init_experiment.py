@@ -25,6 +25,7 @@ from mlsl_mx.system.progress import progress
 from mlsl_mx.system.runs import write_bytes
 
 BASES = {False: "own/base.yaml", True: "own/small.yaml"}
+SMALL_STEPS = 1000  # of a small network's source training, whatever the number of images: docs/REAL_PICTURES.md
 # What their source models start from: a file that the original release had, and ours.
 TRUNKS = {False: "ilsvrc-cls_rna-a1_cls1000_ep-0001.params", True: "experiments/miniature/pretrained.params"}
 
@@ -186,7 +187,7 @@ def experiment_text(
         _class_lines(found, classes),
         _source_lines(out, places, found, ignored["source"]),
         _target_lines(out, places, found, ignored["target"], compared),
-        _recipe_lines(found, base),
+        _recipe_lines(found, base, small),
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -259,7 +260,7 @@ def _orientation_lines(headers: Sequence[Header]) -> list[str]:
     return [f"label_orientation: unknown{note}"] if _turned(headers) else []
 
 
-def _recipe_lines(found: Found, base: Config) -> list[str]:
+def _recipe_lines(found: Found, base: Config, small: bool) -> list[str]:
     smallest = min(min(one.upright_size) for one in found.target_headers)
     patch = max(8, min(base.pseudo_labels.patch, smallest // 2 // 8 * 8))
     lines = [
@@ -268,11 +269,16 @@ def _recipe_lines(found: Found, base: Config) -> list[str]:
     ]
     shortest = sorted(min(one.upright_size) for one in found.source_headers)[len(found.source_headers) // 2]
     crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
+    source_training = []
+    if small:
+        count, batch = len(found.source.entries), base.source_training.batch
+        epochs = -(-SMALL_STEPS * batch // count)
+        source_training.append(f"  epochs: {epochs}  # {SMALL_STEPS} steps or more: fewer do not learn the source")
     if crop < base.source_training.crops.size:
-        lines += [
-            f"source_training: {{crops: {{size: {crop}}}}}  # pixels; a source image has "
-            f"{shortest} in its shorter side, in the median"
-        ]
+        source_training.append(
+            f"  crops: {{size: {crop}}}  # pixels; a source image has {shortest} in its shorter side, in the median"
+        )
+    lines += ["source_training:", *source_training] if source_training else []
     training = f"  crops: {{size: {crop}}}" if crop < base.self_training.crops.size else None
     return [*lines, "self_training:", f"  rounds: {base.self_training.rounds}", *([training] if training else [])]
 

@@ -1,0 +1,56 @@
+"""Copies of label files in which part of a class is ignored, e.g. the bonnet that a simulator labels as a car."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from mlsl_mx.config.classes import IGNORE
+from mlsl_mx.data.image_files import decode_with_mode
+from mlsl_mx.data.label_files import WrongLabels
+from mlsl_mx.data.label_images import encoded
+from mlsl_mx.data.own.files import own_images
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.runs import write_bytes
+
+
+def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
+    """Write a copy of each label file to `out`, under the same path below its folder: grey PNGs of the same ids, but
+    with 255 where `value` stands in `row` or further down.
+
+    Args:
+        labels: the place of files of 8 bits and one channel (`encoding: ids`).
+
+    Returns: how many pixels that was.
+    Raises: InputError if `out` is the folder of the labels, for a file that holds no such ids or has no such row, or if
+        `value` stands there in none.
+    """
+    files = own_images(Path(), labels, "--labels")
+    if os.path.realpath(out) == os.path.realpath(files.root):
+        raise InputError(f"--out {out}: the labels themselves lie there: name another folder")
+    masked = pixels = 0
+    for entry in progress(files.entries, "mask labels", "image"):
+        ids, part = _masked(files.root / entry, value, row)
+        masked, pixels = masked + part, pixels + ids.size
+        write_bytes(out / PurePosixPath(entry).with_suffix(".png"), encoded(Image.fromarray(ids), "PNG"))
+    if not masked:
+        raise InputError(f"{labels}: no file holds {value} in row {row} or below: the copies in {out} are unchanged")
+    share = 100 * masked / pixels
+    return f"{out}: {len(files.entries)} label files; {value} from row {row} on is 255 now, {share:.2f} % of the pixels"
+
+
+def _masked(path: Path, value: int, row: int) -> tuple[np.ndarray, int]:
+    """The ids of a file, masked, and how many pixels are."""
+    ids, mode = decode_with_mode(path)
+    if mode not in ("L", "P"):
+        raise WrongLabels(f"{path}: is of mode {mode}, but only ids of 8 bits in one channel can be masked")
+    if row >= len(ids):
+        raise InputError(f"{path}: has {len(ids)} rows, so none from {row} on: lower --below")
+    below = ids[row:] == value
+    ids = ids.copy()
+    ids[row:][below] = IGNORE
+    return ids, int(below.sum())

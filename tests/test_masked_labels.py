@@ -1,0 +1,57 @@
+"""`mlsl mask-labels`: an id in the lower rows of label files is ignored in copies of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlsl_mx.cli import main
+from mlsl_mx.data.image_files import decode_with_mode
+
+IDS = np.array([[10, 1], [10, 10], [1, 10]], np.uint8)
+
+
+def masked(*words: str) -> int:
+    return main(["mask-labels", "--labels", "labels", "--out", "masked", *words])
+
+
+@pytest.fixture
+def labels(tmp_path, monkeypatch):
+    """A grey file, and one with a palette in a folder below."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels" / "town").mkdir(parents=True)
+    Image.fromarray(IDS).save("labels/a.png")
+    palette = Image.fromarray(IDS)
+    palette.putpalette([7, 8, 9] * 256)
+    palette.save("labels/town/b.png")
+    return tmp_path
+
+
+def test_the_id_is_ignored_from_the_row_on(labels, capsys):
+    assert masked("--value", "10", "--below", "1") == 0
+    for name in ("a.png", "town/b.png"):
+        ids, _ = decode_with_mode(labels / "masked" / name)
+        assert ids.tolist() == [[10, 1], [255, 255], [1, 255]]
+        assert decode_with_mode(labels / "labels" / name)[0].tolist() == IDS.tolist()
+    assert "2 label files; 10 from row 1 on is 255 now, 50.00 % of the pixels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--value", "10", "--below", "3"), "has 3 rows"),
+        (("--value", "1", "--below", "0", "--out", "labels"), "name another folder"),
+        (("--value", "9", "--below", "0"), "no file holds 9"),
+    ],
+)
+def test_what_cannot_be_masked_is_refused(labels, capsys, words, said):
+    assert masked(*words) == 2
+    assert said in capsys.readouterr().err
+    assert decode_with_mode(labels / "labels" / "a.png")[0].tolist() == IDS.tolist()
+
+
+def test_colours_are_refused(labels, capsys):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save("labels/c.png")
+    assert masked("--value", "10", "--below", "0") == 2
+    assert "c.png: is of mode RGB" in capsys.readouterr().err
