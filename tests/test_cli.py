@@ -43,6 +43,8 @@ def test_problems_are_one_line_with_an_exit_code(monkeypatch, capsys, raised, co
         RuntimeError("Traceback ... MXNetError: std: :bad_alloc"),
         RuntimeError("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
         RuntimeError("can't start new thread"),
+        RuntimeError("MXNetError: Check failed: ret == 0 (12 vs. 0) : AlignedMallocPitch failed"),
+        RuntimeError("MXNetError: Resource temporarily unavailable"),
         ImportError("libmxnet.so: failed to map segment from shared object"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),  # of fork
         MemoryError("Unable to allocate 9 EiB"),  # of NumPy

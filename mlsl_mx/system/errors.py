@@ -16,6 +16,8 @@ OUT_OF_MEMORY = (
     "std: :bad_alloc",  # as MXNet shortens it
     "Insufficient memory",
     "can't start new thread",
+    "AlignedMallocPitch failed",
+    "Resource temporarily unavailable",  # a thread's stack
     "failed to map segment from shared object",
     "cannot allocate memory",
 )
