@@ -441,7 +441,7 @@ ifneq ($(TABLES_ASKED),)
 .NOTPARALLEL:
 endif
 
-# The miniature's stand-ins for published weights, as committed: 95 and 58 minutes of one core.
+# The miniature's stand-ins for published weights, as committed: 95 and 36 minutes of one core.
 PRETRAINING := runs/miniature/pretraining
 # $(call PRETRAIN,pretraining,its name among the miniature's files,further options)
 PRETRAIN = $(MLSL) train-source --experiment experiments/miniature/$(1).yaml --run $(PRETRAINING)/$(1) \
