@@ -30,7 +30,8 @@ THREE_CLASSES = re.sub(
     "  - {name: green, colour: [10, 200, 10], source: [[10, 200, 10]], target: [2]}\n"
     "  - {name: cold, colour: [10, 10, 200], source: [[10, 10, 200]], target: [3]}\n",
     EXPERIMENT,
-).replace("{patches: 3", "{flip: true, patches: 6")
+).replace("{patches: 3", "{flip: true, placement: random, patches: 6")
+THREE_CLASSES = THREE_CLASSES.replace("ignore: [[0, 0, 0]]}", "ignore: [[0, 0, 0]], held_out: 0}")
 WEIGHT = np.array([[1.5, -0.5, 0.2], [-0.8, 1.2, 0.1], [0.3, -0.4, 1.1]])  # of any_networks.py
 BIAS = np.array([0.25, 0.1, 0.0])
 PATCH, PATCHES, PORTION, ETA = 16, 6, 0.3, 0.05

@@ -26,9 +26,9 @@ def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Pat
     path = existing(str(experiment))
     config = load_config(path, None, tuple(settings))
     data = ExperimentData(config=config, roots=roots, experiment_folder=path.parent)
-    for part in ("source", "target", "validation"):
+    for part, name in (("source", "all_source"), ("target", "target"), ("validation", "validation")):
         try:
-            dataset = getattr(data, part)
+            dataset = getattr(data, name)
             if len(dataset):  # own data may have no validation images
                 yield _counted(part, dataset)
         except InputError as problem:
