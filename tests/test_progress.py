@@ -9,7 +9,8 @@ import pytest
 
 from mlsl_mx.system import progress_bar as module
 from mlsl_mx.system.network_time import TimedNetwork, TrainingTime
-from mlsl_mx.system.progress import progress, rate_text
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.rate import rate_text
 
 
 class Clock:

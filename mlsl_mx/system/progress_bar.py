@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from mlsl_mx.system.progress import rate_text
+from mlsl_mx.system.rate import rate_text
 
 LOG_SECONDS = 15  # between two lines where there is no terminal
 
