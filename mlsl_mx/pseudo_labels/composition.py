@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import mxnet as mx
-import numpy as np
 
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
@@ -64,10 +63,8 @@ def _composed(image: ImageMaps, ctx: mx.Context, upsampling: str, votes: bool, r
     accumulator = SISCAccumulator(num_classes, *size, ctx)
     add = partial(_add_votes, accumulator) if votes else accumulator.add_maps
     for part in image.parts:
-        corners = part.corners - (rows.start, columns.start)
-        near = np.flatnonzero(((corners > -np.array(part.size)) & (corners < size)).all(axis=1))
-        maps = [part.probabilities[n] for n in near]
-        add(maps, *corners[near].T.tolist(), part.size, upsampling)
+        near, corners = part.reaching(rows, columns)
+        add([part.probabilities[n] for n in near], *corners.T.tolist(), part.size, upsampling)
     return Window(rows, columns, *accumulator.normalized())
 
 

@@ -29,6 +29,16 @@ class PatchMaps:
     probabilities: np.ndarray
     ready: Any = None
 
+    def reaching(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
+        """The patches that reach into a window of the image.
+
+        Returns: (n,) their numbers; (n, 2) their corners (top, left) as seen from the window.
+        """
+        corners = self.corners - (rows.start, columns.start)
+        window = rows.stop - rows.start, columns.stop - columns.start
+        near = np.flatnonzero(((corners > -np.array(self.size)) & (corners < window)).all(axis=1))
+        return near, corners[near]
+
 
 @dataclass(frozen=True)
 class ImageMaps:

@@ -116,10 +116,8 @@ def _composed(image: ImageMaps, parts, ctx: Device, upsampling: str, votes: bool
     size = rows.stop - rows.start, columns.stop - columns.start
     accumulator = SISCAccumulator(image.num_classes, *size, ctx)
     for part, maps in parts:
-        corners = part.corners - (rows.start, columns.start)
-        near = ((corners > -np.array(part.size)) & (corners < size)).all(axis=1)
-        for n in np.flatnonzero(near):
-            accumulator.add_map(maps[n], *corners[n].tolist(), part.size, upsampling, votes)
+        for n, corner in zip(*part.reaching(rows, columns), strict=True):
+            accumulator.add_map(maps[n], *corner.tolist(), part.size, upsampling, votes)
     # As `normalized`, but in place: nothing is added any more.
     return Window(rows, columns, accumulator.sum.div_(accumulator.count.clamp(min=1)), accumulator.count)
 
