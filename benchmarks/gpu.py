@@ -55,7 +55,7 @@ from mlsl_mx.pytorch.inference_net import DTYPES
 from mlsl_mx.pytorch.network import MLSLNet
 from mlsl_mx.pytorch.streams import algorithms_tried
 from mlsl_mx.system.errors import is_out_of_memory
-from mlsl_mx.system.processor import CPUINFO, cpu_model, usable_cores
+from mlsl_mx.system.processor import CPUINFO, cpu_model, threads_beside, usable_cores
 from mlsl_mx.system.runs import revision, write_bytes, write_json
 from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
@@ -221,11 +221,7 @@ class Benchmark:
         at_source = replace(config.source_training, crops=crops, batch=16)
         head = replace(config.head_training, crops=crops, batch=16)
         source, target = again(self.source, 1024), again(self.selected, 256)
-        last = (
-            SEED,
-            0 if self.device.kind == "cpu" else min(8, usable_cores()),
-            self.engine.losses,
-        )  # readers as of a job
+        last = SEED, threads_beside(self.device.device_type), self.engine.losses
 
         def of_a_round(batch: int, weak: bool) -> Epochs:
             own = (replace(rounds, batch=batch), WeakLabels(enabled=weak), np.full(19, 0.05), (MINED, MINED), 0)

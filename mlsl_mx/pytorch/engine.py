@@ -28,7 +28,7 @@ from mlsl_mx.pytorch.own_network import own_network
 from mlsl_mx.pytorch.steps import TorchSteps as Steps
 from mlsl_mx.pytorch.workers import join
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.processor import usable_cores
+from mlsl_mx.system.processor import threads_beside
 
 __all__ = [
     "Steps",
@@ -57,7 +57,7 @@ patch_batch = PatchBatch
 
 def threads(device: Device) -> int:
     """That may each compose an image beside the others: none where the network itself needs the cores."""
-    return 0 if device.device_type == "cpu" else min(8, usable_cores())
+    return threads_beside(device.device_type)
 
 
 def check_network(settings: Network, device: Device) -> None:

@@ -14,7 +14,7 @@ from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.processor import usable_cores
+from mlsl_mx.system.processor import threads_beside
 from mlsl_mx.system.runs import file_hash
 from mlsl_mx.system.workers import ALONE, Workers
 
@@ -89,7 +89,7 @@ class Job(ExperimentData):
     @property
     def readers(self) -> int:
         """Reader threads: none where the network itself needs the cores."""
-        return 0 if self.ctx.device_type == "cpu" else min(8, usable_cores())
+        return threads_beside(self.ctx.device_type)
 
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""

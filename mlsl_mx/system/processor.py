@@ -55,3 +55,8 @@ def _shares(cgroups: Path, own: Path) -> Iterator[float]:
                 yield from [int(quota) / int(period)] * (int(quota) > 0)
             except (OSError, ValueError):  # no limit
                 continue
+
+
+def threads_beside(device_type: str) -> int:
+    """Threads that read and write files beside a network: none where it needs the cores itself, on a "cpu"."""
+    return 0 if device_type == "cpu" else min(8, usable_cores())
