@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.nn import functional
 
 from mlsl_mx.config.classes import ignore_id
 from mlsl_mx.config.settings import HARD_PIXELS, HARD_PROBABILITY
+from mlsl_mx.training import composite
 
 
 def segmentation_loss(
@@ -48,25 +49,5 @@ def weak_label_loss(weak_logits: torch.Tensor, weak_labels: torch.Tensor) -> tor
     return functional.binary_cross_entropy_with_logits(weak_logits.float(), weak_labels)
 
 
-def composite_loss(
-    outputs,
-    train_ids: torch.Tensor,
-    weak_labels: torch.Tensor,
-    is_target: torch.Tensor,
-    *,
-    weight: float,
-    hard_examples: bool = False,
-    normaliser: str = "labelled",
-    own_loss: Callable | None = None,
-) -> dict[str, torch.Tensor]:
-    """Eq. 6: L_seg + lambda * L_Fcl; arguments and result as of `training.losses.composite_loss`, in tensors."""
-    logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
-    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
-    if weak_logits is not None:
-        terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
-    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
-
-
-def head_loss(outputs, train_ids, weak_labels, is_target) -> dict[str, torch.Tensor]:
-    """Eq. 5 alone, to train the weak-label head on its own."""
-    return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}
+composite_loss = partial(composite.composite_loss, segmentation_loss, weak_label_loss)
+head_loss = partial(composite.head_loss, weak_label_loss)

@@ -1,0 +1,44 @@
+"""How the losses of Sec. 3 make one: Eq. 6, whatever engine they are of; arrays are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def composite_loss(
+    segmentation_loss: Callable,
+    weak_label_loss: Callable,
+    outputs,
+    train_ids,
+    weak_labels,
+    is_target,
+    *,
+    weight: float,
+    hard_examples: bool = False,
+    normaliser: str = "labelled",
+    own_loss: Callable | None = None,
+) -> dict[str, Any]:
+    """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
+
+    Args:
+        segmentation_loss, weak_label_loss: the engine's, of Eq. 1 and 2, and of Eq. 5.
+        outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
+        train_ids: (B, h, w); weak_labels: (B, C); is_target: (B,), 1 for a crop of the target, 0 for one of the source.
+        weight: lambda.
+        hard_examples, normaliser: as of `segmentation_loss`.
+        own_loss: of the user: (logits, train_ids, is_target) -> more terms by their names, each with its weight.
+
+    Returns: the terms by their names, one float32 number each: "segmentation" and, times lambda, "weak_labels". The
+        loss is the sum of all terms, whatever they are; log, charts and messages show each under its name.
+    """
+    logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
+    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
+    if weak_logits is not None:
+        terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
+    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
+
+
+def head_loss(weak_label_loss: Callable, outputs, train_ids, weak_labels, is_target) -> dict[str, Any]:
+    """Eq. 5 alone, to train the weak-label head on its own; arguments and result as of `composite_loss`."""
+    return {"weak_labels": weak_label_loss(outputs[1], weak_labels)}
