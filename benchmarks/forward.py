@@ -17,7 +17,8 @@ import measure  # before MXNet: it sets the number of threads
 import mxnet as mx
 import numpy as np
 import torch
-from torch_net import check_same, multiply_adds, random_net, torch_copy
+from network_operations import multiply_adds
+from torch_net import check_same, random_net, torch_copy
 
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.inference_net import inference_net
@@ -54,7 +55,7 @@ def measured(width: float, batch: int, repeats: int) -> dict[str, Any]:
     convolution, convolution_operations = measure.large_convolution()
     calls = {CONVOLUTION: convolution, **network_calls(net, model, images)}
     seconds = measure.seconds_in_turn(calls, repeats)
-    operations = 2 * batch * multiply_adds(model, SIDE)
+    operations = 2 * batch * multiply_adds(width, SIDE)
     floor = operations * seconds[CONVOLUTION] / convolution_operations
     print(width, batch, {name: round(value, 4) for name, value in seconds.items()}, flush=True)
     return {

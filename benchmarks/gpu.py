@@ -36,7 +36,7 @@ import cv2
 import numpy as np
 import torch
 from full_size_scenes import SIZES, make_scenes, with_copies, with_selected_labels
-from torch import nn
+from network_operations import multiply_adds
 
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.experiment_files import load_config
@@ -487,18 +487,6 @@ def random_batch(batch: int, crop: int) -> Batch:
         np.ones(batch, np.float32),
         ("noise",) * batch,
     )
-
-
-def multiply_adds(width: float, side: int) -> int:
-    """Of the convolutions of a forward pass of one square image, by their shapes alone, without the weak-label head."""
-    with torch.device("meta"):
-        net, found = MLSLNet(19, width, False), []
-        for layer in net.modules():
-            if isinstance(layer, nn.Conv2d):
-                count = lambda own, _, output: found.append(output[0, 0].numel() * own.weight.numel())  # noqa: E731
-                layer.register_forward_hook(count)
-        net.segmentation_head(net.trunk(torch.empty(1, 3, side, side)))
-    return sum(found)
 
 
 def row_seconds(config: Config, found: Mapping[str, float], sources: int, images: int) -> dict[str, float]:

@@ -21,7 +21,8 @@ import mxnet as mx
 import numpy as np
 import torch
 from mxnet import autograd, gluon
-from torch_net import check_same, multiply_adds, random_net, torch_copy
+from network_operations import multiply_adds
+from torch_net import check_same, random_net, torch_copy
 
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.training import segmentation_loss
@@ -61,8 +62,8 @@ def measured(width: float, repeats: int) -> dict[str, Any]:
     convolution, convolution_operations = measure.large_convolution()
     steps = {"mlsl": mlsl_step(net, images, train_ids), "PyTorch": torch_step(model, images, train_ids)}
     seconds = measure.seconds_in_turn({CONVOLUTION: convolution, **steps}, repeats)
-    first = 2 * CROP**2 * model.trunk[0].weight.numel()
-    operations = 3 * 2 * multiply_adds(model, CROP) - first
+    first = 2 * CROP**2 * model.trunk.first.weight.numel()
+    operations = 3 * 2 * multiply_adds(width, CROP) - first
     floor = operations * seconds[CONVOLUTION] / convolution_operations
     print(width, {name: round(value, 3) for name, value in seconds.items()}, flush=True)
     return {
@@ -127,8 +128,8 @@ def compared(net: MLSLNet, model) -> float:
     torch.nn.functional.cross_entropy(found, torch.from_numpy(train_ids).long(), ignore_index=255).backward()
     ours, theirs = net.trunk, model.trunk
     pairs = [
-        (ours[0].weight, theirs[0].weight),
-        (ours[9].preactivation.beta, theirs[9].preactivation[0].bias),
+        (ours[0].weight, theirs.first.weight),
+        (ours[9].preactivation.beta, theirs.blocks[8].preactivation.bias),
         (net.segmentation_head[0].weight, model.segmentation_head[0].weight),
     ]
     differences = []
