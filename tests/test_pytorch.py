@@ -15,6 +15,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from original_params import FIXTURES, values, write_original
+from test_mlsl_net import images
 from torch_cases import (
     CASES,
     CLASSES,
@@ -60,6 +61,8 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(5)
     np.save(path / "images.npy", rng.normal(size=(2, 3, 72, 104)).astype(np.float32))
     np.save(path / "image.npy", rng.integers(0, 256, (100, 150, 3)).astype(np.uint8))
+    shapes = {size: (1, 3, *map(int, size.split("x"))) for size in ("104x136", "264x264")}
+    np.savez(path / "original.npz", **{size: images(*shape).asnumpy() for size, shape in shapes.items()})
     (path / "losses.npz").write_bytes((FIXTURES / "losses.npz").read_bytes())
     tops, lefts = rng.integers(0, 12, 6), rng.integers(0, 20, 6)
     np.savez(path / "patches.npz", patches=rng.random((6, 4, 8, 10), np.float32), tops=tops, lefts=lefts)
@@ -96,6 +99,14 @@ def test_outputs_are_those_of_mxnet(folder, head_relu):
             strict=True,
         ):
             np.testing.assert_allclose(found[name], value.asnumpy(), atol=1e-5, rtol=1e-5)
+
+
+@needs_pytorch
+def test_outputs_are_those_of_the_original(folder):
+    with np.load(folder / "as-original.npz") as found, np.load(FIXTURES / "forward_narrow.npz") as original:
+        assert len(found.files) == 4
+        for name in found.files:
+            np.testing.assert_allclose(found[name], original[name], atol=1e-5, rtol=0)
 
 
 @needs_pytorch

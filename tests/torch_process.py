@@ -62,6 +62,16 @@ def forward(folder: Path) -> None:
     save_original(network(folder / "weights.params", True), folder / "back.params")
 
 
+def original(folder: Path) -> None:
+    """Outputs for the images that the original program was given."""
+    net = network(folder / "weights.params", True, head_relu="released").eval()
+    with np.load(folder / "original.npz") as given, torch.no_grad():
+        outputs = {size: net(torch.from_numpy(given[size])) for size in given.files}
+    found = {f"softmax_{size}": logits.softmax(1).numpy() for size, (logits, _) in outputs.items()}
+    found.update({f"sigmoid_{size}": weak.sigmoid().numpy() for size, (_, weak) in outputs.items()})
+    np.savez(folder / "as-original.npz", **found)
+
+
 def full_width(folder: Path) -> None:
     """Logits of the network of the paper's size."""
     net = MLSLNet(CLASSES, 1.0, weak_label_head=False).eval()
@@ -156,5 +166,5 @@ def resumed(folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    for made in (forward, full_width, steps, gradients, labels, accumulated, resumed):
+    for made in (forward, original, full_width, steps, gradients, labels, accumulated, resumed):
         made(Path(sys.argv[1]))
