@@ -94,7 +94,7 @@ import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from mlsl_mx.system.stopping import end_with_parent, forks_processes
 forks_processes()
-with ProcessPoolExecutor(2, initializer=end_with_parent) as pool:
+with ProcessPoolExecutor(2, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(60)
 """
@@ -109,3 +109,11 @@ def test_the_processes_of_a_killed_pool_end():
     parent.kill()
     parent.communicate()
     wait_for(lambda: not is_running(child), seconds=10)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone ends them")
+def test_a_process_whose_parent_was_killed_before_it_could_tell_ends():
+    code = "from mlsl_mx.system.stopping import end_with_parent; end_with_parent({}); print('ours')"
+    parents = (os.getpid(), 2**30)  # no process has that number
+    ended = [subprocess.run([sys.executable, "-c", code.format(one)], capture_output=True) for one in parents]
+    assert [(one.returncode, one.stdout) for one in ended] == [(0, b"ours\n"), (-signal.SIGKILL, b"")]

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from mlsl_mx.system.device_names import library_of
@@ -72,11 +73,11 @@ def run_workers(commands: Sequence[Sequence[str]], threads: int, library: str = 
     with tempfile.TemporaryDirectory() as folder, stops_when_asked() as stop_here, _ended_with_us() as processes:
         for role, variables in servers.items():
             output, own = Path(folder, role), {**variables, "OMP_NUM_THREADS": "1"}
-            processes[role] = _start(PARAMETER_SERVER, own, output, _stay_with_parent)
+            processes[role] = _start(PARAMETER_SERVER, own, output, partial(_stay_with_parent, os.getpid()))
         for index, (command, variables) in enumerate(zip(commands, workers, strict=True)):
             output = Path(folder, f"worker {index}") if index else None
             own = {**variables, "OMP_NUM_THREADS": str(threads)}
-            processes[f"worker {index}"] = _start(command, own, output, end_with_parent)
+            processes[f"worker {index}"] = _start(command, own, output, partial(end_with_parent, os.getpid()))
         failed = _wait(processes, stop_here)
         if failed is None:
             return 0
@@ -160,9 +161,9 @@ def _start(
             file.close()
 
 
-def _stay_with_parent() -> None:
+def _stay_with_parent(parent: int) -> None:
     """Of the parameter server: a batch system tells all processes to stop, and workers need it to agree on the step."""
-    end_with_parent()
+    end_with_parent(parent)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -77,10 +77,16 @@ def forks_processes() -> None:
         multiprocessing.set_start_method("fork", force=True)
 
 
-def end_with_parent() -> None:
-    """Have Linux end this process when the one that started it is killed; elsewhere do nothing."""
+def end_with_parent(parent: int) -> None:
+    """Have Linux end this process when the one that started it is killed; elsewhere do nothing.
+
+    Args:
+        parent: that process's id. It may have been killed before Linux is told.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _ask_again(unraisable: Callable) -> Callable:

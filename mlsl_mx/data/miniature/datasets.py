@@ -7,6 +7,7 @@ With it the whole method runs without any download. Its numbers say nothing abou
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -105,7 +106,8 @@ def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
-    with _without_threads(), ProcessPoolExecutor(usable_cores(), initializer=end_with_parent) as pool:
+    pool = ProcessPoolExecutor(usable_cores(), initializer=end_with_parent, initargs=(os.getpid(),))
+    with _without_threads(), pool:
         done = pool.map(write, jobs, chunksize=4)
         for _ in progress(done, title, "image", total=len(jobs)):
             pass
