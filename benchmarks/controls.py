@@ -37,7 +37,7 @@ from mlsl_mx.stages.inputs import class_sizes
 from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import file_hash, write_bytes
+from mlsl_mx.system.whole_files import file_hash, write_bytes
 from mlsl_mx.training.epochs import self_training_epochs
 from mlsl_mx.training.train import train
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlsl_mx.system.cuda_libraries import has_cuda_build
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "doctor"

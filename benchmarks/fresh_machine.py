@@ -24,7 +24,7 @@ from pathlib import Path
 from stage_processes import ROOT
 
 from mlsl_mx.system.processor import CPUINFO, cpu_model
-from mlsl_mx.system.runs import write_bytes, write_json
+from mlsl_mx.system.whole_files import write_bytes, write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = "git,make,python3,python3-venv,ca-certificates"

@@ -23,7 +23,8 @@ from PIL import Image
 
 from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.network import MLSLNet, save_original
-from mlsl_mx.system.runs import environment, write_bytes, write_json
+from mlsl_mx.system.environment import environment
+from mlsl_mx.system.whole_files import write_bytes, write_json
 
 HERE = Path(__file__).parent
 EXPERIMENT = HERE.parent / "experiments" / "gta2city.yaml"

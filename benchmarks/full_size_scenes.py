@@ -19,7 +19,7 @@ from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.datasets import SceneDataset, open_dataset, with_pseudo_labels
 from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.data.miniature.datasets import make_miniature
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 SIZES = {name: data.size for name, data in PUBLISHED.items()}  # height, width
 # Standard deviation that gives the originals' bytes per pixel: about 2.2, 1.3 and 2.3 MB an image.

@@ -54,9 +54,10 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, whole_image_segmenter
 from mlsl_mx.pytorch.inference_net import DTYPES
 from mlsl_mx.pytorch.network import MLSLNet
 from mlsl_mx.pytorch.streams import algorithms_tried
+from mlsl_mx.system.environment import revision
 from mlsl_mx.system.errors import is_out_of_memory
 from mlsl_mx.system.processor import CPUINFO, cpu_model, threads_beside, usable_cores
-from mlsl_mx.system.runs import revision, write_bytes, write_json
+from mlsl_mx.system.whole_files import write_bytes, write_json
 from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
 from mlsl_mx.training.schedules import source_portion

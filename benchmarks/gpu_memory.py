@@ -22,7 +22,7 @@ import numpy as np
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.config.settings import Config
 from mlsl_mx.network import MLSLNet
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = ROOT / "experiments" / "gta2city.yaml"

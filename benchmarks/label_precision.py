@@ -30,7 +30,7 @@ from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.stages.job import Job, open_job
-from mlsl_mx.system.runs import file_hash
+from mlsl_mx.system.whole_files import file_hash
 
 COVERAGES = (0.15, 0.3, 0.5, 1.0)
 WAYS: dict[str, dict[str, Any]] = {  # what differs from the experiment's settings

@@ -21,7 +21,8 @@ import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's 
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.system.runs import environment, write_bytes, write_json
+from mlsl_mx.system.environment import environment
+from mlsl_mx.system.whole_files import write_bytes, write_json
 
 RESULTS = Path(__file__).parent / "results"
 THREADS = int(os.environ["OMP_NUM_THREADS"])

@@ -25,7 +25,7 @@ from mlsl_mx.stages.import_weights import import_weights
 from mlsl_mx.stages.job import open_job
 from mlsl_mx.stages.pseudo_label import pseudo_label
 from mlsl_mx.system.packaged_files import existing
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "miniature"
 PRECISIONS = ("float32", "bfloat16")

@@ -36,7 +36,7 @@ from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, patch_positions
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.store import read_store, write_store
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 SETTINGS = PseudoLabels()
 CLASSES, HEIGHT, WIDTH = 19, 1024, 2048

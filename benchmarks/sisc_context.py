@@ -26,8 +26,9 @@ from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.stages.job import Job, open_job
+from mlsl_mx.system.environment import environment
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.runs import environment, write_bytes, write_json
+from mlsl_mx.system.whole_files import write_bytes, write_json
 
 HERE = Path(__file__).parent
 PORTION = 0.2

@@ -31,7 +31,7 @@ from stage_processes import ROOT, Broken, Started, descendants, finish, outlived
 from tqdm import tqdm
 
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import TEMPORARY, read_json
+from mlsl_mx.system.whole_files import TEMPORARY, read_json
 
 EXPERIMENT = ROOT / "experiments" / "miniature" / "gta2city.yaml"
 TRUNK = ROOT / "experiments" / "miniature" / "pretrained.params"

@@ -20,7 +20,7 @@ from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.packaged_files import existing
-from mlsl_mx.system.runs import file_hash
+from mlsl_mx.system.whole_files import file_hash
 
 SOURCE_MODELS = {
     "gta2city": existing("experiments/miniature/pretrained.params"),

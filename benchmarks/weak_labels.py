@@ -37,7 +37,8 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.stages.inputs import class_sizes
 from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.packaged_files import existing
-from mlsl_mx.system.runs import read_json, read_settings, write_bytes
+from mlsl_mx.system.runs import read_settings
+from mlsl_mx.system.whole_files import read_json, write_bytes
 from mlsl_mx.training.batches import load_batches
 from mlsl_mx.training.losses import weak_label_loss
 

@@ -23,7 +23,7 @@ from typing import Any
 from measure import RESULTS, seconds_in_turn, table, write_results
 
 from mlsl_mx.data.miniature.datasets import make_miniature
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = ROOT / "experiments" / "miniature" / "gta2city.yaml"

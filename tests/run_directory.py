@@ -16,7 +16,7 @@ from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.config.settings import Config
 from mlsl_mx.data.label_images import palette_png
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import write_bytes, write_json
+from mlsl_mx.system.whole_files import write_bytes, write_json
 from mlsl_mx.training.loss_curve import LossPoint
 
 PAPER = Config()

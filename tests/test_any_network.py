@@ -20,7 +20,7 @@ from small_chain import RUN
 from mlsl_mx.cli import main
 from mlsl_mx.data.image_files import read_image
 from mlsl_mx.pseudo_labels import patch_positions
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-torch" / "bin" / "python"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

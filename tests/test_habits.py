@@ -23,8 +23,8 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import read_json
 from mlsl_mx.system.terminal import RED, YELLOW, coloured
+from mlsl_mx.system.whole_files import read_json
 
 REPORT = ["report", "--experiment", "x.yaml", "--run", "r"]
 

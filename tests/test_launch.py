@@ -21,8 +21,8 @@ from mlsl_mx.network import MLSLNet, save_original
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.launch import divide_devices, launch, run_workers
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import read_json
 from mlsl_mx.system.stopping import Stopped
+from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).parents[1]
 LISTS = {

@@ -16,7 +16,7 @@ from browser import driver_runs
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.network.weights.params_file import write_params
 from mlsl_mx.reports.compare import PAPER_TABLES
-from mlsl_mx.system.runs import write_json
+from mlsl_mx.system.whole_files import write_json
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,7 +15,8 @@ from mlsl_mx.gluon.engine import model as gpu_model
 from mlsl_mx.reports import model_card
 from mlsl_mx.reports.stage_times import stage_times
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import read_json, read_settings, write_json
+from mlsl_mx.system.runs import read_settings
+from mlsl_mx.system.whole_files import read_json, write_json
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # SHA-256 of "abc", FIPS 180-2
 MINIATURE = "miniature: not comparable with the paper"

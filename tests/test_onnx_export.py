@@ -23,7 +23,7 @@ from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import single_inference
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import file_hash
+from mlsl_mx.system.whole_files import file_hash
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

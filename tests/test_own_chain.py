@@ -15,7 +15,7 @@ from tiny_run import STAGES
 from mlsl_mx.cli import main
 from mlsl_mx.predict import Predictor
 from mlsl_mx.stages.job import open_job
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 
 def run_chain(experiment: Path, run: Path, stages=STAGES) -> None:

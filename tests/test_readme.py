@@ -10,7 +10,7 @@ import pytest
 
 from mlsl_mx.reports.published import CBST_README, published_row
 from mlsl_mx.reports.results import METHODS
-from mlsl_mx.system.runs import read_json
+from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).parents[1]
 

@@ -21,7 +21,8 @@ from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.reports.results import METHODS
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import prior_path, read_json, write_json
+from mlsl_mx.system.runs import prior_path
+from mlsl_mx.system.whole_files import read_json, write_json
 
 MINIATURE = "miniature: not comparable with the paper"
 GTA = Config()

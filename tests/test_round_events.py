@@ -9,7 +9,7 @@ from scene_files import write_cityscapes
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.reports.round_events import write_round_events
-from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.system.whole_files import read_json, write_json
 
 CLASSES = class_set(19)
 

@@ -12,24 +12,11 @@ from importlib.metadata import version
 
 import pytest
 
+from mlsl_mx.system.environment import environment, revision
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog, read_log
-from mlsl_mx.system.runs import (
-    TEMPORARY,
-    begin_stage,
-    check_lengths,
-    check_settings,
-    environment,
-    file_hash,
-    keep_settings,
-    locked,
-    read_json,
-    remove_leftovers,
-    revision,
-    sha256,
-    whole_file,
-    write_json,
-)
+from mlsl_mx.system.runs import begin_stage, check_settings, keep_settings, locked, remove_leftovers
+from mlsl_mx.system.whole_files import TEMPORARY, check_lengths, file_hash, read_json, sha256, whole_file, write_json
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -70,7 +57,7 @@ def test_names_as_long_as_a_disk_takes(tmp_path):
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from mlsl_mx.system.runs import whole_file
+from mlsl_mx.system.whole_files import whole_file
 with whole_file(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

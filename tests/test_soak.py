@@ -8,7 +8,7 @@ import pytest
 from processes import wait_for
 from small_chain import ROOT
 
-from mlsl_mx.system.runs import write_bytes, write_json
+from mlsl_mx.system.whole_files import write_bytes, write_json
 
 
 @pytest.fixture

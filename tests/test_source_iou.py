@@ -16,7 +16,7 @@ from mlsl_mx.predict import Predictor, read_image
 from mlsl_mx.reports.report_tables import source_class_table, source_table
 from mlsl_mx.stages import source_iou
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.system.whole_files import read_json, write_json
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from mlsl_mx.cli import main
 from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.system.whole_files import read_json, write_json
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {

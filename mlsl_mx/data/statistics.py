@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.system.whole_files import read_json, write_json
 
 
 def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int = 2):

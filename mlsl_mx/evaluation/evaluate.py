@@ -30,7 +30,8 @@ from mlsl_mx.system.background import Background, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import begin_stage, read_json, write_bytes, write_json
+from mlsl_mx.system.runs import begin_stage
+from mlsl_mx.system.whole_files import read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
 if TYPE_CHECKING:  # imports MXNet

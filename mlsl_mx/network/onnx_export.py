@@ -18,7 +18,7 @@ from mlsl_mx.network.mlsl_net import MLSLNet
 from mlsl_mx.network.weights.original_weights import load_original
 from mlsl_mx.network.weights.published_weights import describe_segmentation
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import file_hash, whole_file
+from mlsl_mx.system.whole_files import file_hash, whole_file
 
 # Several images, wide enough for convolutions of dilation 12 at stride 8; and a size that is no multiple of 8.
 TRIED_SHAPES = ((2, 3, 136, 200), (1, 3, 93, 141))

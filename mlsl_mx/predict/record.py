@@ -10,7 +10,7 @@ from typing import Any
 from mlsl_mx.predict.inputs import Input
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog, read_log
-from mlsl_mx.system.runs import file_hash
+from mlsl_mx.system.whole_files import file_hash
 
 
 class Record:

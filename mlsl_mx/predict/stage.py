@@ -25,15 +25,8 @@ from mlsl_mx.system.progress import progress
 from mlsl_mx.system.rate import rate_text
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import (
-    check_lengths,
-    file_hash,
-    keep_settings,
-    locked,
-    read_settings,
-    remove_leftovers,
-    write_bytes,
-)
+from mlsl_mx.system.runs import keep_settings, locked, read_settings, remove_leftovers
+from mlsl_mx.system.whole_files import check_lengths, file_hash, write_bytes
 
 LOGGER = logging.getLogger(__name__)
 SETTINGS = "settings.yaml"

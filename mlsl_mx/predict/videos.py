@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import temporary_name, whole_file
+from mlsl_mx.system.whole_files import temporary_name, whole_file
 
 # Tried in this order: the first is small and plays nearly everywhere, the second needs no FFmpeg in OpenCV.
 CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))

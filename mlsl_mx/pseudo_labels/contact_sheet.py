@@ -10,7 +10,7 @@ from PIL import Image
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.experiment_data import SHEET
 from mlsl_mx.data.label_files import read_pseudo_label
-from mlsl_mx.system.runs import whole_file
+from mlsl_mx.system.whole_files import whole_file
 
 SHEET_IMAGES = 12
 SIDE = 320  # pixels of the longer side of a picture in the contact sheet

@@ -12,7 +12,8 @@ from mlsl_mx.data.statistics import label_maps
 from mlsl_mx.pseudo_labels.prior_picture import write_prior_picture
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import file_hash, prior_path
+from mlsl_mx.system.runs import prior_path
+from mlsl_mx.system.whole_files import file_hash
 
 NUMERIC = ("double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 OBJECTS = ("object", "opaque", "function")  # instances of MATLAB classes

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mlsl_mx.system.runs import whole_file
+from mlsl_mx.system.whole_files import whole_file
 
 COLUMNS = 4
 MAP_SIZE = (256, 128)  # width, height in pixels

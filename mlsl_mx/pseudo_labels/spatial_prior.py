@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import whole_file
+from mlsl_mx.system.whole_files import whole_file
 
 GRID = (128, 256)  # height, width: the target image at the network's stride
 SMOOTHING = 1 / 32  # sigma of the Gaussian, as a share of the grid's width

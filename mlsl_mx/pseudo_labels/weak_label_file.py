@@ -12,7 +12,7 @@ from mlsl_mx.config.settings import WeakLabels
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.pseudo_labels.weak_labels import weak_labels
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.runs import write_json
+from mlsl_mx.system.whole_files import write_json
 
 WEAK_LABELS = "weak_labels.json"
 

@@ -13,7 +13,8 @@ from mlsl_mx.reports.cells import minus
 from mlsl_mx.reports.published import TABLE_3_ROWS, disagreement_notes, paper_source, published_means, published_row
 from mlsl_mx.reports.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import flat, read_json
+from mlsl_mx.system.runs import flat
+from mlsl_mx.system.whole_files import read_json
 
 Runs = dict[str, dict[str, MethodResults]]  # run name -> METHOD -> results
 

@@ -16,7 +16,8 @@ from mlsl_mx.reports.published import published_table
 from mlsl_mx.reports.report_tables import readme_table
 from mlsl_mx.reports.results import MINIATURE
 from mlsl_mx.reports.terminal import terminal_text
-from mlsl_mx.system.runs import environment, write_json
+from mlsl_mx.system.environment import environment
+from mlsl_mx.system.whole_files import write_json
 
 Content = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlsl_mx.reports.document import Document, pictures
 from mlsl_mx.reports.html_page import html_page
 from mlsl_mx.reports.markdown import PICTURES, markdown_text
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 
 def write_document(document: Document, folder: Path, name: str) -> None:

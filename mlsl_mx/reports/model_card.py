@@ -41,9 +41,11 @@ from mlsl_mx.reports.model_card_document import card_document
 from mlsl_mx.reports.published import paper_source
 from mlsl_mx.reports.results import MINIATURE, MethodResults, read_run
 from mlsl_mx.reports.stage_times import StageTime, stage_times
+from mlsl_mx.system.environment import ENGINES
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import ENGINES, own_list, read_json, read_settings, sha256, write_bytes, write_json
+from mlsl_mx.system.runs import own_list, read_settings
+from mlsl_mx.system.whole_files import read_json, sha256, write_bytes, write_json
 
 Card = dict[str, Any]
 

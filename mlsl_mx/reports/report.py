@@ -20,7 +20,7 @@ from mlsl_mx.reports.results import METHODS, MethodResults, Round, read_run
 from mlsl_mx.reports.suggestion import suggestion
 from mlsl_mx.reports.terminal import terminal_text
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.system.whole_files import read_json, write_json
 from mlsl_mx.training.loss_curve import LossPoint
 
 # What is taken over from a round's evaluation.json, selection.json and diagnosis.json.

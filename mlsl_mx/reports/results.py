@@ -10,7 +10,8 @@ from typing import Any
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import read_json, read_settings
+from mlsl_mx.system.runs import read_settings
+from mlsl_mx.system.whole_files import read_json
 from mlsl_mx.training.loss_curve import LossPoint, Training, loss_curves
 
 # METHOD -> its name in tables, in the order of the tables

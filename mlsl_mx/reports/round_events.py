@@ -14,7 +14,7 @@ from mlsl_mx.reports.panels import PANEL_WIDTH, read_segmentation, read_sheet
 from mlsl_mx.reports.results import Round, read_round
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.event_file import EventFile, event_files, new_path
-from mlsl_mx.system.runs import file_hash, whole_file
+from mlsl_mx.system.whole_files import file_hash, whole_file
 
 Scalars = dict[str, float | None]
 

@@ -15,7 +15,7 @@ from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.runs import file_hash, read_json, write_json
+from mlsl_mx.system.whole_files import file_hash, read_json, write_json
 
 LOGGER = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.runs import check_lengths
+from mlsl_mx.system.whole_files import check_lengths
 
 
 def evaluate_weights(job: Job, round_index: int | None) -> Result:

@@ -15,7 +15,7 @@ from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.processor import threads_beside
-from mlsl_mx.system.runs import file_hash
+from mlsl_mx.system.whole_files import file_hash
 from mlsl_mx.system.workers import ALONE, Workers
 
 LARGEST_SEED = 2**31 - 1  # that every engine takes

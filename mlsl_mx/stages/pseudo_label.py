@@ -21,7 +21,7 @@ from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.errors import InputError, meaning
 from mlsl_mx.system.own_code import first_line
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.runs import check_lengths
+from mlsl_mx.system.whole_files import check_lengths
 
 
 def pseudo_label(job: Job, round_index: int, own: str | None = None) -> Result:

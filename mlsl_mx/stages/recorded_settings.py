@@ -16,8 +16,10 @@ from mlsl_mx.config.setting import own_code_in
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.start_files import selection_settings
+from mlsl_mx.system.environment import environment
 from mlsl_mx.system.own_code import code_file
-from mlsl_mx.system.runs import check_settings, environment, file_hash, keep_settings, own_list, write_bytes, write_json
+from mlsl_mx.system.runs import check_settings, keep_settings, own_list
+from mlsl_mx.system.whole_files import file_hash, write_bytes, write_json
 
 
 @dataclass(frozen=True)

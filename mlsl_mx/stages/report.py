@@ -11,7 +11,8 @@ from mlsl_mx.reports.report import write_report
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.runs import read_json, remove_leftovers, write_bytes
+from mlsl_mx.system.runs import remove_leftovers
+from mlsl_mx.system.whole_files import read_json, write_bytes
 
 
 def report(job: Job) -> Result:

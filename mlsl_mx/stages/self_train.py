@@ -17,7 +17,7 @@ from mlsl_mx.stages.source_iou import check_round
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import file_hash, read_json
+from mlsl_mx.system.whole_files import file_hash, read_json
 from mlsl_mx.training.epochs import self_training_epochs
 from mlsl_mx.training.train import train
 

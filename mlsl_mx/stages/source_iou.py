@@ -19,7 +19,7 @@ from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import read_json, write_json
+from mlsl_mx.system.whole_files import read_json, write_json
 
 LOGGER = logging.getLogger(__name__)
 

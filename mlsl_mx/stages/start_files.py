@@ -13,7 +13,7 @@ from mlsl_mx.network.weights.published_weights import check_source_model, check_
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import code_file
-from mlsl_mx.system.runs import file_hash
+from mlsl_mx.system.whole_files import file_hash
 
 
 def check_start(config: Config, imagenet: Path | None) -> None:

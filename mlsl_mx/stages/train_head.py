@@ -10,7 +10,7 @@ from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
-from mlsl_mx.system.runs import file_hash, write_json
+from mlsl_mx.system.whole_files import file_hash, write_json
 from mlsl_mx.training.epochs import head_epochs
 from mlsl_mx.training.train import train
 

@@ -20,7 +20,7 @@ from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import scalar
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 
 class EventFile:

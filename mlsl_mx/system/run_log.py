@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mlsl_mx.system.environment import revision
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import revision
 
 LOGGER = logging.getLogger(__name__)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"  # local time

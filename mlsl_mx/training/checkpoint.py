@@ -13,7 +13,7 @@ from mlsl_mx.engine import Steps
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.network.weights.params_file import read_params, write_params
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import file_hash, read_json, write_json
+from mlsl_mx.system.whole_files import file_hash, read_json, write_json
 
 
 @dataclass

@@ -33,8 +33,9 @@ from mlsl_mx.data.miniature.style import Style
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.runs import file_hash, read_json, remove_leftovers, write_bytes, write_json
+from mlsl_mx.system.runs import remove_leftovers
 from mlsl_mx.system.stopping import end_with_parent
+from mlsl_mx.system.whole_files import file_hash, read_json, write_bytes, write_json
 
 VERSION = 3  # of the generator: raise it when the same seed gives other pictures
 STAMP = "miniature.json"

@@ -22,7 +22,7 @@ from mlsl_mx.system import next_step
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import packaged
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 BASES = {False: "own/base.yaml", True: "own/small.yaml"}
 SMALL_STEPS = 1000  # of a small network's source training, whatever the number of images: docs/REAL_PICTURES.md

@@ -15,7 +15,7 @@ from mlsl_mx.data.label_images import encoded
 from mlsl_mx.data.own.files import own_images
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 
 def mask_labels(labels: str, out: Path, value: int, row: int) -> str:

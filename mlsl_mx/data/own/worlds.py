@@ -22,7 +22,7 @@ from mlsl_mx.data.miniature.render import render
 from mlsl_mx.data.miniature.scene import build_scene
 from mlsl_mx.data.miniature.style import Style
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import write_bytes
+from mlsl_mx.system.whole_files import write_bytes
 
 # Class -> what belongs to it; what is in none is ignored.
 GROUPS = {

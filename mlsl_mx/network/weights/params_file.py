@@ -23,7 +23,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.runs import whole_file
+from mlsl_mx.system.whole_files import whole_file
 
 LIST_MAGIC = 0x112
 VERSION_1, VERSION_2 = 0xF993FAC8, 0xF993FAC9
