@@ -6,6 +6,8 @@
 
     .venv/bin/python benchmarks/controls.py --experiment gta2city --seeds 0 1 2 3 4
 
+`--epochs 12` gives each round more than the experiment's: what the truth is worth when steps do not run out.
+
 Of one's own data the truth is that of the experiment's validation images, and what comes of it is measured on those of
 another experiment file, which must be other images:
 
@@ -20,6 +22,7 @@ import argparse
 import logging
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from measure import table, write_results  # first: it sets the number of threads
@@ -49,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiment", choices=SOURCE_MODELS, default="gta2city")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--epochs", type=int, help="of each round, in place of the experiment's")
     parser.add_argument("--own", type=Path, help="an experiment of one's own data, in the miniature's place")
     parser.add_argument("--measured", type=Path, help="the same experiment, with other validation images")
     parser.add_argument("--weights", type=Path, help="its source model")
@@ -56,21 +60,24 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.own:
         name, weights = options.own.stem, options.weights
-        found = {seed: own_controls(options.own, options.measured, weights, seed) for seed in options.seeds}
+        places = (options.own, options.measured, weights)
+        found = {seed: own_controls(*places, seed, options.epochs) for seed in options.seeds}
     else:
         name, weights = options.experiment, SOURCE_MODELS[options.experiment]
-        found = {seed: controls(name, seed) for seed in options.seeds}
+        found = {seed: controls(name, seed, options.epochs) for seed in options.seeds}
+    if options.epochs:
+        name += f"_{options.epochs}_epochs"
     rows = [mean_row(control, [found[seed][control] for seed in found]) for control in next(iter(found.values()))]
     content = {"weights": file_hash(weights), "seeds": {str(s): found[s] for s in found}}
     header = ("control", "mIoU by round, mean of seeds", "the last round of each seed")
     write_results(f"controls_{name}", content, table(header, rows))
 
 
-def controls(experiment: str, seed: int) -> dict[str, list[float]]:
+def controls(experiment: str, seed: int, epochs: int | None) -> dict[str, list[float]]:
     """The mIoU of the source model and after each round, of both controls in a run of a seed."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = miniature_job(experiment, "sisc", place, SCENES, seed)
+        job = with_epochs(miniature_job(experiment, "sisc", place, SCENES, seed), epochs)
         more_source = job.source.subset(range(len(job.target)))
         truth = true_labels(job, place / "truth")
         return {
@@ -79,11 +86,13 @@ def controls(experiment: str, seed: int) -> dict[str, list[float]]:
         }
 
 
-def own_controls(experiment: Path, measured: Path, weights: Path, seed: int) -> dict[str, list[float]]:
+def own_controls(
+    experiment: Path, measured: Path, weights: Path, seed: int, epochs: int | None
+) -> dict[str, list[float]]:
     """The same of one's own data: the truth of one experiment's validation images, measured on the other's."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = open_job(measured, "sisc", (), place / "run", {}, seed, "cpu")
+        job = with_epochs(open_job(measured, "sisc", (), place / "run", {}, seed, "cpu"), epochs)
         labelled = open_job(experiment, "sisc", (), place / "run", {}, seed, "cpu").validation
         if set(labelled.names) & set(job.validation.names):
             raise InputError(f"{measured}: measures on images whose labels {experiment} trains on: give others")
@@ -92,6 +101,14 @@ def own_controls(experiment: Path, measured: Path, weights: Path, seed: int) -> 
             "source continued": adapted(job, more_source, weights, place / "continued"),
             "true labels of other target images": adapted(job, labelled, weights, place / "ceiling"),
         }
+
+
+def with_epochs(job: Job, epochs: int | None) -> Job:
+    """A job with so many epochs in each round; None: its own."""
+    if epochs is None:
+        return job
+    rounds = replace(job.config.self_training, epochs=epochs)
+    return replace(job, config=replace(job.config, self_training=rounds))
 
 
 def true_labels(job: Job, folder: Path) -> SceneDataset:
