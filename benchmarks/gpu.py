@@ -231,7 +231,7 @@ class Benchmark:
         for name, both_heads, epochs, batch, goal in (
             ("1 crop, both heads", True, of_a_round(1, True), 1, 25.0),
             ("2 crops, one head", False, of_a_round(2, False), 2, 25.0),
-            ("16 crops of source training, both heads", True, source_epochs(source, at_source, (), *last), 16, 0),
+            ("16 crops of source training, both heads", True, source_epochs(source, at_source, (), None, *last), 16, 0),
             ("16 crops, the weak-label head alone", True, head_epochs(source, head, *last), 16, 0),
         ):
             self.free()

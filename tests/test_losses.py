@@ -59,6 +59,22 @@ def test_sum_over_all_pixels_by_hand():
     np.testing.assert_allclose(gradient[0, 1], [[1 / 8, 3 / 16], [1 / 16, 0]], atol=1e-7)
 
 
+def test_class_weights_by_hand():
+    logits = np.log(np.array([[1, 1, 3, 9], [1, 3, 1, 1]], np.float32)).reshape(1, 2, 2, 2)
+    train_ids = nd.array(
+        [[[0, 1], [0, 255]]]
+    )  # probabilities 1/2, 3/4, 3/4; the second counts three times, of 5 in all
+    weights = (1, 3)
+    value, gradient = loss_and_gradient(segmentation_loss, logits, train_ids, False, "labelled", weights)
+    assert value == pytest.approx((np.log(2) + 4 * np.log(4 / 3)) / 5, rel=1e-6)
+    np.testing.assert_allclose(gradient[0, 0], [[-1 / 10, 3 / 20], [-1 / 20, 0]], atol=1e-7)
+    value, gradient = loss_and_gradient(segmentation_loss, logits, train_ids, False, "pixels", weights)  # 4 pixels
+    assert value == pytest.approx((np.log(2) + 4 * np.log(4 / 3)) / 4, rel=1e-6)
+    np.testing.assert_allclose(gradient[0, 1], [[1 / 8, -3 / 16], [1 / 16, 0]], atol=1e-7)
+    value, gradient = loss_and_gradient(segmentation_loss, logits, train_ids, False, "labelled", (1e-3, 2e-3))
+    assert value == pytest.approx((np.log(2) + 3 * np.log(4 / 3)) / 4, rel=1e-5)  # the scale does not count
+
+
 @pytest.mark.parametrize("normaliser, of_each_label", [("labelled", (1 / 5, 1 / 256)), ("pixels", (1 / 256, 1 / 256))])
 def test_what_a_label_weighs_in_a_crop_of_few_and_of_all(normaliser, of_each_label):
     for labelled, weight in zip((5, 256), of_each_label, strict=True):

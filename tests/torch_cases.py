@@ -17,6 +17,7 @@ STEPS = {
     "eq6": {},
     "hard": {"hard_examples": True},
     "pixels": {"normaliser": "pixels"},
+    "rare": {"class_weights": [1 + c for c in range(19)]},
 }
 PATCHES = {"patch": 64, "patches": 12}
 CASES: dict[str, dict[str, Any]] = {

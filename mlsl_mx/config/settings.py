@@ -121,6 +121,15 @@ class SourceTraining:
         between=SHARE,
     )
     mining_rarest: int = setting(9, "number of classes that count as the rarest", "classes", between=(1, 1000))
+    class_weights: str = setting(
+        "equal",
+        "what a pixel of each class counts in the loss",
+        choices={
+            "equal": "the same (paper)",
+            "rare": "the rarer its class, the more: the root of median share over the class's share, 10 at most; for "
+            "sources whose small things a network never learns",
+        },
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -13,7 +14,11 @@ from mlsl_mx.training import composite
 
 
 def segmentation_loss(
-    logits: torch.Tensor, train_ids: torch.Tensor, hard_examples: bool = False, normaliser: str = "labelled"
+    logits: torch.Tensor,
+    train_ids: torch.Tensor,
+    hard_examples: bool = False,
+    normaliser: str = "labelled",
+    class_weights: Sequence[float] | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of the pixels, Eq. 1 and 2; arguments and meaning as of `training.losses.segmentation_loss`.
 
@@ -28,10 +33,13 @@ def segmentation_loss(
         raise ValueError(f"normaliser {normaliser!r} is not one of labelled, pixels")
     counts = train_ids != ignore_id(logits.shape[1])  # (B, h, w)
     log_probability = functional.log_softmax(logits.float(), dim=1)
-    log_probability = log_probability.gather(1, (train_ids * counts)[:, None])[:, 0]  # (B, h, w)
+    picked = train_ids * counts
+    log_probability = log_probability.gather(1, picked[:, None])[:, 0]  # (B, h, w)
     if hard_examples:
         counts = counts & _is_hard(log_probability.detach(), counts)
-    divisor = train_ids.numel() if normaliser == "pixels" else counts.sum().clamp(min=1)
+    if class_weights is not None:
+        counts = counts * torch.tensor(class_weights, device=logits.device)[picked]
+    divisor = train_ids.numel() if normaliser == "pixels" else counts.sum().clamp(min=composite.LEAST)
     return (-log_probability * counts).sum() / divisor
 
 

@@ -14,6 +14,8 @@ from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.errors import InputError
 
+MOST_WEIGHT = 10.0  # of a class in the loss, beside 1 for the median class
+
 
 def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int = 0) -> None:
     """See that the files of a data set are there, whole and images, from their headers: before anything is written.
@@ -55,6 +57,19 @@ def rare_classes(job: Job, source: SceneDataset) -> tuple[tuple[int, ...], ...]:
         return ()
     shares = _counted(job, source).share_sum
     return (tuple(c for c in np.argsort(shares, kind="stable").tolist() if shares[c])[: training.mining_rarest],)
+
+
+def class_weights(job: Job, source: SceneDataset) -> tuple[float, ...] | None:
+    """What a pixel of each class counts in the loss of source training; None: the same.
+
+    Not in the paper: the square root of median frequency balancing (Eigen and Fergus, 2015). A class that no label has
+    gets 1.
+    """
+    if job.config.source_training.class_weights == "equal":
+        return None
+    shares = _counted(job, source).share_sum
+    median = np.median(shares[shares > 0])
+    return tuple(np.minimum(np.sqrt(median / np.where(shares > 0, shares, median)), MOST_WEIGHT).tolist())
 
 
 def _counted(job: Job, source: SceneDataset) -> ClassSizes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.published_weights import check_trunk
-from mlsl_mx.stages.inputs import check_files, rare_classes
+from mlsl_mx.stages.inputs import check_files, class_weights, rare_classes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import source_settings
 from mlsl_mx.stages.source_iou import check_source_model
@@ -40,9 +40,9 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = ma
         if imagenet:
             stage.log.write("imagenet", file=str(imagenet), report=loaded)
             LOGGER.info("%s: %s", imagenet, loaded)
-        mined = rare_classes(job, job.source)
+        by_class = rare_classes(job, job.source), class_weights(job, job.source)
         how = job.seed, job.readers, job.engine.losses, job.workers
-        epochs = source_epochs(job.source, training, mined, *how)
+        epochs = source_epochs(job.source, training, *by_class, *how)
         events = job.tensorboard_folder(None) / "training"
         train(net, epochs, job.devices, job.source_folder, stage.log, "source", job.workers, checkpoint_seconds, events)
         check_source_model(job, stage.log)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+LEAST = 1e-6  # what a loss is divided by where no pixel counts: it is 0 then
 
 
 def composite_loss(
@@ -17,6 +19,7 @@ def composite_loss(
     weight: float,
     hard_examples: bool = False,
     normaliser: str = "labelled",
+    class_weights: Sequence[float] | None = None,
     own_loss: Callable | None = None,
 ) -> dict[str, Any]:
     """Eq. 6: L_seg + lambda * L_Fcl. A network without the weak-label head has L_seg alone (Eq. 1 to 3).
@@ -26,14 +29,14 @@ def composite_loss(
         outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
         train_ids: (B, h, w); weak_labels: (B, C); is_target: (B,), 1 for a crop of the target, 0 for one of the source.
         weight: lambda.
-        hard_examples, normaliser: as of `segmentation_loss`.
+        hard_examples, normaliser, class_weights: as of `segmentation_loss`.
         own_loss: of the user: (logits, train_ids, is_target) -> more terms by their names, each with its weight.
 
     Returns: the terms by their names, one float32 number each: "segmentation" and, times lambda, "weak_labels". The
         loss is the sum of all terms, whatever they are; log, charts and messages show each under its name.
     """
     logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
-    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser)}
+    terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser, class_weights)}
     if weak_logits is not None:
         terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
     return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}

@@ -36,6 +36,7 @@ def source_epochs(
     source: SceneDataset,
     settings: SourceTraining,
     mined: tuple[tuple[int, ...], ...],
+    class_weights: tuple[float, ...] | None,
     seed: int,
     readers: int,
     losses: Losses,
@@ -47,6 +48,7 @@ def source_epochs(
 
     Args:
         mined: groups of rare classes (see `training_crop`).
+        class_weights: as of `segmentation_loss`.
         losses: the engine's.
     """
     domain = Domain(source, _present(source), mined=mined, mining_probability=settings.mining_probability)
@@ -55,7 +57,7 @@ def source_epochs(
         count=settings.epochs,
         steps=steps,
         batches=batches,
-        loss=partial(losses.composite_loss, weight=settings.weak_label_weight),
+        loss=partial(losses.composite_loss, weight=settings.weak_label_weight, class_weights=class_weights),
         learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
         optimizer=settings.optimizer,
         seed=ROUNDS_AT_MOST * seed,

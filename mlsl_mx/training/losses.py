@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from mxnet import autograd, nd
@@ -12,7 +13,11 @@ from mlsl_mx.training import composite
 
 
 def segmentation_loss(
-    logits: nd.NDArray, train_ids: nd.NDArray, hard_examples: bool = False, normaliser: str = "labelled"
+    logits: nd.NDArray,
+    train_ids: nd.NDArray,
+    hard_examples: bool = False,
+    normaliser: str = "labelled",
+    class_weights: Sequence[float] | None = None,
 ) -> nd.NDArray:
     """Cross-entropy of the pixels, Eq. 1 on true labels and Eq. 2 on pseudo-labels.
 
@@ -28,6 +33,7 @@ def segmentation_loss(
         normaliser: "labelled" divides by the number of pixels that count, of hard examples by that of the hard ones
             (the release): a batch with 5 labels weighs as much as one with 256. "pixels" divides by B * h * w, pixels
             without a label included: then each label weighs the same (Eq. 2), and a batch as much as it has labels.
+        class_weights: (C,) what a pixel of each class counts, in the sum and in the number of "labelled"; None: 1.
 
     Returns: (1,) float32.
     Raises: ValueError for another normaliser.
@@ -36,10 +42,13 @@ def segmentation_loss(
         raise ValueError(f"normaliser {normaliser!r} is not one of labelled, pixels")
     train_ids = train_ids.astype("float32")
     counts = train_ids != ignore_id(logits.shape[1])  # (B, h, w) of 0 and 1
-    log_probability = nd.pick(nd.log_softmax(logits, axis=1), train_ids * counts, axis=1)  # (B, h, w)
+    picked = train_ids * counts
+    log_probability = nd.pick(nd.log_softmax(logits, axis=1), picked, axis=1)  # (B, h, w)
     if hard_examples:
         counts = counts * _is_hard(log_probability, counts)
-    divisor = train_ids.size if normaliser == "pixels" else nd.maximum(counts.sum(), 1)
+    if class_weights is not None:
+        counts = counts * nd.take(nd.array(class_weights, ctx=counts.context), picked)
+    divisor = train_ids.size if normaliser == "pixels" else nd.maximum(counts.sum(), composite.LEAST)
     return (-log_probability * counts).sum() / divisor
 
 
