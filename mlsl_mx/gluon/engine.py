@@ -49,7 +49,7 @@ def _device(name: str) -> mx.Context:
     if match is None:
         raise InputError(
             f"ctx {name!r} is not a device: use cpu, gpu(0), or several: gpu(0),gpu(1); "
-            "by PyTorch cuda:0, mps or torch:cpu"
+            "with PyTorch cuda:0, mps or torch:cpu"
         )
     if match.group(1) == "cpu":
         return mx.cpu(int(match.group(2) or 0))

@@ -1,4 +1,4 @@
-"""Training steps by PyTorch: SGD in one process or, joined by torch.distributed, in several."""
+"""Training steps with PyTorch: SGD in one process or, joined by torch.distributed, in several."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TorchSteps:
         if len(devices) > 1:
             names = ",".join(map(str, devices))
             raise InputError(
-                f"ctx {names}: by PyTorch a process trains on one device: mlsl launch -n {len(devices)} -- ... "
+                f"ctx {names}: with PyTorch a process trains on one device: mlsl launch -n {len(devices)} -- ... "
                 f"(make TRAIN_WORKERS={len(devices)}), or name one"
             )
         self.loss = loss
