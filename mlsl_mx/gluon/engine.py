@@ -80,7 +80,8 @@ def check_network(settings: Network, device: mx.Context) -> None:
     """Raises: InputError for a trunk, width or precision that there is not on the device."""
     if settings.training_precision != "float32":
         raise InputError(
-            f"network.training_precision is {settings.training_precision}, of PyTorch alone: use CTX=cuda:0, or float32"
+            f"network.training_precision is {settings.training_precision}, which only PyTorch has: use CTX=cuda:0, or "
+            "float32"
         )
     find_trunk(settings.trunk)
     check_width(settings.trunk, settings.width)
