@@ -89,7 +89,7 @@ ifeq ($(BY_TORCH),)
 $(INSTALLED): setup.py requirements.lock requirements-gpu.lock
 	@$(HAS_WHEEL)
 ifneq ($(filter gpu%,$(CTX)),)
-	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels for Linux on x86-64 alone: use CTX=cpu" >&2; exit 1; }
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mxnet-cu112 has wheels only for Linux on x86-64: use CTX=cpu" >&2; exit 1; }
 endif
 	@python=$$($(FIND_PYTHON)) && echo "building $(VENV) with $$("$$python" --version)" && "$$python" -m venv $(VENV) --clear
 	@$(call LOCKED,requirements.lock)
@@ -115,7 +115,7 @@ setup-torch:
 	@$(MAKE) -s CTX=torch:cpu setup
 setup-gpu:
 	@$(MAKE) -s CTX='gpu(0)' setup
-	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to mend stands above"
+	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to fix stands above"
 
 doctor: $(INSTALLED)
 	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(call QUOTED,$(EXPERIMENT))) $(if $(REAL),$(ROOTS))
@@ -323,8 +323,8 @@ help:
 	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
-	@echo "make setup             the environment .venv alone;  setup-gpu: .venv-gpu, with CUDA from PyPI;  setup-torch:"
-	@echo "                       .venv-torch, with PyTorch in MXNet's place (docs/GPU.md)"
+	@echo "make setup             only the environment .venv;  setup-gpu: .venv-gpu, with CUDA from PyPI;  setup-torch:"
+	@echo "                       .venv-torch, with PyTorch in MXNet's place (docs/GPU.md, docs/PYTORCH.md)"
 	@echo "make doctor            versions, GPUs, memory, data in DATA (or of EXPERIMENT): what is there, and what to do if not"
 	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
 	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
@@ -341,7 +341,7 @@ help:
 	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; fed back to nothing"
 	@echo "CHAINS=$(CHAINS)  chains of stages that the tables run at a time, each with one thread if there are several;  SEEDS=$(SEEDS)"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
-	@echo "CTX=cuda:0      by PyTorch, for newer GPUs, in an environment of its own;  mps: Apple's;  torch:cpu"
+	@echo "CTX=cuda:0      with PyTorch, for newer GPUs, in an environment of its own;  mps: Apple's;  torch:cpu"
 	@echo "CTX='gpu(0),gpu(1)'  several GPUs: WORKERS=$(WORKERS) processes share labels and evaluation; training divides its batch over"
 	@echo "                TRAIN_CTX (default CTX) and TRAIN_WORKERS=$(TRAIN_WORKERS) processes, or stops if it cannot; docs/SCALING.md"
 	@echo "CHECKPOINT=$(CHECKPOINT)  seconds at least between two checkpoints of a training; SIGTERM and Ctrl-C leave one, too"

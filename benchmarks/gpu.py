@@ -1,4 +1,4 @@
-"""What a GPU gains: labelling, training, evaluation and a row of Table 1 by PyTorch, beside a matrix product.
+"""What a GPU gains: labelling, training, evaluation and a row of Table 1 with PyTorch, beside a matrix product.
 
 Everything runs through the package's own stages, at full size: width 1.0, images of 1024x2048 and 1052x1914 in the
 original formats (miniature scenes, enlarged), K = 50 patches of 512x512 and their mirror images, crops of 504. Weights

@@ -7,7 +7,7 @@ pixels that have a truth.
 
     .venv/bin/python benchmarks/label_precision.py --seeds 0 1 2     # of scenes; an image costs the same in all seeds
     .venv/bin/python benchmarks/label_precision.py --experiment experiments/real/idda2camvid.yaml \
-        --weights runs/own/idda2camvid-seed0/source/weights.params --every 5
+        --weights runs/own/idda2camvid-seed0/source/weights.params --every 17
 """
 
 from __future__ import annotations

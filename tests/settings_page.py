@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from mlsl_mx.config.setting import Setting, setting_of
 from mlsl_mx.config.settings import Config
@@ -54,8 +54,7 @@ def may_be(known: Setting, kind: Any) -> str:
         return "your own `package.module:name`"
     if known.read is not None:
         return ""
-    words = {bool: "true or false", str: "text", int: "whole number", float: "number"}
-    parts = [words.get(kind, "2 numbers"), known.unit]
+    parts = [_kind_in_words(kind), known.unit]
     if known.between is not None:
         parts.append("{} to {:.7g}".format(*known.between))
     if known.multiple_of > 1:
@@ -63,6 +62,13 @@ def may_be(known: Setting, kind: Any) -> str:
     if known.endings:
         parts.append(f"a file ending in {' or '.join(known.endings)}")
     return ", ".join(filter(None, parts)) + (" or null" if type(None) in get_args(kind) else "")
+
+
+def _kind_in_words(kind: Any) -> str:
+    """Of a field's type, leaving out that it may be None. Raises: KeyError for a type that has no words yet."""
+    known = {bool: "true or false", str: "text", int: "whole number", float: "number"}
+    (own,) = [one for one in get_args(kind) if one is not type(None)] if type(None) in get_args(kind) else [kind]
+    return "2 numbers" if get_origin(own) is tuple and len(get_args(own)) == 2 else known[own]
 
 
 if __name__ == "__main__":

@@ -298,8 +298,8 @@ def test_onnx_files_label_as_the_module_does(onnx_world):
 
 def test_faults_of_onnx_files(onnx_world):
     said = {
-        "larger.onnx": r"takes images of 32x32 \(width x height\) alone, not 16x16: set pseudo_labels.patch",
-        "bytes.onnx": r"takes pictures tensor\(uint8\) \['b', 3, 'h', 'w'\]: it must take images alone",
+        "larger.onnx": r"takes only images of 32x32 \(width x height\), not 16x16: set pseudo_labels.patch",
+        "bytes.onnx": r"takes pictures tensor\(uint8\) \['b', 3, 'h', 'w'\]: it must take only images",
         "damaged.onnx": "onnxruntime cannot read it",
         "absent.onnx": "onnxruntime cannot read it",
     }

@@ -7,7 +7,7 @@ import pytest
 import settings_page
 
 from mlsl_mx.config.experiment_files import METHOD_FILES, load_config, to_dict
-from mlsl_mx.config.setting import check_each
+from mlsl_mx.config.setting import Setting, check_each
 from mlsl_mx.config.settings import Config
 from mlsl_mx.system.errors import InputError
 
@@ -45,6 +45,24 @@ def test_inherited_settings_are_laid_over_group_by_group(tmp_path):
 def test_the_page_of_settings_is_written_from_the_fields():
     written = (EXPERIMENTS.parent / "docs" / "SETTINGS.md").read_text(encoding="utf-8")
     assert written == settings_page.page(), "run: .venv/bin/python tests/settings_page.py > docs/SETTINGS.md"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (int, "whole number"),
+        (int | None, "whole number"),
+        (float | None, "number"),
+        (tuple[int, int] | None, "2 numbers"),
+    ],
+)
+def test_the_page_of_settings_says_what_a_type_is(kind, words):
+    assert settings_page.may_be(Setting(""), kind) == words + " or null" * (kind is not int)
+
+
+def test_the_page_of_settings_says_nothing_of_a_type_that_it_does_not_know():
+    with pytest.raises(KeyError):
+        settings_page.may_be(Setting(""), tuple[int, int, int])
 
 
 def test_every_default_is_a_value_that_its_setting_may_have():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mxnet as mx
 import numpy as np
 import pytest
 from documented_commands import blocks, write_files
@@ -18,8 +19,10 @@ from mlsl_mx.cli import main
 from mlsl_mx.config.classes import ignore_id
 from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.predict import Predictor
+from mlsl_mx.system.own_code import imported
 
 ROOT = Path(__file__).parents[1]
+PYTORCH = ROOT / ".venv-torch" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,28 @@ def test_a_method_with_a_loss_of_its_own(here, folder):
     events = [json.loads(line) for line in (folder / "run/log.jsonl").read_text().splitlines()]
     (losses,) = [event for event in events if event["event"] == "loss" and event["method"] == "minent"][-1:]
     assert {"segmentation", "entropy"} <= set(losses["losses"]) and 0 < losses["losses"]["entropy"] < 0.001 * np.log(19)
+
+
+TERM = """
+import numpy as np
+import torch
+from minent_torch import target_entropy
+given = {name: torch.from_numpy(values) for name, values in np.load("batch.npz").items()}
+print(target_entropy(**given)["entropy"].item())
+"""
+
+
+@pytest.mark.skipif(not PYTORCH.exists(), reason="no .venv-torch: make setup-torch")
+def test_the_same_loss_with_pytorch(here, folder):
+    target_entropy = imported("minent:target_entropy", "self_training.own_loss")
+    rng = np.random.default_rng(0)
+    batch = {"logits": rng.normal(size=(3, 19, 4, 5)).astype(np.float32), "train_ids": np.zeros((3, 4, 5), np.int64)}
+    batch["is_target"] = np.array([0, 1, 1], np.float32)
+    np.savez("batch.npz", **batch)
+    done = subprocess.run([PYTORCH, "-c", TERM], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = target_entropy(**{name: mx.nd.array(values) for name, values in batch.items()})["entropy"]
+    assert float(done.stdout) == pytest.approx(expected.asscalar(), rel=1e-5) and float(done.stdout) > 0
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_every_error_in_the_guide_is_translated():
 def test_a_card_without_code_is_told_so(changes):
     finding = found("GPU 0", driver=replace(GOOD.driver, gpus=(H100,)), **changes)
     assert "NO CODE for it in mxnet-cu112, nor in any other official wheel" in finding.text
-    assert "by PyTorch it works: CTX=cuda:0" in finding.remedy
+    assert "PyTorch supports it (not tried on a card): CTX=cuda:0" in finding.remedy
     assert finding.verdict == (NOTE if changes else UNUSABLE) and finding.facts["has_code"] is False
 
 

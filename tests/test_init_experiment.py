@@ -282,7 +282,7 @@ def test_ids_beside_instances_of_8_bits_are_told_and_can_be_asked_for(here, caps
     """As of CARLA's instance segmentation: classes in red, instances in green and blue."""
     write_labels(here, *(channels(halves(1, 14), halves(30, 200), halves(7, 99), np.uint8) for _ in range(3)))
     assert init(leave_out=("--val", "--val-labels")) == 0
-    assert "in doubt: red holds 0 to 14 alone, as ids would (colours is written; --encoding says otherwise)" in (
+    assert "in doubt: red holds only 0 to 14, as ids would (colours is written; --encoding says otherwise)" in (
         capsys.readouterr().out
     )
     (here / "exp/my.yaml").unlink()

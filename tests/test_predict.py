@@ -360,7 +360,7 @@ def test_videos_in_a_folder_of_odd_size_and_by_sisc(run, photos, tmp_path):
 
 
 def test_videos_that_cannot_be_read_or_written(run, clip, tmp_path, monkeypatch):
-    assert "of a video there is the overlay alone" in run("clip.avi", "--write", "palette", code=2)
+    assert "of a video there is only the overlay" in run("clip.avi", "--write", "palette", code=2)
     assert "smaller than a patch of SISC" in run("clip.avi", "--inference", "sisc", "--patch", "56", code=2)
     (tmp_path / "broken.mp4").write_bytes(clip.read_bytes()[:300])
     assert "broken.mp4: cannot be read as a video: it is damaged, or of a codec" in run("broken.mp4", code=2)

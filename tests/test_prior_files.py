@@ -71,7 +71,7 @@ def test_matlab_objects_are_not_decoded(tmp_path):
     fields = np.empty((1, 1), [("x", object)])
     fields[0, 0]["x"] = VALUES
     line = refused(mat(tmp_path / "p.mat", prior=VALUES, thing=MatlabObject(fields, "cls")))
-    assert "holds MATLAB objects (thing): save the prior alone" in line
+    assert "holds MATLAB objects (thing): save only the prior" in line
 
 
 def test_files_that_are_no_mat_files(tmp_path):

@@ -1,4 +1,4 @@
-"""A whole chain by PyTorch: alone, shared by two processes, and beside MXNet's on the same data."""
+"""A whole chain with PyTorch: alone, shared by two processes, and beside MXNet's on the same data."""
 
 from __future__ import annotations
 

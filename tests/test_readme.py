@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib import import_module
 from pathlib import Path
@@ -81,3 +82,22 @@ def test_the_example_of_ones_own_data():
         other = adapted["per_class"].get(name, adapted["miou"])
         assert re.search(rf"^{re.escape(name)} +{iou:.1f} +{other:.1f}$", text, re.MULTILINE), name
     assert f"from {source['miou']:.1f} to {adapted['miou']:.1f} mIoU" in (ROOT / "README.md").read_text()
+
+
+def names_of(path: str) -> set[str]:
+    """Functions, classes and `Class.method` of a file, which need not be importable here."""
+    found = set()
+    for node in ast.parse((ROOT / "mlsl_mx" / path).read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def test_the_table_of_files_names_what_there_is():
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("| in the paper |")[1].split("\n\n")[0]
+    named = re.findall(r"`([\w/]+\.py)(?::([\w.]+))?`", section)
+    assert len(named) > 25 and section.count("`") == 2 * len(named)
+    assert [f"{path}:{name}" for path, name in named if name not in {"", *names_of(path)}] == []

@@ -71,7 +71,7 @@ def add_stage(
         "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
     )
     command.add_argument("--seed", type=whole, default=0, help="random seed; default 0")
-    devices = "cpu, gpu(0), or to train on several gpu(0),gpu(1); by PyTorch cuda:0, mps or torch:cpu; default cpu"
+    devices = "cpu, gpu(0), or to train on several gpu(0),gpu(1); with PyTorch cuda:0, mps or torch:cpu; default cpu"
     command.add_argument("--ctx", default="cpu", help=devices)
     command.add_argument("--rounds", type=whole, help="number of rounds, instead of the experiment's")
     return command
@@ -85,7 +85,7 @@ def add_round(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def add_net(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """A network of the user's own."""
-    net = "instead of the run's weights, your own network by PyTorch: package.module:function or FILE.onnx; "
+    net = "instead of the run's weights, your own network with PyTorch: package.module:function or FILE.onnx; "
     command.add_argument("--net", metavar="NET", help=f"{net}docs/INTERCHANGE.md")
     return command
 

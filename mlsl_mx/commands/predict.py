@@ -91,8 +91,8 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
     flip = command.add_mutually_exclusive_group()
     flip.add_argument("--flip", action="store_true", default=None, help="average with the mirrored image (default)")
     flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")
-    command.add_argument("--ctx", default="cpu", help="cpu, gpu(0), or by PyTorch cuda:0, mps, torch:cpu; default cpu")
-    formats = "default float32; bfloat16 is for CPUs, float16 for GPUs; by PyTorch GPUs have all"
+    command.add_argument("--ctx", default="cpu", help="cpu, gpu(0); with PyTorch cuda:0, mps, torch:cpu; default cpu")
+    formats = "default float32; bfloat16 is for CPUs, float16 for GPUs; with PyTorch GPUs have all"
     command.add_argument("--precision", choices=PRECISION, help=formats)
 
 

@@ -87,7 +87,7 @@ def _add_make(commands) -> None:
     text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
     command = add_command(commands, "make", _make, text, example, details=MAKE_DETAILS, speaks=False)
     command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
-    command.add_argument("-n", "--dry-run", action="store_true", help="print the plan alone")
+    command.add_argument("-n", "--dry-run", action="store_true", help="only print the plan")
     command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
     command.add_argument("-j", type=whole, metavar="N", help="stages at a time that do not need each other; default 1")
     # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.

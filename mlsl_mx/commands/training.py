@@ -99,7 +99,7 @@ def _import_weights(options):
 
 def add_train_head(commands) -> None:
     """The weak-label head alone."""
-    text = "train the weak-label head alone on the source (Eq. 5), if the source model has none and the method needs it"
+    text = "train only the weak-label head, on the source (Eq. 5), if the source model has none and the method needs it"
     add_checkpoint(add_stage(commands, "train-head", _train_head, text))
 
 
@@ -137,7 +137,7 @@ def add_diagnose(commands) -> None:
     """A look at a round's labels."""
     text = "measure how consistent a round's pseudo-labels are; nothing of it is fed back"
     command = add_net(add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0")))
-    truth = "also how right such labels are, on validation images alone"
+    truth = "also how right such labels are, only on validation images"
     command.add_argument("--with-ground-truth", action="store_true", help=truth)
 
 

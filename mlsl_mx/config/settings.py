@@ -42,7 +42,7 @@ class Network:
     head_relu: str = setting(
         "every_layer",
         "where the weak-label head has a ReLU",
-        choices={"every_layer": "after each layer but the last (paper)", "released": "after the 1x1 alone"},
+        choices={"every_layer": "after each layer but the last (paper)", "released": "only after the 1x1"},
     )
     dropout: tuple[float, float] = setting(
         (0.3, 0.5),
@@ -55,18 +55,18 @@ class Network:
         "number format of labelling and evaluation, never of training",
         choices={
             "float32": "everywhere",
-            "bfloat16": "CPUs with avx512_bf16; by PyTorch GPUs, too",
+            "bfloat16": "CPUs with avx512_bf16; with PyTorch GPUs, too",
             "float16": "GPUs",
-            "tf32": "by PyTorch, GPUs of NVIDIA",
+            "tf32": "NVIDIA's GPUs, with PyTorch",
         },
     )
     training_precision: str = setting(
         "float32",
         "number format of convolutions in training; weights, sums and losses are float32 always",
-        choices={"float32": "everywhere", "bfloat16": "by PyTorch"},
+        choices={"float32": "everywhere", "bfloat16": "with PyTorch"},
     )
     deterministic: bool = setting(
-        False, "by PyTorch on GPUs: only algorithms that give the same bits each time; slower. CPUs always do"
+        False, "with PyTorch on GPUs: only algorithms that give the same bits each time; slower. CPUs always do"
     )
 
 
@@ -110,8 +110,8 @@ class SourceTraining:
     decay: str = setting("constant", "how the learning rate falls; poly is for training from scratch", choices=DECAYS)
     weak_label_weight: float = setting(
         0.025,
-        "lambda of Eq. 6 on the source; 0: without the weak-label head, Eq. 1, for methods without weak labels: a "
-        "quarter less arithmetic at width 1",
+        "lambda of Eq. 6 in source training. 0 leaves out the weak-label head (Eq. 1), for methods without weak "
+        "labels; it saves a quarter of the arithmetic at width 1",
         between=WEIGHT,
     )
     mining_probability: float = setting(
@@ -177,7 +177,7 @@ class PseudoLabels:
     votes: bool = setting(False, "count argmax votes instead of probabilities (relative frequency, Sec. 4.3)")
     batch: int = setting(
         0,
-        "patches in one network call, mirrored ones too; 0: as many as the device takes",
+        "patches in one network call, mirrored ones too; 0: 1 on a CPU, 16 on a GPU, halved until they fit",
         "patches",
         between=(0, 1024),
     )
@@ -304,7 +304,7 @@ class SelfTraining:
     mining_probability: float = setting(
         0.8, "probability that a crop is centred on a pixel of a mined class", "probability", between=SHARE
     )
-    hard_examples: bool = setting(False, "train on the hardest pixels alone: OHEM as in the release's SISC script")
+    hard_examples: bool = setting(False, "train only on the hardest pixels: OHEM as in the release's SISC script")
     normaliser: str = setting(
         "labelled",
         "what the sum over a batch's pixels is divided by (Eq. 1, 2)",

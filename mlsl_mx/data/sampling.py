@@ -57,7 +57,10 @@ def classes_present(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Domain:
-    """The images of one domain and how their crops are drawn and weakly labelled."""
+    """The images of one domain and how their crops are drawn and weakly labelled.
+
+    The rounds give `scope` as `weak_labels.scope` has it; training on the source alone takes the crop's classes.
+    """
 
     dataset: SceneDataset  # with ground truth (source) or pseudo-labels (target)
     weak_label_rule: Callable[[np.ndarray], np.ndarray]  # train ids (h, w) -> (C,) float32

@@ -168,7 +168,8 @@ def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
     if code is False:
         newer = gpu.capability > max(CODE[wheel])
         text += f": NO CODE for it in {wheel}" + ", nor in any other official wheel" * newer
-        another = "by PyTorch it works: CTX=cuda:0 (make setup-torch)" if newer else "use CTX=cpu, or a newer card"
+        torch = "PyTorch supports it (not tried on a card): CTX=cuda:0, make setup-torch"
+        another = torch if newer else "use CTX=cpu, or a newer card"
         remedy = f"{another}; MXNet knows Maxwell to Ada (capability 5.0 to 8.9): see docs/GPU.md"
         verdict = UNUSABLE if is_cuda_build(facts) and not _another_works(facts) else NOTE
         return Finding(topic, text, verdict, remedy, found)

@@ -32,7 +32,7 @@ class Diagnosis:
         count = {verdict: sum(f.verdict == verdict for f in self.findings) for verdict in (UNUSABLE, NOTE)}
         names = {UNUSABLE: "fault", NOTE: "note"}
         parts = [f"{n} {names[v]}" + "s" * (n > 1) for v, n in count.items() if n]
-        return ": ".join([SUMMARY[self.usable], ", ".join(parts) or "nothing to mend"])
+        return ": ".join([SUMMARY[self.usable], ", ".join(parts) or "nothing to fix"])
 
     def text(self) -> str:
         """A finding a line, wrapped, with what to do below it."""

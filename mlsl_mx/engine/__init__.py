@@ -81,7 +81,7 @@ class Engine(Protocol):
         """The same callable, with `net` and the `seconds` of its calls so far."""
 
     def patch_batch(self, size: int, device: Any) -> Any:
-        """How many patches a call takes: `size`, or if 0 as many as fit."""
+        """How many patches a call takes: `size`, or if 0 what `batching.PatchBatch` finds."""
 
     def image(self, pixels: Any, device: Any) -> Any:
         """(3, H, W) float32, normalised, on the device, from (H, W, 3) uint8 RGB."""

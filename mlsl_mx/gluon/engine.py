@@ -49,7 +49,7 @@ def _device(name: str) -> mx.Context:
     if match is None:
         raise InputError(
             f"ctx {name!r} is not a device: use cpu, gpu(0), or several: gpu(0),gpu(1); "
-            "by PyTorch cuda:0, mps or torch:cpu"
+            "with PyTorch cuda:0, mps or torch:cpu"
         )
     if match.group(1) == "cpu":
         return mx.cpu(int(match.group(2) or 0))
@@ -80,7 +80,8 @@ def check_network(settings: Network, device: mx.Context) -> None:
     """Raises: InputError for a trunk, width or precision that there is not on the device."""
     if settings.training_precision != "float32":
         raise InputError(
-            f"network.training_precision is {settings.training_precision}, of PyTorch alone: use CTX=cuda:0, or float32"
+            f"network.training_precision is {settings.training_precision}, which only PyTorch has: use CTX=cuda:0, or "
+            "float32"
         )
     find_trunk(settings.trunk)
     check_width(settings.trunk, settings.width)

@@ -30,8 +30,8 @@ class Predictor:
         weights: `.params` in the naming of the original release, as a run has them.
         classes: names and colours of the classes; None: those that `classes_of_weights` finds.
         settings: single inference of the whole image, flip-averaged, as evaluation does it; or SISC.
-        ctx: "cpu" or "gpu(0)"; by PyTorch "cuda:0", "mps" or "torch:cpu".
-        precision: "float32", "bfloat16" (CPUs that have it) or "float16" (GPUs); by PyTorch "tf32", too.
+        ctx: "cpu" or "gpu(0)"; with PyTorch "cuda:0", "mps" or "torch:cpu".
+        precision: "float32", "bfloat16" (CPUs that have it) or "float16" (GPUs); with PyTorch "tf32", too.
         seed: of random patch positions.
 
     Attributes: `weights`; `classes`, a ClassSet; `ctx`; `segmenter`, with the network and its settings.

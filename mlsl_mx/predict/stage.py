@@ -92,7 +92,7 @@ def predict(
 def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
     videos = [one.path for one in inputs if one.is_video]
     if videos and "overlay" not in kinds:
-        raise InputError(f"{videos[0]}: of a video there is the overlay alone: add it to --write, or leave it out")
+        raise InputError(f"{videos[0]}: of a video there is only the overlay: add it to --write, or leave it out")
 
 
 def _check_out(out: Path) -> None:

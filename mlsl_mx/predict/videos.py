@@ -150,6 +150,6 @@ def _opened(path: Path) -> cv2.VideoCapture:
 
 def _unreadable(path: Path) -> InputError:
     return InputError(
-        f"{path}: cannot be read as a video: it is damaged, or of a codec that this OpenCV lacks: write it anew, "
+        f"{path}: cannot be read as a video: it is damaged, or of a codec that this OpenCV lacks: write it again, "
         "e.g. as H.264 in .mp4, or take it apart into images"
     )

@@ -1,8 +1,9 @@
 """From a network's probabilities to pseudo-labels and pseudo weak-labels (Sec. 3.2 and 3.3.1).
 
-    windows -> inference (batching) -> maps -> store -> composition (upsampling, sisc) -> spatial_prior -> selection
+    windows (corners of patches) -> inference -> maps -> store -> composition (sisc) -> spatial_prior -> selection
     segmenter puts these in a row, labelling is the stage;  weak_labels
 
+`inference`, `composition` and `sisc` are MXNet's; PyTorch's are `pytorch/inference.py` and `pytorch/composition.py`.
 `SISCAccumulator` needs MXNet, so it is imported when it is first asked for; so is `label_images`, which needs all.
 """
 

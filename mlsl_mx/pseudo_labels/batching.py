@@ -17,7 +17,8 @@ class PatchBatch:
     """A batch size that the device can take: found at the first images, then kept.
 
     Args:
-        size: images in one network call, as the settings have it; 0: as many as the device can take.
+        size: images in one network call, as the settings have it; 0: those of FIRST_TRIED,
+            halved until they fit.
         ctx: the network's device.
 
     Attributes:

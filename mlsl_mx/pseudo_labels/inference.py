@@ -1,4 +1,4 @@
-"""From one image to class probabilities at the network's stride: in one piece, or patch by patch (SISC, Sec. 3.2)."""
+"""By MXNet, from one image to class probabilities at the network's stride: in one piece, or in patches (Sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _softmax(net: Network, images: mx.nd.NDArray) -> mx.nd.NDArray:
 
 def _cut(inputs, patch: int) -> mx.nd.NDArray:
     """(B, 3, patch, patch) from (image (1, 3, H, W), top, left) each."""
-    windows = [
+    patches = [
         mx.nd.slice(image, begin=(0, 0, top, left), end=(1, 3, top + patch, left + patch))
         for image, top, left in inputs
     ]
-    return windows[0] if len(windows) == 1 else mx.nd.concat(*windows, dim=0)
+    return patches[0] if len(patches) == 1 else mx.nd.concat(*patches, dim=0)

@@ -79,12 +79,12 @@ def _volume_name(variables: list[tuple[str, tuple[int, ...], str]], path: Path) 
     """The only 3-D numeric variable among (name, shape, MATLAB class)."""
     objects = [name for name, _, kind in variables if kind in OBJECTS]
     if objects:
-        raise InputError(f"{path}: holds MATLAB objects ({', '.join(objects)}): save the prior alone, as an array")
+        raise InputError(f"{path}: holds MATLAB objects ({', '.join(objects)}): save only the prior, as an array")
     volumes = [name for name, shape, kind in variables if len(shape) == 3 and kind in NUMERIC]
     if len(volumes) != 1:
         found = ", ".join(f"{name} {'x'.join(map(str, shape))} {kind}" for name, shape, kind in variables) or "nothing"
         raise InputError(
-            f"{path}: {len(volumes)} numeric variables with 3 axes, where one is wanted, among {found}: save the "
-            f"prior alone"
+            f"{path}: {len(volumes)} numeric variables with 3 axes, where one is wanted, among {found}: save only "
+            "the prior"
         )
     return volumes[0]

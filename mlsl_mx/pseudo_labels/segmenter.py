@@ -20,7 +20,7 @@ from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.windows import patch_positions
 from mlsl_mx.system.errors import InputError
 
-Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), alone or first; by PyTorch at any stride
+Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), alone or first; with PyTorch at any stride
 
 
 def patch_seed(seed: int, round_index: int) -> int:
@@ -37,7 +37,7 @@ class Segmenter:
     """From images to probabilities by one network, one inference and one seed.
 
     Args:
-        net: callable, (B, 3, H, W) -> logits, alone or first; at stride 8, by PyTorch at any.
+        net: callable, (B, 3, H, W) -> logits, alone or first; at stride 8, with PyTorch at any.
         ctx: the device, of one of the engines.
         settings: single inference or SISC, and how.
         seed: of random patch positions (`patch_seed`).

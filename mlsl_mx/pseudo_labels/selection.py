@@ -189,8 +189,9 @@ def argmax(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return _where_sure(labels, best / thresholds[labels], len(volume))
 
 
-# (volume, thresholds) -> labels, as `reweighted`. It is called on windows of an image (`windows.WINDOW`, smaller at
-# the edges), never on the whole, so it must decide each pixel from that pixel's probabilities alone.
+# (volume, thresholds) -> labels, as `reweighted`. On a CPU, and by MXNet anywhere, it is called on windows of an image
+# (`windows.WINDOW`, smaller at the edges); with PyTorch on a GPU on the whole image. So it must decide each pixel only
+# from that pixel's probabilities. PyTorch has the two of RULES on its device, too: `pytorch.composition.selected`.
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 RULES: dict[str, Rule] = {"reweighted": reweighted, "argmax": argmax}
 

@@ -1,4 +1,4 @@
-"""The composite output of SISC (Sec. 3.2) by PyTorch: summed, counted and divided on the device, and labels from it."""
+"""The composite output of SISC (Sec. 3.2) with PyTorch: summed, counted, divided on the device; and labels from it."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def check_network(settings: Network, device: Device) -> None:
     torch.backends.cudnn.allow_tf32 = False  # PyTorch's default is True: float32 would not be what it says
     if settings.trunk != DEFAULT:
         raise InputError(
-            f"network.trunk is {settings.trunk}: by PyTorch there is {DEFAULT} alone: use CTX=cpu or gpu(0)"
+            f"network.trunk is {settings.trunk}: with PyTorch there is only {DEFAULT}: use CTX=cpu or gpu(0)"
         )
     if settings.precision not in DTYPES:
         raise InputError(f"network.precision is {settings.precision!r}: use one of {', '.join(DTYPES)}")

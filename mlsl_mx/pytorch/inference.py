@@ -1,4 +1,4 @@
-"""From one image to class probabilities at the network's stride, by PyTorch: `pseudo_labels.inference` on its devices.
+"""With PyTorch, from one image to class probabilities at the network's stride: `pseudo_labels.inference` on a device.
 
 The network may be anybody's: any callable that gives logits of images, at any stride. Nothing here waits for a GPU:
 what follows does, when it needs the numbers.

@@ -1,4 +1,4 @@
-"""The losses of `training.losses` by PyTorch: Eq. 1, 2, 5 and 6."""
+"""The losses of `training.losses` with PyTorch: Eq. 1, 2 and 5; `training.composite` adds them (Eq. 6)."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class OnnxNetwork:
         fixed = [[side if isinstance(side, int) else None for side in one.shape] for one in inputs]
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(fixed[0]) != 4 or fixed[0][1] not in (3, None):
             found = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
-            raise InputError(f"--net {self.path}: takes {found}: it must take images alone, (B, 3, H, W) float32")
+            raise InputError(f"--net {self.path}: takes {found}: it must take only images, (B, 3, H, W) float32")
         return inputs[0].name, fixed[0][0], tuple(fixed[0][2:])
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
@@ -105,7 +105,7 @@ class OnnxNetwork:
         if any(fixed not in (None, own) for fixed, own in zip(self.size, given.shape[2:], strict=True)):
             height, width = (side or "any" for side in self.size)
             raise InputError(
-                f"--net {self.path}: takes images of {width}x{height} (width x height) alone, not "
+                f"--net {self.path}: takes only images of {width}x{height} (width x height), not "
                 f"{given.shape[3]}x{given.shape[2]}: set pseudo_labels.patch to that, or export it with open sizes"
             )
         batch = self.batch or len(given)

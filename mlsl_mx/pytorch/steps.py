@@ -1,4 +1,4 @@
-"""Training steps by PyTorch: SGD in one process or, joined by torch.distributed, in several."""
+"""Training steps with PyTorch: SGD in one process or, joined by torch.distributed, in several."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TorchSteps:
         if len(devices) > 1:
             names = ",".join(map(str, devices))
             raise InputError(
-                f"ctx {names}: by PyTorch a process trains on one device: mlsl launch -n {len(devices)} -- ... "
+                f"ctx {names}: with PyTorch a process trains on one device: mlsl launch -n {len(devices)} -- ... "
                 f"(make TRAIN_WORKERS={len(devices)}), or name one"
             )
         self.loss = loss
@@ -55,7 +55,7 @@ class TorchSteps:
         self._learnt = {name: tensor for name, tensor in self._all.items() if tensor.requires_grad}
         self._momentum: dict[str, torch.Tensor] = {}
         self._decay = optimizer.weight_decay
-        self._friction = optimizer.momentum
+        self._momentum_factor = optimizer.momentum
         self._called: Callable = net
         if workers.count > 1:
             own = [self.device] if self.device.type == "cuda" else None
@@ -112,7 +112,7 @@ class TorchSteps:
             gradients = [weight.grad for weight in weights]
             states = [self._state(name) for name in names]
             rate = learning_rate * (2 if twice else 1)
-            torch._foreach_mul_(states, self._friction)
+            torch._foreach_mul_(states, self._momentum_factor)
             torch._foreach_add_(states, gradients, alpha=-rate)
             if not twice:
                 torch._foreach_add_(states, weights, alpha=-rate * self._decay)

@@ -1,4 +1,7 @@
-"""The losses of Sec. 3: cross-entropy over pixels (Eq. 1, 2), over an image's classes (Eq. 5), and both (Eq. 6)."""
+"""The losses of Sec. 3 by MXNet: cross-entropy over pixels (Eq. 1, 2) and over an image's classes (Eq. 5).
+
+`composite.py` adds them (Eq. 6); `pytorch/losses.py` has the same for PyTorch.
+"""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _of_channels(path: Path, files: Sequence[np.ndarray]) -> tuple[str, str]:
     if bits:  # as SYNTHIA: classes in red, instances in green
         return "red16", f"{counts}: red is taken for the classes"
     ids = [name for name in varying if values[name].max() < LIKE_IDS]
-    return "colours", f"{ids[0]} holds 0 to {values[ids[0]].max()} alone, as ids would" if ids else ""
+    return "colours", f"{ids[0]} holds only 0 to {values[ids[0]].max()}, as ids would" if ids else ""
 
 
 def _check_count(path: Path, encoding: str, values: int) -> None:

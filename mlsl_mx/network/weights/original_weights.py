@@ -170,7 +170,7 @@ def _remedy(trunk: str, present, faults) -> str:
     if found not in (None, trunk):
         return f"the file's trunk is {found}, the network's {trunk} (network.trunk)"
     if is_classifier(present, trunk):
-        return "this is an ImageNet classifier: load its trunk alone (part='trunk')"
+        return "this is an ImageNet classifier: load only its trunk (part='trunk')"
     other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
     if other_classes:
         return f"the file's segmentation head is for {other_classes[0]} classes: set num_classes to that"
