@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from mlsl_mx.config.classes import FileValue
 from mlsl_mx.data.image_files import decode_channels, header
 from mlsl_mx.data.label_files import ENCODINGS, LabelFormat, check_lossless, read_file_values, transparent_part
 from mlsl_mx.data.palettes import colours_of_ids, other_palettes
+from mlsl_mx.system.background import READERS, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 
@@ -37,7 +37,7 @@ class Survey:
     doubt: str = ""  # what speaks for another reading, in a sentence
 
 
-def survey(paths: Sequence[Path], title: str, encoding: str = "", threads: int = 2) -> Survey:
+def survey(paths: Sequence[Path], title: str, encoding: str = "") -> Survey:
     """Look at up to MOST_FILES of the label files, evenly spread.
 
     Args:
@@ -52,12 +52,11 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "", threads: int =
     encoding, doubt = (encoding, "") if encoding else _encoding(chosen)
     form = LabelFormat(title, (encoding,), (), REST, np.uint8, "give label files of one kind")
     pixels, files = Counter(), Counter()
-    with ThreadPool(threads) as pool:
-        counted = pool.imap(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen)
-        for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):
-            pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-            files.update(values.tolist())
-            _check_count(path, encoding, len(pixels))
+    counted = ahead(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen, READERS)
+    for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):
+        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        files.update(values.tolist())
+        _check_count(path, encoding, len(pixels))
     total, value_of = sum(pixels.values()), _unpacked if encoding == "colours" else int
     shares = {value_of(value): pixels[value] / total for value in sorted(pixels)}
     return Survey(
