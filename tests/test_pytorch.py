@@ -37,7 +37,7 @@ from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.selection import most_probable
-from mlsl_mx.system.device_names import library_of
+from mlsl_mx.system.device_shares import library_of
 from mlsl_mx.system.errors import InputError
 
 ROOT = Path(__file__).parents[1]

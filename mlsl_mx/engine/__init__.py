@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-from mlsl_mx.system.device_names import library_of
+from mlsl_mx.system.device_shares import library_of
 from mlsl_mx.system.errors import InputError
 
 ENGINES = {"mxnet": "mlsl_mx.gluon.engine", "torch": "mlsl_mx.pytorch.engine"}
