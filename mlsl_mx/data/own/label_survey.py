@@ -30,7 +30,6 @@ class Survey:
 
     encoding: str  # key of `label_files.ENCODINGS`
     shares: dict[FileValue, float]  # of pixels, by id or colour, in the order of the values
-    files: dict[FileValue, int]  # in how many of the files looked at
     palette: dict[int, tuple[int, int, int]]  # colours of the ids, if the files have them
     looked_at: int
     of: int  # files there are
@@ -51,18 +50,16 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "") -> Survey:
     chosen = [paths[i * len(paths) // min(len(paths), MOST_FILES)] for i in range(min(len(paths), MOST_FILES))]
     encoding, doubt = (encoding, "") if encoding else _encoding(chosen)
     form = LabelFormat(title, (encoding,), (), REST, np.uint8, "give label files of one kind")
-    pixels, files = Counter(), Counter()
+    pixels = Counter()
     counted = ahead(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen, READERS)
     for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):
         pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-        files.update(values.tolist())
         _check_count(path, encoding, len(pixels))
     total, value_of = sum(pixels.values()), _unpacked if encoding == "colours" else int
     shares = {value_of(value): pixels[value] / total for value in sorted(pixels)}
     return Survey(
         encoding,
         shares,
-        {value_of(value): files[value] for value in sorted(pixels)},
         colours_of_ids(chosen[0]) if encoding == "ids" else {},
         len(chosen),
         len(paths),
