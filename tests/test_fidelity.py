@@ -45,9 +45,11 @@ def value_of(config: Config, key: str):
 
 def check_code(path: str, name: str) -> None:
     assert (ROOT / path).is_file()
-    found = import_module(path[: -len(".py")].replace("/", "."))
+    found = module = import_module(path[: -len(".py")].replace("/", "."))
     for part in name.split("."):
         found = getattr(found, part)
+    if callable(found):
+        assert found.__module__ == module.__name__  # and is not imported there
 
 
 def check(quoted: str) -> None:
@@ -77,6 +79,7 @@ def test_what_is_quoted_exists(quoted):
         "mlsl_mx/training/losses.py:segmentation_loss_before_it_was_renamed",
         "mlsl_mx/pseudo_labels/sisc.py:SISCAccumulator.averaged",
         "mlsl_mx/training/loss.py:segmentation_loss",
+        "mlsl_mx/network/upsampling.py:interpolation_matrix",
         "docs/FIDELITIES.md",
         "weak_labels.theta=0.05",
         "weak_labels.comparison=more",

@@ -22,7 +22,7 @@ OK, NOTE, UNUSABLE = "ok", "note", "unusable"
 INSTALL = "pip install --require-hashes --no-deps -r requirements.lock"
 GPU_BUILD = "make setup-gpu, then give CTX='gpu(0)'"
 CPU_BUILD = "use the build for CPUs (make setup, CTX=cpu)"
-# A library -> who has it in Debian and in Fedora. Wheels bring the first two as well (system_libraries.py); the
+# A library -> who has it in Debian and in Fedora. Wheels bring the first two as well (gcc_libraries.py); the
 # last two are what OpenCV with windows asks for, in whose place the lock files have the one without.
 SYSTEM_PACKAGES = {
     "libgomp.so.1": ("libgomp1", "libgomp"),
