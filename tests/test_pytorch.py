@@ -17,6 +17,7 @@ import pytest
 from original_params import FIXTURES, values, write_original
 from test_mlsl_net import images
 from torch_cases import (
+    CASE_THRESHOLDS,
     CASES,
     CLASSES,
     LEARNING_RATES,
@@ -25,7 +26,6 @@ from torch_cases import (
     THRESHOLDS,
     VOLUME,
     case_settings,
-    case_thresholds,
     loss_settings,
     training_batch,
 )
@@ -172,7 +172,7 @@ def test_labels_are_those_of_mxnet(folder, name):
         np.testing.assert_allclose(found["confidences"], confidences, atol=1e-5)
         np.testing.assert_allclose(found["thresholds"], filed.thresholds(0.3), atol=1e-5)
         for rule in ("reweighted", "argmax"):
-            labels = segmenter.labels(maps, case_thresholds(name), rule)
+            labels = segmenter.labels(maps, CASE_THRESHOLDS, rule)
             assert found[rule].dtype == labels.dtype and len(np.unique(labels)) > 2
             assert (found[rule] != labels).mean() < 1e-4
 

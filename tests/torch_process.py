@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from original_params import values
 from torch_cases import (
+    CASE_THRESHOLDS,
     CASES,
     CLASSES,
     LEARNING_RATES,
@@ -22,7 +23,6 @@ from torch_cases import (
     THRESHOLDS,
     VOLUME,
     case_settings,
-    case_thresholds,
     loss_settings,
     training_batch,
 )
@@ -117,7 +117,7 @@ def labels(folder: Path) -> None:
         classes, confidences = segmenter.confidences(maps)
         filed = ClassConfidences(CLASSES)
         filed.update_top(classes, confidences)
-        found = {rule: segmenter.labels(maps, case_thresholds(name), rule) for rule in ("reweighted", "argmax")}
+        found = {rule: segmenter.labels(maps, CASE_THRESHOLDS, rule) for rule in ("reweighted", "argmax")}
         found.update(classes=classes, confidences=confidences, thresholds=filed.thresholds(0.3))
         np.savez(folder / f"labels-{name}.npz", **found)
 
