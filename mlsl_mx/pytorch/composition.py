@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.network.interpolation import interpolation_matrix
-from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps, Window
 from mlsl_mx.pseudo_labels.selection import RULES, select_pseudo_labels
 from mlsl_mx.pseudo_labels.windows import window_places
 from mlsl_mx.pytorch.devices import Device
@@ -83,16 +82,6 @@ def _weights(length: int, output: int, method: str, device: torch.device) -> tor
         matrix = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)  # waits: it is there for all
         _KEPT.setdefault(key, matrix)  # threads may make it at once: all take the first one's
     return _KEPT[key]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Part of a composite output: `volume` (C, h, w) and `count` (h, w), float32 on the device."""
-
-    rows: slice
-    columns: slice
-    volume: torch.Tensor
-    count: torch.Tensor
 
 
 @torch.inference_mode()
