@@ -252,7 +252,7 @@ class Benchmark:
         fixed = random_batch(batch, self.sizes.crop)
 
         def step():
-            steps.seed(SEED)
+            self.engine.seed(SEED)
             steps.gradients(fixed)
             steps.update(RATE)
 

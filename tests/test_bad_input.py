@@ -106,6 +106,11 @@ def test_labels_of_another_kind_are_found_before_anything_long_starts(world, ref
     assert "holds ids 77" in refused("check-data")
 
 
+def test_target_images_smaller_than_a_patch_are_told(refused):
+    line = refused("check-data", **{"source.size": "null", "target.size": "null", "pseudo_labels.patch": 40})
+    assert ": target (" in line and "smaller than a patch: 3 of 3" in line  # source images are as small, and may be
+
+
 def test_labels_of_another_size_than_their_image_are_resized_and_told(world, capsys):
     write_palette_png(world / LABEL, np.full((30, 40), 7, np.uint8))
     assert main(words(world, Path(), "check-data")) == 0

@@ -64,6 +64,19 @@ def test_a_rule(here, folder, capsys):
     assert "own_code.selection.rule: " in capsys.readouterr().err
 
 
+def test_a_rule_that_another_files_function_makes(here, folder, capsys):
+    """What the run watches is the file that the spec names, and not that of `functools.partial` alone."""
+    content = "import functools, my_rules\nrule = functools.partial(my_rules.clear_winner)\n"
+    (folder / "twice.py").write_text(content)
+    (folder / "twice.yaml").write_text('inherit: base.yaml\nselection: {rule: "twice:rule"}\n')
+    shutil.copytree(folder / "run", folder / "made", dirs_exist_ok=True)
+    known = {"experiment": "twice.yaml", "run": "made"}
+    assert here("pseudo-label", "--round", "0", **known) == 0
+    (folder / "twice.py").write_text(f"{content}# changed\n")
+    assert here("pseudo-label", "--round", "0", **known) == 2
+    assert "own_code.selection.rule: " in capsys.readouterr().err
+
+
 def test_the_rule_is_the_one_that_is_asked(here):
     from mlsl_mx.pseudo_labels import select_pseudo_labels
 

@@ -182,7 +182,7 @@ TORCH = Imports(
         ({}, "Hopper, capability 9.0, 79.0 of 80.0 GiB free: PyTorch computes on it: CTX=cuda:0", OK),
         ({"imports": replace(TORCH, faults=("no kernel image",))}, "computing fails: no kernel image", UNUSABLE),
         ({"imports": replace(TORCH, faults=(), gpus=0)}, "PyTorch sees 0", UNUSABLE),
-        ({"driver": Driver(None, (12, 4), "550", (H100,))}, "for CUDA up to 12.4, 1 GPUs", UNUSABLE),
+        ({"driver": Driver(None, (12, 4), "550", (H100,))}, "for CUDA up to 12.4, 1 GPU", UNUSABLE),
         ({"imports": replace(TORCH, features=(), gpus=0, faults=())}, "this PyTorch has no CUDA", NOTE),
         ({"imports": Imports(errors={"torch": "no libtorch"})}, "does not import: no libtorch", UNUSABLE),
         ({"imports": replace(TORCH, features=("MPS",)), "driver": Driver("none")}, "with MPS: CTX=mps", OK),

@@ -1,4 +1,4 @@
-"""300 classes, whose train ids need 16 bits: each step against an independent naive one."""
+"""300 classes, whose ids need 16 bits: each step against a naive one. Their selection: test_selection.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from mxnet import autograd, nd
 from PIL import Image
-from volumes import naive_labels, saturated, sorted_thresholds
 
 from mlsl_mx.config.classes import MOST_CLASSES, ClassSet, LabelClass, id_type, ignore_id
 from mlsl_mx.config.settings import Crops, PseudoLabels
@@ -17,9 +16,8 @@ from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
 from mlsl_mx.data.sampling import classes_present
 from mlsl_mx.data.transforms import labels_at_stride, resized_labels, training_crop
 from mlsl_mx.evaluation import ConfusionMatrix
-from mlsl_mx.pseudo_labels import ClassConfidences, ClassSizes, select_pseudo_labels, weak_labels
+from mlsl_mx.pseudo_labels import ClassSizes, weak_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.pseudo_labels.selection import most_probable
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.training import segmentation_loss
@@ -36,12 +34,6 @@ def label_map(shape=(24, 32), seed=0):
     return train_ids
 
 
-def volume(seed=0, dtype=np.float16):
-    logits = np.random.RandomState(seed).normal(size=(C, 9, 11)) * 4
-    exponential = np.exp(logits)
-    return (exponential / exponential.sum(axis=0)).astype(dtype)
-
-
 def test_the_type_changes_after_255_classes():
     assert [(id_type(n), ignore_id(n)) for n in (1, 255)] == [(np.uint8, 255)] * 2
     assert [(id_type(n), ignore_id(n)) for n in (256, 65534)] == [(np.uint16, 65535)] * 2
@@ -49,56 +41,6 @@ def test_the_type_changes_after_255_classes():
     for wrong in (0, 65535):
         with pytest.raises(ValueError, match=f"num_classes is {wrong}"):
             id_type(wrong)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_most_probable_is_argmax(dtype):
-    probabilities = volume(dtype=dtype)
-    classes, confidences = most_probable(probabilities)
-    assert classes.dtype == np.uint16 and classes.max() > 255
-    np.testing.assert_array_equal(classes, probabilities.argmax(axis=0))
-    np.testing.assert_array_equal(confidences, probabilities.max(axis=0))
-
-
-@pytest.mark.parametrize("rule", ["reweighted", "argmax"])
-def test_labels_pixel_by_pixel(rule):
-    probabilities = volume()
-    thresholds = np.random.RandomState(1).uniform(0.05, 0.9, C)
-    labels = select_pseudo_labels(probabilities, thresholds, rule)
-    assert labels.dtype == np.uint16
-    for place in np.ndindex(labels.shape):
-        p = probabilities[(slice(None), *place)].astype(np.float32)
-        ratio = p / thresholds.astype(np.float32)
-        c = int(ratio.argmax() if rule == "reweighted" else p.argmax())
-        assert labels[place] == (c if ratio[c] >= 1 else IGNORE)
-    assert 255 < labels[labels != IGNORE].max() < C and (labels == IGNORE).any()
-
-
-@pytest.mark.parametrize("stride", [1, 3])
-def test_thresholds_are_the_exact_order_statistics(stride):
-    many, confidences = [volume(seed) for seed in range(6)], ClassConfidences(C, stride)
-    for probabilities in many:
-        confidences.update(probabilities)
-    thresholds = confidences.thresholds(0.5)
-    tops = [(v.argmax(axis=0).ravel(), v.max(axis=0).ravel()) for v in many]
-    for c in range(C):
-        kept = [largest[classes == c][::stride] for classes, largest in tops]
-        ordered = np.sort(np.concatenate(kept))[::-1]
-        assert thresholds[c] == (ordered[len(ordered) // 2 - 1] if len(ordered) > 1 else 1)
-    assert confidences.predicted.sum() == 6 * 99 and (thresholds[256:] < 1).any()
-
-
-@pytest.mark.parametrize("margin", [12, 16])
-def test_of_saturated_classes_the_portion_is_taken_and_no_more(margin):
-    many, confidences = [saturated(margin, 2, C, (60, 70), seed) for seed in range(3)], ClassConfidences(C)
-    for probabilities in many:
-        confidences.update(probabilities)
-    thresholds = confidences.thresholds(0.3)
-    np.testing.assert_array_equal(thresholds, sorted_thresholds(many, 0.3))
-    for probabilities in many:
-        labels = select_pseudo_labels(probabilities, thresholds)
-        np.testing.assert_array_equal(labels, naive_labels(probabilities, thresholds, IGNORE))
-    assert labels.dtype == np.uint16 and (labels[labels != IGNORE] > 255).any()
 
 
 def test_confusion_matrix_pixel_by_pixel():

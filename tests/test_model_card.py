@@ -23,7 +23,9 @@ MINIATURE = "miniature: not comparable with the paper"
 
 
 def cards(run, method, find_list=lambda name: Path("no list")):
-    model_card.write_model_cards(run, find_list)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(model_card, "existing", find_list)
+        model_card.write_model_cards(run)
     return read_json(run / method / "model_card.json"), (run / method / "model_card.md").read_text()
 
 
@@ -226,4 +228,4 @@ def test_keys_are_those_that_are_documented(tmp_path):
 
 def test_no_results_no_card(tmp_path):
     with pytest.raises(InputError, match="evaluate first"):
-        model_card.write_model_cards(tmp_path, lambda name: tmp_path / name)
+        model_card.write_model_cards(tmp_path)

@@ -63,7 +63,9 @@ def test_what_we_write_is_what_mxnet_writes(tmp_path):
     }
     write_params(tmp_path / "ours", arrays)
     mx.nd.save(str(tmp_path / "theirs"), {name: mx.nd.array(array) for name, array in arrays.items()})
-    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    content = (tmp_path / "ours").read_bytes()
+    assert content == (tmp_path / "theirs").read_bytes()
+    assert struct.unpack_from("<QQQI", content) == (LIST, 0, 3, V2)  # MXNet 1.3 to 1.5 do not know version 3
     assert [path.name for path in tmp_path.iterdir() if path.name != "theirs"] == ["ours"]
     write_params(tmp_path / "none", {})
     assert read_params(tmp_path / "none") == {}

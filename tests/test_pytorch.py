@@ -17,15 +17,14 @@ import pytest
 from original_params import FIXTURES, values, write_original
 from test_mlsl_net import images
 from torch_cases import (
+    CASE_THRESHOLDS,
     CASES,
     CLASSES,
     LEARNING_RATES,
     NETWORK,
     STEPS,
     THRESHOLDS,
-    VOLUME,
     case_settings,
-    case_thresholds,
     loss_settings,
     training_batch,
 )
@@ -34,10 +33,10 @@ from mlsl_mx.config.settings import Optimizer
 from mlsl_mx.engine import engine_of
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.weights.params_file import read_params
-from mlsl_mx.pseudo_labels import ClassConfidences, SISCAccumulator, select_pseudo_labels
+from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.selection import most_probable
-from mlsl_mx.system.device_names import library_of
+from mlsl_mx.system.device_shares import library_of
 from mlsl_mx.system.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -64,8 +63,6 @@ def folder(tmp_path_factory):
     shapes = {size: (1, 3, *map(int, size.split("x"))) for size in ("104x136", "264x264")}
     np.savez(path / "original.npz", **{size: images(*shape).asnumpy() for size, shape in shapes.items()})
     (path / "losses.npz").write_bytes((FIXTURES / "losses.npz").read_bytes())
-    tops, lefts = rng.integers(0, 12, 6), rng.integers(0, 20, 6)
-    np.savez(path / "patches.npz", patches=rng.random((6, 4, 8, 10), np.float32), tops=tops, lefts=lefts)
     tied = rng.integers(-1, 5, (4, 9, 11)).astype(np.float32) / 4  # many equal ones, and some below 0
     np.save(path / "tied.npy", tied)
     done = by_pytorch("torch_process.py", path)
@@ -172,18 +169,14 @@ def test_labels_are_those_of_mxnet(folder, name):
         np.testing.assert_allclose(found["confidences"], confidences, atol=1e-5)
         np.testing.assert_allclose(found["thresholds"], filed.thresholds(0.3), atol=1e-5)
         for rule in ("reweighted", "argmax"):
-            labels = segmenter.labels(maps, case_thresholds(name), rule)
+            labels = segmenter.labels(maps, CASE_THRESHOLDS, rule)
             assert found[rule].dtype == labels.dtype and len(np.unique(labels)) > 2
             assert (found[rule] != labels).mean() < 1e-4
 
 
 @needs_pytorch
-def test_the_accumulator_and_the_rules_are_those_of_mxnet(folder):
-    with np.load(folder / "patches.npz") as given, np.load(folder / "accumulated.npz") as found:
-        accumulator = SISCAccumulator(4, *VOLUME, mx.cpu())
-        accumulator.add(mx.nd.array(given["patches"]), given["tops"], given["lefts"])
-        for name, expected in zip(("volume", "counts"), accumulator.normalized(), strict=True):
-            np.testing.assert_allclose(found[name], expected.asnumpy(), atol=1e-6)
+def test_the_rules_are_those_of_mxnet(folder):
+    with np.load(folder / "selected.npz") as found:
         tied = np.maximum(np.load(folder / "tied.npy"), 0)
         for rule in ("reweighted", "argmax"):
             np.testing.assert_array_equal(found[rule], select_pseudo_labels(tied, THRESHOLDS, rule))

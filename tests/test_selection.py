@@ -9,25 +9,21 @@ import numpy as np
 import pytest
 from volumes import MARGINS, naive_labels, saturated, sorted_thresholds
 
-from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.classes import class_set, id_type, ignore_id
 from mlsl_mx.pseudo_labels import ClassConfidences, kept_confidences, select_pseudo_labels, selection
 from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
-from mlsl_mx.pseudo_labels.selection import mined_classes
+from mlsl_mx.pseudo_labels.selection import mined_classes, most_probable
 from mlsl_mx.system.errors import InputError
 
+NUMBERS = [5, 300]  # of classes: train ids of 8 and of 16 bits
 STORED = Path(__file__).parent / "fixtures" / "pseudo_labels" / "selection.npz"
 
 
 def volumes(count=3, classes=5, seed=0):
     random = np.random.RandomState(seed)
-    logits = random.normal(size=(count, classes, 12, 17)) * 3 - np.arange(classes)[:, None, None]
+    logits = random.normal(size=(count, classes, 12, 17)) * 3 - (np.arange(classes) % 5)[:, None, None]
     exponential = np.exp(logits)
     return (exponential / exponential.sum(axis=1, keepdims=True)).astype(np.float16)
-
-
-def sorted_confidences(many, c):
-    chosen = [v.max(axis=0)[v.argmax(axis=0) == c] for v in many]
-    return np.sort(np.concatenate(chosen).astype(np.float64))[::-1]
 
 
 def filed(many, **arguments):
@@ -37,16 +33,26 @@ def filed(many, **arguments):
     return confidences
 
 
+@pytest.mark.parametrize("classes", NUMBERS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_most_probable_is_argmax(classes, dtype):
+    volume = volumes(1, classes)[0].astype(dtype)
+    found, confidences = most_probable(volume)
+    assert found.dtype == id_type(classes)
+    np.testing.assert_array_equal(found, volume.argmax(axis=0))
+    np.testing.assert_array_equal(confidences, volume.max(axis=0))
+
+
+@pytest.mark.parametrize("classes", NUMBERS)
+@pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("portion", [0.01, 0.15, 0.5, 1.0])
-def test_thresholds_are_the_exact_order_statistics(portion):
-    many = volumes()
-    per_class = [sorted_confidences(many, c) for c in range(5)]
-    ranks = [int(np.floor(portion * len(p))) for p in per_class]
-    expected = [p[r - 1] if r else 1 for p, r in zip(per_class, ranks, strict=True)]
-    np.testing.assert_array_equal(filed(many).thresholds(portion), expected)
-    together = np.sort(np.concatenate(per_class))[::-1]
-    expected = together[int(np.floor(portion * len(together))) - 1]
-    np.testing.assert_array_equal(filed(many).thresholds(portion, "global"), [expected] * 5)
+def test_thresholds_are_the_exact_order_statistics(portion, stride, classes):
+    many = volumes(6, classes)
+    confidences = filed(many, stride=stride)
+    for policy in ("class_balanced", "global"):
+        expected = sorted_thresholds(many, portion, policy, stride)
+        np.testing.assert_array_equal(confidences.thresholds(portion, policy), expected)
+    assert confidences.predicted.sum() == many[:, 0].size
 
 
 def test_thresholds_by_hand():
@@ -132,17 +138,19 @@ def test_labels_by_hand():
     assert select_pseudo_labels(volume, thresholds)[0, :2].tolist() == [255, 255]
 
 
+@pytest.mark.parametrize("classes", NUMBERS)
 @pytest.mark.parametrize("rule", ["reweighted", "argmax"])
-def test_labels_equal_a_naive_loop(rule):
-    volume = volumes(1)[0].astype(np.float32)
-    thresholds = np.array([0.9, 0.4, 0.3, 0.5, 0.2], np.float32)
+def test_labels_equal_a_naive_loop(rule, classes):
+    volume = volumes(1, classes)[0].astype(np.float32)
+    thresholds = np.resize([0.9, 0.4, 0.3, 0.5, 0.2], classes).astype(np.float32)
     labels = select_pseudo_labels(volume, thresholds, rule)
-    assert labels.dtype == np.uint8
+    assert labels.dtype == id_type(classes)
     for y, x in np.ndindex(labels.shape):
         ratio = volume[:, y, x] / thresholds
         winner = (ratio if rule == "reweighted" else volume[:, y, x]).argmax()
-        assert labels[y, x] == (winner if ratio[winner] >= 1 else 255)
-    assert (labels == 255).any() and len(np.unique(labels)) > 3
+        assert labels[y, x] == (winner if ratio[winner] >= 1 else ignore_id(classes))
+    found = np.unique(labels)
+    assert len(found) > 4 and found[-1] == ignore_id(classes) and 0.9 * (classes - 1) < found[-2] < classes
 
 
 def test_about_the_portion_of_each_class_is_kept():
@@ -174,14 +182,14 @@ def test_codes_fall_as_confidences_rise_and_are_finest_near_1():
             assert value - low <= value * np.log2(2 / value) / 4096 or value < 2.0**-120
 
 
-@pytest.mark.parametrize("margin, deviation", MARGINS)
+@pytest.mark.parametrize("margin, deviation, classes", [*((*margin, 4) for margin in MARGINS), (12, 2, 300)])
 @pytest.mark.parametrize("policy", ["class_balanced", "global"])
-def test_of_a_saturated_class_the_portion_is_taken_and_no_more(margin, deviation, policy):
-    volume = saturated(margin, deviation)
+def test_of_a_saturated_class_the_portion_is_taken_and_no_more(margin, deviation, classes, policy):
+    volume = saturated(margin, deviation, classes)
     thresholds = filed(volume[None]).thresholds(0.15, policy)
     np.testing.assert_array_equal(thresholds, sorted_thresholds(volume[None], 0.15, policy))
     labels = select_pseudo_labels(mx.nd.array(volume), thresholds)
-    np.testing.assert_array_equal(labels, naive_labels(volume, thresholds))
+    np.testing.assert_array_equal(labels, naive_labels(volume, thresholds, ignore_id(classes)))
     if policy == "class_balanced":
         predicted, confidence = volume.argmax(axis=0), volume.max(axis=0)
         for c, threshold in enumerate(thresholds):

@@ -52,7 +52,7 @@ def test_a_damaged_cache_is_named(tmp_path):
 def test_labels_come_in_order(tmp_path):
     scenes = write_gta5(tmp_path, count=20, size=(8, 8))
     dataset = open_dataset("gta5", tmp_path, scenes.images, class_set(19), None, labels=True)
-    read = list(label_maps(dataset, threads=2))
+    read = list(label_maps(dataset))
     assert len(read) == 20
     for i, train_ids in enumerate(read):
         np.testing.assert_array_equal(train_ids, dataset.label(i))

@@ -27,18 +27,13 @@ CASES: dict[str, dict[str, Any]] = {
     "votes": {**PATCHES, "votes": True},
     "single": {"inference": "single"},
 }
-VOLUME = (20, 30)
 THRESHOLDS = (0.5, 0.25, 0.0, 0.9)
+CASE_THRESHOLDS = 0.06 + 0.04 * (np.arange(CLASSES) % 4)  # some above and some below what the network gives
 
 
 def case_settings(name: str) -> PseudoLabels:
     """Of one of CASES."""
     return PseudoLabels(**CASES[name])
-
-
-def case_thresholds(name: str) -> np.ndarray:
-    """(C,), some above and some below what the network gives."""
-    return 0.06 + 0.04 * (np.arange(CLASSES) % 4)
 
 
 def loss_settings(settings: dict[str, Any]) -> dict[str, Any]:

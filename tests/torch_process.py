@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from original_params import values
 from torch_cases import (
+    CASE_THRESHOLDS,
     CASES,
     CLASSES,
     LEARNING_RATES,
     NETWORK,
     STEPS,
     THRESHOLDS,
-    VOLUME,
     case_settings,
-    case_thresholds,
     loss_settings,
     training_batch,
 )
@@ -32,7 +31,7 @@ from mlsl_mx.engine import engine_of
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
-from mlsl_mx.pytorch import MLSLNet, SISCAccumulator
+from mlsl_mx.pytorch import MLSLNet
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.training.train import Epochs, train
 
@@ -117,29 +116,17 @@ def labels(folder: Path) -> None:
         classes, confidences = segmenter.confidences(maps)
         filed = ClassConfidences(CLASSES)
         filed.update_top(classes, confidences)
-        found = {rule: segmenter.labels(maps, case_thresholds(name), rule) for rule in ("reweighted", "argmax")}
+        found = {rule: segmenter.labels(maps, CASE_THRESHOLDS, rule) for rule in ("reweighted", "argmax")}
         found.update(classes=classes, confidences=confidences, thresholds=filed.thresholds(0.3))
         np.savez(folder / f"labels-{name}.npz", **found)
 
 
-def accumulated(folder: Path) -> None:
-    """The public accumulator, and the rules of selection on a volume with ties and empty pixels."""
-    with np.load(folder / "patches.npz") as given:
-        patches, tops, lefts = given["patches"], given["tops"], given["lefts"]
-    accumulator = SISCAccumulator(patches.shape[1], *VOLUME, DEVICES[0])
-    accumulator.add(torch.from_numpy(patches), tops, lefts)
-    volume, counts = accumulator.normalized()
+def selected(folder: Path) -> None:
+    """The rules of selection on a volume with ties and empty pixels."""
     tied = torch.from_numpy(np.load(folder / "tied.npy"))
     found = {rule: ENGINE.selected(tied, THRESHOLDS, rule) for rule in ("reweighted", "argmax")}
     classes, confidences = ENGINE.most_probable(tied)
-    np.savez(
-        folder / "accumulated.npz",
-        volume=volume.numpy(),
-        counts=counts.numpy(),
-        classes=classes,
-        confidences=confidences,
-        **found,
-    )
+    np.savez(folder / "selected.npz", classes=classes, confidences=confidences, **found)
 
 
 def resumed(folder: Path) -> None:
@@ -166,5 +153,5 @@ def resumed(folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    for made in (forward, original, full_width, steps, gradients, labels, accumulated, resumed):
+    for made in (forward, original, full_width, steps, gradients, labels, selected, resumed):
         made(Path(sys.argv[1]))

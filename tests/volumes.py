@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlsl_mx.pseudo_labels.composition import Window
-from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps, Window
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 

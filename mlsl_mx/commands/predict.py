@@ -40,11 +40,11 @@ def add_predict(commands) -> None:
 
 
 def _predict(options):
-    from mlsl_mx.predict.setup import Setup
+    from mlsl_mx.predict.setup import prediction_setup
     from mlsl_mx.predict.stage import predict
 
     names = ("experiment", "inference", "patches", "patch", "placement", "flip", "precision", "seed")
-    setup = Setup(**{name: getattr(options, name) for name in names})
+    setup = prediction_setup(**{name: getattr(options, name) for name in names})
     how = {"kinds": options.write, "strength": options.strength, "ctx": options.ctx, "keep_going": options.keep_going}
     return predict(options.weights, options.inputs, options.out, setup, **how)
 

@@ -21,18 +21,29 @@ How to run it, and where numbers differ from those of `mlsl evaluate`: docs/INTE
 
 def add_result_commands(commands) -> None:
     """evaluate, report and export-onnx."""
-    _add_evaluate(commands)
-    _add_report(commands)
-    _add_export_onnx(commands)
-
-
-def _add_evaluate(commands) -> None:
     text = "IoU of a round, the source model or saved predictions on the validation images"
     command = add_stage(commands, "evaluate", _evaluate, text, "--round 0")
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--round", type=whole, metavar="R", help="the weights after round R")
     which.add_argument("--source", action="store_true", help="the source model")
     which.add_argument("--predictions", type=Path, metavar="FOLDER", help="saved PNGs of train ids or label ids")
+
+    text = "one run's tables beside the paper's, with charts and panels; or, with --compare, several runs side by side"
+    command = add_stage(commands, "report", _report, text, required=False)
+    command.add_argument(
+        "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
+    )
+    command.add_argument("--table", choices=TABLES, help="compare the methods of that table of the paper")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="for comparison.md, .html and .json")
+
+    text = "write a trained network as ONNX, for use without MXNet"
+    weights = "runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params"
+    example = f"mlsl export-onnx --weights {weights} --out model.onnx"
+    command = add_command(commands, "export-onnx", _export_onnx, text, example, details=EXPORT_DETAILS)
+    command.add_argument(
+        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
 
 
 def _evaluate(options):
@@ -43,16 +54,6 @@ def _evaluate(options):
             raise InputError("evaluate --predictions is not shared by workers: run it without them")
         return evaluate_saved(job(options), options.predictions)
     return evaluate_weights(job(options, shared=True), None if options.source else options.round)
-
-
-def _add_report(commands) -> None:
-    text = "one run's tables beside the paper's, with charts and panels; or, with --compare, several runs side by side"
-    command = add_stage(commands, "report", _report, text, required=False)
-    command.add_argument(
-        "--compare", type=Path, nargs="+", metavar="RUN", help="run directories: mean and spread over seeds"
-    )
-    command.add_argument("--table", choices=TABLES, help="compare the methods of that table of the paper")
-    command.add_argument("--out", type=Path, metavar="FOLDER", help="for comparison.md, .html and .json")
 
 
 def _report(options):
@@ -69,17 +70,6 @@ def _report(options):
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return report(job(options))
-
-
-def _add_export_onnx(commands) -> None:
-    text = "write a trained network as ONNX, for use without MXNet"
-    weights = "runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params"
-    example = f"mlsl export-onnx --weights {weights} --out model.onnx"
-    command = add_command(commands, "export-onnx", _export_onnx, text, example, details=EXPORT_DETAILS)
-    command.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
-    )
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
 
 
 def _export_onnx(options):

@@ -34,12 +34,6 @@ COMPLETION_DETAILS = """\
 
 def add_tools(commands) -> None:
     """doctor, launch and make."""
-    _add_doctor(commands)
-    _add_launch(commands)
-    _add_make(commands)
-
-
-def _add_doctor(commands) -> None:
     text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
     example = "mlsl doctor --data runs/miniature/data --json"
     command = add_command(commands, "doctor", _doctor, text, example, details=DOCTOR_DETAILS)
@@ -54,16 +48,6 @@ def _add_doctor(commands) -> None:
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
     add_roots(command)
 
-
-def _doctor(options):
-    from mlsl_mx.doctor import examine
-
-    diagnosis = examine(options.experiment, options.set, roots(options))
-    fault = None if diagnosis.usable else f"{diagnosis.summary()}: see above"
-    return Result(diagnosis.text(), diagnosis.content(), fault)
-
-
-def _add_launch(commands) -> None:
     text = "share a stage among several processes on this machine"
     example = f"mlsl launch -n 2 -- pseudo-label --round 0 {RUN}"
     command = add_command(commands, "launch", _launch, text, example, details=LAUNCH_DETAILS)
@@ -71,6 +55,24 @@ def _add_launch(commands) -> None:
     command.add_argument("-n", type=whole, required=True, metavar="N", help="number of workers")
     command.add_argument("--threads", type=whole, metavar="T", help="CPU threads of each; default: cores / N")
     command.add_argument("stage", nargs=argparse.REMAINDER, metavar="STAGE ...", help=f"one of {', '.join(SHARED)}")
+
+    text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
+    command = add_command(commands, "make", _make, text, example, details=MAKE_DETAILS, speaks=False)
+    command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
+    command.add_argument("-n", "--dry-run", action="store_true", help="only print the plan")
+    command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
+    command.add_argument("-j", type=whole, metavar="N", help="stages at a time that do not need each other; default 1")
+    # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
+    metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)
+
+
+def _doctor(options):
+    from mlsl_mx.doctor import examine
+
+    diagnosis = examine(options.experiment, options.set, roots(options))
+    fault = None if diagnosis.usable else f"{diagnosis.summary()}: see above"
+    return Result(diagnosis.text(), diagnosis.content(), fault)
 
 
 def _launch(options):
@@ -81,18 +83,6 @@ def _launch(options):
     code = launch(words, options.n, options.threads)
     if code:
         raise SystemExit(code)
-
-
-def _add_make(commands) -> None:
-    text, example = "run a chain of stages, or one of the paper's tables, by GNU make", "mlsl make gta2city METHOD=sisc"
-    command = add_command(commands, "make", _make, text, example, details=MAKE_DETAILS, speaks=False)
-    command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
-    command.add_argument("-n", "--dry-run", action="store_true", help="only print the plan")
-    command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
-    command.add_argument("-j", type=whole, metavar="N", help="stages at a time that do not need each other; default 1")
-    # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
-    metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
-    command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)
 
 
 def _make(options):

@@ -22,35 +22,12 @@ PRETRAINED = "--imagenet experiments/miniature/pretrained.params"
 
 
 def add_training_commands(commands) -> None:
-    """rounds, begin, train-source, import-weights, train-head, spatial-prior and the stages of a round."""
-    add_rounds(commands)
-    add_begin(commands)
-    add_train_source(commands)
-    add_import_weights(commands)
-    add_train_head(commands)
-    add_spatial_prior(commands)
-    add_pseudo_label(commands)
-    add_diagnose(commands)
-    add_self_train(commands)
-
-
-def add_rounds(commands) -> None:
-    """How many rounds an experiment has."""
+    """rounds, begin, the stages before the rounds and the stages of a round."""
     text = "print how many rounds an experiment has (used by the Makefile)"
     command = add_command(commands, "rounds", _rounds, text, "mlsl rounds --experiment experiments/gta2city.yaml")
     add_experiment(command)
     add_method(command)
 
-
-def _rounds(options):
-    from mlsl_mx.config.experiment_files import load_config
-
-    rounds = load_config(options.experiment, options.method, tuple(options.set)).self_training.rounds
-    return Result(str(rounds), rounds)
-
-
-def add_begin(commands) -> None:
-    """Whether a run can begin."""
     text = "see that a run directory fits the settings, and print what will be done"
     command = add_stage(commands, "begin", _begin, text, PRETRAINED)
     add_imagenet(command)
@@ -61,6 +38,49 @@ def add_begin(commands) -> None:
     command.add_argument("--train-ctx", metavar="CTX", help="devices that training will use; default those of --ctx")
     command.add_argument("--train-workers", type=whole, default=1, metavar="N", help="that will train; default 1")
 
+    _add_before_rounds(commands)
+    _add_round_stages(commands)
+
+
+def _add_before_rounds(commands) -> None:
+    """train-source, import-weights, train-head and spatial-prior."""
+    text = "train the source model (Eq. 6 with the weak-label head, Eq. 1 without)"
+    command = add_stage(commands, "train-source", _train_source, text, PRETRAINED)
+    add_imagenet(command)
+    add_checkpoint(command)
+
+    text, example = "take a published source model instead of training it", "--weights runs/other/source/weights.params"
+    command = add_stage(commands, "import-weights", _import_weights, text, example)
+    weights = ".params in the naming of the original release"
+    command.add_argument("--weights", type=Path, required=True, metavar="FILE", help=weights)
+
+    text = "train only the weak-label head, on the source (Eq. 5), if the source model has none and the method needs it"
+    add_checkpoint(add_stage(commands, "train-head", _train_head, text))
+
+    text = "compute the spatial prior from the source labels, or import selection.prior_file, and plot it (CBST-SP)"
+    add_stage(commands, "spatial-prior", _spatial_prior, text)
+
+
+def _add_round_stages(commands) -> None:
+    """pseudo-label, diagnose and self-train."""
+    text = "label the target's training images with the weights before this round (Sec. 3.2)"
+    add_net(add_round(add_stage(commands, "pseudo-label", _pseudo_label, text, "--round 0")))
+
+    text = "measure how consistent a round's pseudo-labels are; nothing of it is fed back"
+    command = add_net(add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0")))
+    truth = "also how right such labels are, only on validation images"
+    command.add_argument("--with-ground-truth", action="store_true", help=truth)
+
+    text = "train on source labels and pseudo-labels (Eq. 3, 7)"
+    add_checkpoint(add_round(add_stage(commands, "self-train", _self_train, text, "--round 0")))
+
+
+def _rounds(options):
+    from mlsl_mx.config.experiment_files import load_config
+
+    rounds = load_config(options.experiment, options.method, tuple(options.set)).self_training.rounds
+    return Result(str(rounds), rounds)
+
 
 def _begin(options):
     from mlsl_mx.stages.begin import begin
@@ -69,26 +89,10 @@ def _begin(options):
     return begin(job(options), options.imagenet, options.weights, *shares)
 
 
-def add_train_source(commands) -> None:
-    """The source model by training."""
-    text = "train the source model (Eq. 6 with the weak-label head, Eq. 1 without)"
-    command = add_stage(commands, "train-source", _train_source, text, PRETRAINED)
-    add_imagenet(command)
-    add_checkpoint(command)
-
-
 def _train_source(options):
     from mlsl_mx.stages.train_source import train_source
 
     return train_source(job(options, shared=True), options.imagenet, options.checkpoint_seconds)
-
-
-def add_import_weights(commands) -> None:
-    """The source model from a file."""
-    text, example = "take a published source model instead of training it", "--weights runs/other/source/weights.params"
-    command = add_stage(commands, "import-weights", _import_weights, text, example)
-    weights = ".params in the naming of the original release"
-    command.add_argument("--weights", type=Path, required=True, metavar="FILE", help=weights)
 
 
 def _import_weights(options):
@@ -97,22 +101,10 @@ def _import_weights(options):
     return import_weights(job(options), options.weights)
 
 
-def add_train_head(commands) -> None:
-    """The weak-label head alone."""
-    text = "train only the weak-label head, on the source (Eq. 5), if the source model has none and the method needs it"
-    add_checkpoint(add_stage(commands, "train-head", _train_head, text))
-
-
 def _train_head(options):
     from mlsl_mx.stages.train_head import train_head
 
     return train_head(job(options, shared=True), options.checkpoint_seconds)
-
-
-def add_spatial_prior(commands) -> None:
-    """Where classes are, for CBST-SP."""
-    text = "compute the spatial prior from the source labels, or import selection.prior_file, and plot it (CBST-SP)"
-    add_stage(commands, "spatial-prior", _spatial_prior, text)
 
 
 def _spatial_prior(options):
@@ -121,36 +113,16 @@ def _spatial_prior(options):
     return spatial_prior(job(options))
 
 
-def add_pseudo_label(commands) -> None:
-    """The first half of a round."""
-    text = "label the target's training images with the weights before this round (Sec. 3.2)"
-    add_net(add_round(add_stage(commands, "pseudo-label", _pseudo_label, text, "--round 0")))
-
-
 def _pseudo_label(options):
     from mlsl_mx.stages.pseudo_label import pseudo_label
 
     return pseudo_label(job(options, shared=True), options.round, options.net)
 
 
-def add_diagnose(commands) -> None:
-    """A look at a round's labels."""
-    text = "measure how consistent a round's pseudo-labels are; nothing of it is fed back"
-    command = add_net(add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0")))
-    truth = "also how right such labels are, only on validation images"
-    command.add_argument("--with-ground-truth", action="store_true", help=truth)
-
-
 def _diagnose(options):
     from mlsl_mx.stages.diagnose import diagnose
 
     return diagnose(job(options), options.round, options.with_ground_truth, options.net)
-
-
-def add_self_train(commands) -> None:
-    """The second half of a round."""
-    text = "train on source labels and pseudo-labels (Eq. 3, 7)"
-    add_checkpoint(add_round(add_stage(commands, "self-train", _self_train, text, "--round 0")))
 
 
 def _self_train(options):

@@ -22,11 +22,6 @@ def check_values(config) -> None:
             f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.num_classes}: "
             "use weak_labels.sizes=source"
         )
-    _check_own(config)
-
-
-def _check_own(config) -> None:
-    """Raises: InputError for places that are missing, and for classes and label files that cannot belong together."""
     _check_places(config)
     _check_tables(config)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mlsl_mx.data.jpeg_damage import DamageFinder
 from mlsl_mx.data.label_files import WrongLabels, check_lossless
 from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.data.palettes import other_palettes
+from mlsl_mx.system.background import READERS, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 
@@ -110,9 +111,7 @@ class CheckReport:
         return {**about, "usable": not self.faults, "findings": findings}
 
 
-def check_dataset(
-    dataset: SceneDataset, title: str, quick: bool = False, threads: int = 2, patch: int = 0
-) -> CheckReport:
+def check_dataset(dataset: SceneDataset, title: str, quick: bool = False, patch: int = 0) -> CheckReport:
     """Look at every image and, if the data set was opened with labels, at every label.
 
     Args:
@@ -120,15 +119,10 @@ def check_dataset(
         title: of the report, e.g. "source (data_lists/gta5.txt)".
         quick: only whether files are there, whole and of which size, from their headers, and whose ids a few labels
             hold: seconds instead of minutes.
-        threads: that read files.
         patch: pixels that an image must have both ways.
     """
-    with ThreadPool(threads) as pool, DamageFinder() as damage:
-        results = pool.imap(
-            lambda index: list(_examine(dataset, index, None if quick else damage, patch)),
-            range(len(dataset)),
-            chunksize=4,
-        )
+    with nullcontext() if quick else DamageFinder() as damage:
+        results = ahead(lambda index: list(_examine(dataset, index, damage, patch)), range(len(dataset)), READERS)
         shown = progress(results, title, "image", total=len(dataset))
         found = [finding for one in shown for finding in one]
     if not quick:

@@ -41,7 +41,8 @@ class LabelSource:
 class SceneDataset:
     """Street scenes by index. Files are opened when asked for; without a label source no label file is even looked for.
 
-    Attributes: `images`, the list; `classes`, whose train ids the labels hold; `size`, (height, width) or None.
+    Attributes: `images`, the list, whose `root`, `kind`, `entries` and `names` are here too; `classes`, whose train ids
+        the labels hold; `size`, (height, width) or None.
     """
 
     def __init__(
@@ -52,29 +53,10 @@ class SceneDataset:
         labels: LabelSource | None,
     ):
         self.images = images
+        self.root, self.kind, self.entries, self.names = images.root, images.kind, images.entries, images.names
         self.classes = classes
         self.size = size
         self._labels = labels
-
-    @property
-    def root(self) -> Path:
-        """The folder that `entries` are relative to."""
-        return self.images.root
-
-    @property
-    def kind(self) -> str:
-        """A key of PUBLISHED, or "own"."""
-        return self.images.kind
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """The images' paths below their root."""
-        return self.images.entries
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Under which results are filed."""
-        return self.images.names
 
     @property
     def has_labels(self) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
 
 from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.system.background import READERS, ahead
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.whole_files import read_json, write_json
 
 
-def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int = 2):
+def source_class_sizes(dataset: SceneDataset, sizes, cache: Path):
     """Count every label of a data set, for h_s of Eq. 4 and for which classes are rare.
 
     The counts are kept in `cache` under the data set's fingerprint; a cache of another list, class set or size is
@@ -23,7 +23,6 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int =
         dataset: with labels.
         sizes: a fresh `mlsl_mx.pseudo_labels.ClassSizes`.
         cache: JSON file.
-        threads: that decode labels.
 
     Returns: `sizes`, with all labels counted.
     Raises: InputError naming a label file that cannot be used, or an unreadable cache.
@@ -35,15 +34,12 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path, threads: int =
             sizes.share_sum += cached["share_sum"]
             sizes.images += cached["images"]
             return sizes
-    for train_ids in progress(label_maps(dataset, threads), "class sizes", "label", total=len(dataset)):
+    for train_ids in progress(label_maps(dataset), "class sizes", "label", total=len(dataset)):
         sizes.update(train_ids)
     write_json(cache, {**kept, "share_sum": sizes.share_sum.tolist(), "images": sizes.images.tolist()})
     return sizes
 
 
-def label_maps(dataset: SceneDataset, threads: int = 2) -> Iterator[np.ndarray]:
+def label_maps(dataset: SceneDataset) -> Iterator[np.ndarray]:
     """Every label, (H, W) train ids, in order; decoded by threads, a few ahead of the reader."""
-    ahead = 8 * threads  # bounded, because a list of all labels does not fit memory
-    with ThreadPool(threads) as pool:
-        for start in range(0, len(dataset), ahead):
-            yield from pool.map(dataset.label, range(start, min(start + ahead, len(dataset))))
+    return ahead(dataset.label, range(len(dataset)), READERS)

@@ -14,7 +14,7 @@ from mlsl_mx.doctor.cards import (
     architecture,
     has_code,
 )
-from mlsl_mx.doctor.driver import Gpu
+from mlsl_mx.doctor.driver import Driver, Gpu
 from mlsl_mx.doctor.facts import Facts
 
 OK, NOTE, UNUSABLE = "ok", "note", "unusable"
@@ -22,7 +22,7 @@ OK, NOTE, UNUSABLE = "ok", "note", "unusable"
 INSTALL = "pip install --require-hashes --no-deps -r requirements.lock"
 GPU_BUILD = "make setup-gpu, then give CTX='gpu(0)'"
 CPU_BUILD = "use the build for CPUs (make setup, CTX=cpu)"
-# A library -> who has it in Debian and in Fedora. Wheels bring the first two as well (system_libraries.py); the
+# A library -> who has it in Debian and in Fedora. Wheels bring the first two as well (gcc_libraries.py); the
 # last two are what OpenCV with windows asks for, in whose place the lock files have the one without.
 SYSTEM_PACKAGES = {
     "libgomp.so.1": ("libgomp1", "libgomp"),
@@ -54,13 +54,21 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)  # the same as numbers, for programs
 
 
-def findings(facts: Facts, of_engine: Callable[[Facts], Iterator[Finding]] | None = None) -> Iterator[Finding]:
+def mxnet_findings(facts: Facts) -> Iterator[Finding]:
+    """Of GluonCV, MXNet, NVIDIA's driver and its GPUs."""
+    yield _module(facts, "gluoncv", "gluoncv")
+    yield _mxnet(facts)
+    yield _driver(facts)
+    for index, gpu in enumerate(facts.driver.gpus):
+        yield _gpu(facts, index, gpu)
+
+
+def findings(facts: Facts, of_engine: Callable[[Facts], Iterator[Finding]] = mxnet_findings) -> Iterator[Finding]:
     """All but those about data.
 
     Args:
-        of_engine: those about the engine's library, the driver and the GPUs; None: MXNet's.
+        of_engine: those about the engine's library, the driver and the GPUs.
     """
-    of_engine = of_engine or mxnet_findings
     yield Finding("Python", f"{facts.python} in {facts.environment}", facts={"version": facts.python})
     if facts.elsewhere:
         text = f"holds packages that are not used, as those of the environment come first: {', '.join(facts.elsewhere)}"
@@ -71,15 +79,6 @@ def findings(facts: Facts, of_engine: Callable[[Facts], Iterator[Finding]] | Non
     yield _cpu(facts)
     yield _memory(facts)
     yield _disk(facts)
-
-
-def mxnet_findings(facts: Facts) -> Iterator[Finding]:
-    """Of GluonCV, MXNet, NVIDIA's driver and its GPUs."""
-    yield _module(facts, "gluoncv", "gluoncv")
-    yield _mxnet(facts)
-    yield _driver(facts)
-    for index, gpu in enumerate(facts.driver.gpus):
-        yield _gpu(facts, index, gpu)
 
 
 def is_cuda_build(facts: Facts) -> bool:
@@ -144,20 +143,34 @@ def _driver(facts: Facts) -> Finding:
             return Finding("NVIDIA driver", f"none that answers ({driver.error}): this machine computes on its CPU")
         remedy = f"install NVIDIA's driver, or in a container give --gpus all; or {CPU_BUILD}"
         return Finding("NVIDIA driver", driver.error, UNUSABLE, remedy)
-    text = f"{driver.version or 'version not told'}, for CUDA up to {dotted(driver.cuda)}, {_counted(len(driver.gpus))}"
-    found = {"version": driver.version, "cuda": list(driver.cuda), "gpus": len(driver.gpus)}
+    text, found = driver_facts(driver)
     if driver.cuda < OLDEST_CUDA:
         verdict = UNUSABLE if wanted else NOTE
         return Finding("NVIDIA driver", text, verdict, "update it to 450.80.02 or newer, for CUDA 11", found)
     if driver.cuda < OLDEST_CUDA_FOR_FUSION:
         remedy = "update it to 520.61.05 or newer, or set MXNET_USE_FUSION=0: it cannot load what NVRTC 11.8 compiles"
         return Finding("NVIDIA driver", text, NOTE, remedy, found)
-    if wanted and (facts.imports.gpus_error or facts.imports.gpus < len(driver.gpus)) and facts.imports.features:
-        why = facts.imports.gpus_error
-        text += f"; MXNet sees {facts.imports.gpus}" + (f": {why}" if why else "")
-        remedy = "after an update of the driver restart the machine, or the container; look at CUDA_VISIBLE_DEVICES"
-        return Finding("NVIDIA driver", text, NOTE if facts.imports.gpus else UNUSABLE, remedy, found)
+    if wanted and facts.imports.features:
+        return driver_finding(facts, "MXNet")
     return Finding("NVIDIA driver", text, facts=found)
+
+
+def driver_facts(driver: Driver) -> tuple[str, dict[str, Any]]:
+    """What a driver that answers says of itself, in words and for programs."""
+    count = len(driver.gpus)
+    text = f"{driver.version or 'version not told'}, for CUDA up to {dotted(driver.cuda)}, {count} GPU"
+    return text + "s" * (count != 1), {"version": driver.version, "cuda": list(driver.cuda), "gpus": count}
+
+
+def driver_finding(facts: Facts, library: str) -> Finding:
+    """Of a driver that will do: whether the engine's library sees all of its GPUs."""
+    text, found = driver_facts(facts.driver)
+    seen, why = facts.imports.gpus, facts.imports.gpus_error
+    if not why and seen >= len(facts.driver.gpus):
+        return Finding("NVIDIA driver", text, facts=found)
+    text += f"; {library} sees {seen}" + (f": {why}" if why else "")
+    remedy = "after an update of the driver restart the machine, or the container; look at CUDA_VISIBLE_DEVICES"
+    return Finding("NVIDIA driver", text, NOTE if seen else UNUSABLE, remedy, found)
 
 
 def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:
@@ -225,10 +238,6 @@ def _disk(facts: Facts) -> Finding:
         remedy = "the full recipe keeps 35 GB while a round is labelled: free some, or give RUN= on another disk"
         return Finding("disk", text, NOTE, remedy, found)
     return Finding("disk", text, facts=found)
-
-
-def _counted(gpus: int) -> str:
-    return f"{gpus} GPU" + "s" * (gpus != 1)
 
 
 def dotted(version: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from mlsl_mx.doctor.cards import architecture
 from mlsl_mx.doctor.driver import Gpu
 from mlsl_mx.doctor.facts import Facts
-from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, card_text, dotted
+from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, card_text, driver_facts, driver_finding
 
 ANOTHER_BUILD = "install a PyTorch for the driver's CUDA (pytorch.org lists them) with .venv-torch/bin/pip"
 
@@ -33,9 +33,7 @@ def _pytorch(facts: Facts) -> Finding:
         return Finding("PyTorch", f"does not import: {why}", UNUSABLE, "rm -r .venv-torch and make setup-torch")
     text = f"{imports.versions['torch']}, with {', '.join(imports.features) or 'no GPU: CTX=torch:cpu'}"
     found = {"version": imports.versions["torch"], "features": list(imports.features)}
-    if "MPS" in imports.features:
-        return Finding("PyTorch", f"{text}: CTX=mps", facts=found)
-    return Finding("PyTorch", text, facts=found)
+    return Finding("PyTorch", f"{text}: CTX=mps" if "MPS" in imports.features else text, facts=found)
 
 
 def _driver(facts: Facts) -> Finding:
@@ -44,18 +42,13 @@ def _driver(facts: Facts) -> Finding:
         return Finding(
             "NVIDIA driver", f"none that answers ({driver.error}): CTX=torch:cpu, or mps of an Apple computer"
         )
-    text = f"{driver.version or 'version not told'}, for CUDA up to {dotted(driver.cuda)}, {len(driver.gpus)} GPUs"
-    found = {"version": driver.version, "cuda": list(driver.cuda), "gpus": len(driver.gpus)}
+    text, found = driver_facts(driver)
     if not cuda:
         return Finding("NVIDIA driver", f"{text}; this PyTorch has no CUDA", NOTE, ANOTHER_BUILD, found)
     if driver.cuda[0] < cuda:
         remedy = f"update it to one for CUDA {cuda}, or {ANOTHER_BUILD}"
         return Finding("NVIDIA driver", text, UNUSABLE, remedy, found)
-    if facts.imports.gpus < len(driver.gpus):
-        text += f"; PyTorch sees {facts.imports.gpus}"
-        remedy = "restart the machine, or the container, after an update of the driver; look at CUDA_VISIBLE_DEVICES"
-        return Finding("NVIDIA driver", text, NOTE if facts.imports.gpus else UNUSABLE, remedy, found)
-    return Finding("NVIDIA driver", text, facts=found)
+    return driver_finding(facts, "PyTorch")
 
 
 def _gpu(facts: Facts, index: int, gpu: Gpu) -> Finding:

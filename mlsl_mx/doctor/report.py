@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.doctor.facts import Facts, gather
-from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, findings
+from mlsl_mx.doctor.findings import NOTE, OK, UNUSABLE, Finding, findings, mxnet_findings
 from mlsl_mx.doctor.pytorch import engine_findings, is_pytorch
 
 WIDTH = 120  # characters of a line
@@ -54,7 +54,7 @@ def examine(experiments: Sequence[Path], settings: Sequence[str], roots: dict[st
     Raises: InputError for a wrong experiment or setting.
     """
     facts = gather()
-    of_engine = engine_findings if is_pytorch(facts) else None
+    of_engine = engine_findings if is_pytorch(facts) else mxnet_findings
     return Diagnosis((*findings(facts, of_engine), *_data(facts, experiments, settings, roots)))
 
 

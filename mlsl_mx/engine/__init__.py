@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-from mlsl_mx.system.device_names import library_of
+from mlsl_mx.system.device_shares import library_of
 from mlsl_mx.system.errors import InputError
 
 ENGINES = {"mxnet": "mlsl_mx.gluon.engine", "torch": "mlsl_mx.pytorch.engine"}
@@ -55,7 +55,7 @@ class Engine(Protocol):
         """Raises: InputError for a trunk, width or precision that there is not on the device."""
 
     def seed(self, number: int) -> None:
-        """Make what is drawn from now on, as a network's first weights, follow from this number."""
+        """Make what is drawn from now on, as first weights or the dropout of a step, follow from this number."""
 
     def network(self, classes: int, settings: Any, weak_label_head: bool, frozen_statistics: bool = True) -> Any:
         """A network to be trained, without weights: `initialize(ctx=devices)`, `redraw_head(devices)`,
@@ -133,9 +133,6 @@ class Steps(Protocol):
     """The engine's part of a training: gradients, steps and momentum."""
 
     def __init__(self, net: Any, optimizer: Any, loss: Callable, devices: Sequence[Any], workers: Any): ...
-
-    def seed(self, number: int) -> None:
-        """Make what is random in the next step follow from this number."""
 
     def gradients(self, batch: Any) -> dict[str, float]:
         """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""

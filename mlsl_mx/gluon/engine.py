@@ -20,6 +20,7 @@ from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps
 from mlsl_mx.pseudo_labels.selection import most_probable as most_probable_of
 from mlsl_mx.pseudo_labels.selection import select_pseudo_labels
 from mlsl_mx.pseudo_labels.store import as_stored
+from mlsl_mx.system.device_shares import each_once
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.network_time import TimedNetwork
 from mlsl_mx.system.workers import join
@@ -37,10 +38,7 @@ def devices(names: str) -> tuple[mx.Context, ...]:
 
     Raises: InputError for another name, a GPU that this MXNet does not see, or one that is named twice.
     """
-    found = tuple(_device(name.strip()) for name in names.split(","))
-    if len(set(found)) < len(found):
-        raise InputError(f"ctx {names!r} names a device twice: name each once")
-    return found
+    return each_once(names, _device)
 
 
 def _device(name: str) -> mx.Context:

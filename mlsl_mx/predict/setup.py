@@ -15,38 +15,6 @@ from mlsl_mx.system.errors import InputError
 
 @dataclass(frozen=True)
 class Setup:
-    """Options of the command line; None leaves a value to the experiment or, without one, to the paper's recipe."""
-
-    experiment: Path | None = None
-    inference: str = "single"
-    patches: int | None = None
-    patch: int | None = None
-    # Not the paper's: with 50 random patches 13 % of a Cityscapes image would get no class.
-    placement: str = "sliding"
-    flip: bool | None = None
-    precision: str | None = None
-    seed: int = 0
-
-    def resolved(self) -> ResolvedSetup:
-        """With all values. Raises: InputError for an experiment that cannot be read, or a value outside its limits."""
-        if self.inference == "single" and (self.patches, self.patch) != (None, None):
-            raise InputError("--patches and --patch are of SISC: add --inference sisc, or leave them out")
-        config = Config() if self.experiment is None else load_config(self.experiment)
-        flip = config.evaluation.flip if self.inference == "single" else config.pseudo_labels.flip
-        given = {"inference": self.inference, "patches": self.patches, "patch": self.patch, "flip": self.flip}
-        given = {name: value for name, value in given.items() if value is not None}
-        # Of the whole image: as evaluation does it, which knows no settings but flip.
-        start = PseudoLabels() if self.inference == "single" else config.pseudo_labels
-        inference = replace(start, **{"placement": self.placement, "flip": flip, **given})
-        network = config.network if self.precision is None else replace(config.network, precision=self.precision)
-        check_each(inference, "pseudo_labels.")
-        check_each(network, "network.")
-        classes = None if self.experiment is None else config.class_set
-        return ResolvedSetup(inference, network.precision, self.seed, classes)
-
-
-@dataclass(frozen=True)
-class ResolvedSetup:
     """What decides a prediction besides weights and image; `classes` is None where the weights' number says them."""
 
     inference: PseudoLabels
@@ -67,3 +35,33 @@ class ResolvedSetup:
         if values.get("placement", "sliding") != "sliding":
             values["seed"] = self.seed
         return {**values, "precision": self.precision}
+
+
+def prediction_setup(
+    experiment: Path | None,
+    inference: str,
+    patches: int | None,
+    patch: int | None,
+    placement: str,
+    flip: bool | None,
+    precision: str | None,
+    seed: int,
+) -> Setup:
+    """From options of the command line; None leaves a value to the experiment or, without one, to the paper's recipe.
+
+    Args:
+        placement: not left to them: with the paper's 50 random patches 13 % of a Cityscapes image would get no class.
+
+    Raises: InputError for an experiment that cannot be read, or a value outside its limits.
+    """
+    if inference == "single" and (patches, patch) != (None, None):
+        raise InputError("--patches and --patch are of SISC: add --inference sisc, or leave them out")
+    config = Config() if experiment is None else load_config(experiment)
+    # Of the whole image: as evaluation does it, which knows no settings but flip.
+    start = replace(PseudoLabels(), flip=config.evaluation.flip) if inference == "single" else config.pseudo_labels
+    given = {"inference": inference, "patches": patches, "patch": patch, "placement": placement, "flip": flip}
+    segmented = replace(start, **{name: value for name, value in given.items() if value is not None})
+    network = config.network if precision is None else replace(config.network, precision=precision)
+    check_each(segmented, "pseudo_labels.")
+    check_each(network, "network.")
+    return Setup(segmented, network.precision, seed, None if experiment is None else config.class_set)

@@ -61,18 +61,17 @@ def predict(
     Raises: InputError, before anything is written, for wrong weights or settings, for a file that cannot be read
         (unless it keeps going), or if `out` holds results of other settings or of other files of the same names.
     """
-    settings = setup.resolved()
     inputs, others = find_inputs(given, out)
     describe_segmentation(weights)
     _check_kinds(inputs, kinds)
     _check_out(out)
     check_lengths(out, (f"{one.name}{ENDINGS[kind]}" for one in inputs for kind in kinds))
     unreadable = Unreadable(keep_going)
-    sound = check_inputs(inputs, settings.patch, unreadable)
-    how = {"settings": settings.inference, "precision": settings.precision, "seed": settings.seed, "ctx": ctx}
-    predictor = Predictor(weights, settings.classes, **how)
+    sound = check_inputs(inputs, setup.patch, unreadable)
+    how = {"settings": setup.inference, "precision": setup.precision, "seed": setup.seed, "ctx": ctx}
+    predictor = Predictor(weights, setup.classes, **how)
     classes = {one.name: list(one.colour) for one in predictor.classes.classes}
-    kept = {"weights": file_hash(weights), **settings.described(), "strength": strength, "classes": classes}
+    kept = {"weights": file_hash(weights), **setup.described(), "strength": strength, "classes": classes}
     with locked(out / ".lock"):
         record = Record(out)
         keep_settings(out / SETTINGS, kept, len(record) > 0, "choose another --out")

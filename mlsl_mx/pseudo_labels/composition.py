@@ -7,30 +7,13 @@ in a processor's cache from its patches to its labels, and no more than a window
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import mxnet as mx
 
-from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps, Window
 from mlsl_mx.pseudo_labels.sisc import SISCAccumulator
 from mlsl_mx.pseudo_labels.windows import WINDOW, window_places
-
-
-@dataclass(frozen=True)
-class Window:
-    """A part of an image's composite output.
-
-    Attributes:
-        rows, columns: where it lies in the image.
-        volume: (C, h, w) float32 NDArray on the device, mean probabilities, 0 where no patch was.
-        count: (h, w) float32 NDArray, patches that saw the pixel.
-    """
-
-    rows: slice
-    columns: slice
-    volume: mx.nd.NDArray
-    count: mx.nd.NDArray
 
 
 def composite(

@@ -65,6 +65,22 @@ class ImageMaps:
             )
 
 
+@dataclass(frozen=True)
+class Window:
+    """A part of an image's composite output.
+
+    Attributes:
+        rows, columns: where it lies in the image.
+        volume: (C, h, w) float32 on the engine's device, mean probabilities, 0 where no patch was.
+        count: (h, w) float32 on the engine's device, patches that saw the pixel.
+    """
+
+    rows: slice
+    columns: slice
+    volume: Any
+    count: Any
+
+
 def seen_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """What the network sees of an image of (height, width) in one piece, both multiples of 8.
 

@@ -2,6 +2,6 @@
 
 from mlsl_mx.system.lazy import lazily
 
-__all__ = ["MLSLNet", "SISCAccumulator"]
+__all__ = ["MLSLNet"]
 
-__getattr__ = lazily(__name__, {"MLSLNet": "mlsl_mx.pytorch.network", "SISCAccumulator": "mlsl_mx.pytorch.composition"})
+__getattr__ = lazily(__name__, {"MLSLNet": "mlsl_mx.pytorch.network"})

@@ -3,96 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.network.interpolation import interpolation_matrix
-from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.maps import ImageMaps, Window
 from mlsl_mx.pseudo_labels.selection import RULES, select_pseudo_labels
 from mlsl_mx.pseudo_labels.windows import window_places
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.streams import follow
-
-
-class SISCAccumulator:
-    """Sums and counts of patch probabilities on one device, for an image or a window of one.
-
-    Attributes: `sum` (C, H, W) and `count` (H, W), float32.
-    """
-
-    def __init__(self, num_classes: int, height: int, width: int, ctx: Device):
-        self.sum = torch.zeros(num_classes, height, width, device=ctx.torch)
-        self.count = torch.zeros(height, width, device=ctx.torch)
-
-    def add(self, probabilities: torch.Tensor, tops: Sequence[int], lefts: Sequence[int]) -> None:
-        """Add N patches (N, C, h, w) at their corners; nothing leaves the device, and nothing is waited for.
-
-        Raises: ValueError if classes or the number of corners differ, or a patch leaves the image.
-        """
-        (classes, height, width), (patches, own, patch_height, patch_width) = self.sum.shape, probabilities.shape
-        if own != classes or not patches == len(tops) == len(lefts):
-            raise ValueError(f"{tuple(probabilities.shape)} patches do not fit a volume of {tuple(self.sum.shape)}")
-        for patch, top, left in zip(probabilities, map(int, tops), map(int, lefts), strict=True):
-            bottom, right = top + patch_height, left + patch_width
-            if top < 0 or left < 0 or bottom > height or right > width:
-                raise ValueError(f"a patch at row {top}, column {left} leaves {width}x{height}")
-            self.sum[:, top:bottom, left:right] += patch
-            self.count[top:bottom, left:right] += 1
-
-    def add_map(
-        self, patch_map: torch.Tensor, top: int, left: int, size: tuple[int, int], upsampling: str, votes: bool
-    ) -> None:
-        """Add a patch known at the network's stride, up-sampled on the way; what lies outside is left out.
-
-        Args:
-            patch_map: (h, C, w) float32 on the device.
-            top, left: as seen from the window: below 0 where the patch begins before it; it reaches into the window.
-            size: (height, width) of the patch in pixels.
-            upsampling: "bilinear" or "bicubic".
-            votes: add 1 to the most probable class of a pixel instead of its probabilities.
-        """
-        _, height, width = self.sum.shape
-        first_row, last_row = max(top, 0), min(top + size[0], height)
-        first_column, last_column = max(left, 0), min(left + size[1], width)
-        rows = _weights(patch_map.shape[0], size[0], upsampling, patch_map.device)[first_row - top : last_row - top]
-        columns = _weights(patch_map.shape[2], size[1], upsampling, patch_map.device)[
-            first_column - left : last_column - left
-        ]
-        # (C, h, w) times (columns, w) transposed, then (rows, h) times that: (C, rows, columns)
-        patch = torch.matmul(rows, torch.matmul(patch_map.transpose(0, 1), columns.T))
-        if votes:
-            patch = torch.nn.functional.one_hot(patch.argmax(0), len(patch)).permute(2, 0, 1)
-        self.sum[:, first_row:last_row, first_column:last_column] += patch
-        self.count[first_row:last_row, first_column:last_column] += 1
-
-    def normalized(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean probabilities (C, H, W), 0 where no patch was, and the counts (H, W)."""
-        return self.sum / self.count.clamp(min=1), self.count
-
-
-_KEPT: dict[tuple, torch.Tensor] = {}
-
-
-def _weights(length: int, output: int, method: str, device: torch.device) -> torch.Tensor:
-    """The interpolation matrix (output, length), kept on the device."""
-    key = length, output, method, device
-    if key not in _KEPT:
-        matrix = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)  # waits: it is there for all
-        _KEPT.setdefault(key, matrix)  # threads may make it at once: all take the first one's
-    return _KEPT[key]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Part of a composite output: `volume` (C, h, w) and `count` (h, w), float32 on the device."""
-
-    rows: slice
-    columns: slice
-    volume: torch.Tensor
-    count: torch.Tensor
 
 
 @torch.inference_mode()
@@ -113,13 +34,61 @@ def composite(image: ImageMaps, ctx: Device, upsampling: str = "bilinear", votes
 
 @torch.inference_mode()
 def _composed(image: ImageMaps, parts, ctx: Device, upsampling: str, votes: bool, rows, columns) -> Window:
-    size = rows.stop - rows.start, columns.stop - columns.start
-    accumulator = SISCAccumulator(image.num_classes, *size, ctx)
+    """One window of `composite`; nothing leaves the device, and nothing is waited for."""
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    total = torch.zeros(image.num_classes, height, width, device=ctx.torch)
+    count = torch.zeros(height, width, device=ctx.torch)
     for part, maps in parts:
         for n, corner in zip(*part.reaching(rows, columns), strict=True):
-            accumulator.add_map(maps[n], *corner.tolist(), part.size, upsampling, votes)
-    # As `normalized`, but in place: nothing is added any more.
-    return Window(rows, columns, accumulator.sum.div_(accumulator.count.clamp(min=1)), accumulator.count)
+            _add_map(total, count, maps[n], *corner.tolist(), part.size, upsampling, votes)
+    return Window(rows, columns, total.div_(count.clamp(min=1)), count)
+
+
+def _add_map(
+    total: torch.Tensor,
+    count: torch.Tensor,
+    patch_map: torch.Tensor,
+    top: int,
+    left: int,
+    size: tuple[int, int],
+    upsampling: str,
+    votes: bool,
+) -> None:
+    """Add a patch known at the network's stride, up-sampled on the way; what lies outside the window is left out.
+
+    Args:
+        total, count: (C, H, W) and (H, W), of the window.
+        patch_map: (h, C, w) float32 on the device.
+        top, left: as seen from the window: below 0 where the patch begins before it; it reaches into the window.
+        size: (height, width) of the patch in pixels.
+        upsampling: "bilinear" or "bicubic".
+        votes: add 1 to the most probable class of a pixel instead of its probabilities.
+    """
+    _, height, width = total.shape
+    first_row, last_row = max(top, 0), min(top + size[0], height)
+    first_column, last_column = max(left, 0), min(left + size[1], width)
+    rows = _weights(patch_map.shape[0], size[0], upsampling, patch_map.device)[first_row - top : last_row - top]
+    columns = _weights(patch_map.shape[2], size[1], upsampling, patch_map.device)[
+        first_column - left : last_column - left
+    ]
+    # (C, h, w) times (columns, w) transposed, then (rows, h) times that: (C, rows, columns)
+    patch = torch.matmul(rows, torch.matmul(patch_map.transpose(0, 1), columns.T))
+    if votes:
+        patch = torch.nn.functional.one_hot(patch.argmax(0), len(patch)).permute(2, 0, 1)
+    total[:, first_row:last_row, first_column:last_column] += patch
+    count[first_row:last_row, first_column:last_column] += 1
+
+
+_KEPT: dict[tuple, torch.Tensor] = {}
+
+
+def _weights(length: int, output: int, method: str, device: torch.device) -> torch.Tensor:
+    """The interpolation matrix (output, length), kept on the device."""
+    key = length, output, method, device
+    if key not in _KEPT:
+        matrix = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)  # waits: it is there for all
+        _KEPT.setdefault(key, matrix)  # threads may make it at once: all take the first one's
+    return _KEPT[key]
 
 
 def to_numpy(array: torch.Tensor) -> np.ndarray:

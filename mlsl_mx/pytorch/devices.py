@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mlsl_mx.system.device_shares import each_once
 from mlsl_mx.system.errors import InputError
 
 
@@ -46,12 +47,10 @@ def devices(names: str) -> tuple[Device, ...]:
     Raises: InputError for another name, one that is named twice, a device that PyTorch does not see, or as many
         processes on this machine as cannot have one each.
     """
-    found = [_device(name.strip()) for name in names.split(",")]
-    if len(set(found)) < len(found):
-        raise InputError(f"ctx {names!r} names a device twice: name each once")
+    found = each_once(names, _device)
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if len(found) == 1 or ranks == 1:
-        return tuple(found)
+        return found
     if len(found) != ranks:
         raise InputError(f"ctx {names!r} names {len(found)} devices for {ranks} processes: name one, or one for each")
     own = found[int(os.environ["LOCAL_RANK"])]

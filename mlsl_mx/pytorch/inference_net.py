@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlsl_mx.pytorch.network import BatchNormReLU, MLSLNet, ResidualBlock
+from mlsl_mx.pytorch.streams import cudnn_flag
 
 # network.precision -> weights and feature maps, but for the last layer, which is always float32.
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -42,7 +43,7 @@ class InferenceNet(nn.Module):
     @torch.inference_mode()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         dtype = self.hidden.weight.dtype
-        with _tf32(self.precision == "tf32"):
+        with cudnn_flag("allow_tf32", self.precision == "tf32"):
             x = images.to(dtype, memory_format=torch.channels_last)
             x = functional.relu(self.first(x), inplace=True)
             for block in self.blocks:
@@ -98,17 +99,3 @@ def _folded(layer: nn.Conv2d, normal: BatchNormReLU) -> nn.Conv2d:
         folded.weight.copy_(weight * scale[:, None, None, None])
         folded.bias.copy_(beta - mean * scale)
     return folded.to(layer.weight.device)
-
-
-class _tf32:
-    """A block in which cuDNN may round the factors of float32 convolutions, or may not."""
-
-    def __init__(self, allowed: bool):
-        self.allowed = allowed
-
-    def __enter__(self):
-        self.before = torch.backends.cudnn.allow_tf32
-        torch.backends.cudnn.allow_tf32 = self.allowed
-
-    def __exit__(self, *_):
-        torch.backends.cudnn.allow_tf32 = self.before

@@ -14,7 +14,7 @@ from torch import nn
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.inference import parameters
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import code_file, first_line, imported
+from mlsl_mx.system.own_code import code_files, first_line, imported
 
 CUDA = "CUDAExecutionProvider"  # onnxruntime's name
 
@@ -26,7 +26,7 @@ def own_network(net: str, device: Device) -> tuple[Callable, str]:
         net: `package.module:function`, of what gives a network when it is called without arguments; or FILE.onnx.
 
     Returns: the network, images (B, 3, H, W) float32 on the device -> logits (B, C, h, w), alone or first; and a hash
-        of the code's file and a module's tensors, or of the ONNX file and the FILE.onnx.data beside it.
+        of the code's files and a module's tensors, or of the ONNX file and the FILE.onnx.data beside it.
     Raises: InputError as `imported` and `OnnxNetwork`, or if what is named gives no network.
     """
     digest = hashlib.sha256()
@@ -39,7 +39,8 @@ def own_network(net: str, device: Device) -> tuple[Callable, str]:
     network = _made(net)
     if isinstance(network, nn.Module):
         network = network.eval().requires_grad_(False).to(device.torch)
-    digest.update(code_file(net, "--net").read_bytes())
+    for file in code_files(net, "--net"):
+        digest.update(file.read_bytes())
     for values in parameters(network):
         digest.update(values)
     return network, digest.hexdigest()

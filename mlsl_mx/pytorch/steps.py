@@ -61,10 +61,6 @@ class TorchSteps:
             own = [self.device] if self.device.type == "cuda" else None
             self._called = DistributedDataParallel(net, device_ids=own)
 
-    def seed(self, number: int) -> None:
-        """Make what is random in the next step follow from this number."""
-        torch.manual_seed(number)
-
     def gradients(self, batch: Batch) -> dict[str, float]:
         """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""
         known = (

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -53,14 +52,19 @@ def _is_beside() -> bool:
 
 
 @contextmanager
-def algorithms_tried() -> Iterator[Any]:
+def cudnn_flag(name: str, value: bool) -> Iterator[None]:
+    """A block in which this flag of `torch.backends.cudnn` has this value."""
+    before = getattr(torch.backends.cudnn, name)
+    setattr(torch.backends.cudnn, name, value)
+    try:
+        yield
+    finally:
+        setattr(torch.backends.cudnn, name, before)
+
+
+def algorithms_tried() -> AbstractContextManager[None]:
     """A block in which cuDNN tries its algorithms on each new shape and keeps the fastest: for shapes that come again.
 
     Which one is fastest may differ from run to run, so not where deterministic algorithms are asked for.
     """
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
+    return cudnn_flag("benchmark", not torch.are_deterministic_algorithms_enabled())

@@ -43,6 +43,7 @@ from mlsl_mx.reports.results import MINIATURE, MethodResults, read_run
 from mlsl_mx.reports.stage_times import StageTime, stage_times
 from mlsl_mx.system.environment import ENGINES
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.run_log import read_log
 from mlsl_mx.system.runs import own_list, read_settings
 from mlsl_mx.system.whole_files import read_json, sha256, write_bytes, write_json
@@ -65,24 +66,20 @@ MINIATURE_LIMIT = "It was trained on and measured with rendered miniature scenes
 OTHER_WEIGHTS = "The weights file is not the one that was evaluated: evaluate again."
 
 
-def write_model_cards(run: Path, find_list: Callable[[str], Path]) -> None:
-    """Write model_card.json and model_card.md for each method that has results.
-
-    Args:
-        run: the run directory.
-        find_list: from a list's name in the settings to its file.
+def write_model_cards(run: Path) -> None:
+    """Write model_card.json and model_card.md for each method of a run directory that has results.
 
     Raises: InputError if nothing is evaluated yet, or a file of the run is damaged.
     """
     run = Path(run)
     events = read_log(run / "log.jsonl")
     for method in read_run(run):
-        card = model_card(run, method, events, find_list)
+        card = model_card(run, method, events)
         write_json(method.folder / "model_card.json", card)
         write_bytes(method.folder / "model_card.md", f"{markdown_text(card_document(card))}\n".encode())
 
 
-def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_list: Callable[[str], Path]) -> Card:
+def model_card(run: Path, method: MethodResults, events: Sequence[dict]) -> Card:
     """The content of model_card.json; its keys are in this module's docstring."""
     settings, source_only = method.config, method.method == "source-only"
     environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "mlsl_mx"))
@@ -102,7 +99,7 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict], find_li
         "intended_use": INTENDED_USE if not settings or paper_source(settings) else OWN_USE,
         "limits": _limits(settings, results),
         "results": results,
-        "data": _data(run, method, find_list),
+        "data": _data(run, method),
         "labels": [_labels(one.index, one.selection) for one in method.rounds if one.selection],
         "start_weights": _start_weights(run, events),
         "weights": weights,
@@ -149,18 +146,18 @@ def _results(method: MethodResults, weights: Sequence[dict[str, Any]]) -> dict[s
     }
 
 
-def _data(run: Path, method: MethodResults, find_list: Callable[[str], Path]) -> dict[str, Any]:
+def _data(run: Path, method: MethodResults) -> dict[str, Any]:
     """The lists as the run noted them; a source model has seen no target image."""
     lists = method.config.get("lists", {})
     validated, adapted = method.result.evaluation.get("list_hash"), method.method != "source-only"
     return {
-        "source": _list(run, method.config, "source.images", lists.get("source"), find_list),
-        "target": _list(run, method.config, "target.train", lists.get("target"), find_list) if adapted else None,
-        "validation": _list(run, method.config, "target.val", validated, find_list),
+        "source": _list(run, method.config, "source.images", lists.get("source")),
+        "target": _list(run, method.config, "target.train", lists.get("target")) if adapted else None,
+        "validation": _list(run, method.config, "target.val", validated),
     }
 
 
-def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None, find_list) -> dict[str, Any] | None:
+def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None) -> dict[str, Any] | None:
     """One list; hash and number of images only if its file still gives the fingerprint that the run noted."""
     side, key = name.split(".")
     given = settings.get(side)
@@ -169,7 +166,7 @@ def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None, fin
     config = data_config(settings)
     data, classes = getattr(config, side), config.class_set
     own = data.dataset == OWN
-    path = own_list(run, OWN_LISTS[name]) if own else find_list(getattr(data, key))
+    path = own_list(run, OWN_LISTS[name]) if own else existing(getattr(data, key))
     try:
         entries = tuple(read_lines(path, anywhere=own).values())
     except InputError:

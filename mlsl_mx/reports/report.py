@@ -17,7 +17,6 @@ from mlsl_mx.reports.published import paper_source, published_row, published_tab
 from mlsl_mx.reports.report_document import report_document
 from mlsl_mx.reports.report_notes import report_notes
 from mlsl_mx.reports.results import METHODS, MethodResults, Round, read_run
-from mlsl_mx.reports.suggestion import suggestion
 from mlsl_mx.reports.terminal import terminal_text
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.whole_files import read_json, write_json
@@ -98,7 +97,7 @@ def _method_content(config: Config, source: str | None, method: MethodResults) -
         "published": None if row is None else _paper_row(row),
         "difference": None if row is None else _differences(result, row),
         "best_chosen_on_val": None if better is None else {"round": better.index, "miou": better.evaluation["miou"]},
-        "suggested_round": None if (suggested := suggestion(method)) is None else suggested[0],
+        "suggested_round": None if method.suggestion is None else method.suggestion[0],
         "rounds": [_round_content(r) for r in method.rounds],
     }
 

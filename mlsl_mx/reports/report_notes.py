@@ -9,7 +9,6 @@ from mlsl_mx.config.classes import listed
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.published import disagreement_notes, published_row
 from mlsl_mx.reports.results import MethodResults
-from mlsl_mx.reports.suggestion import suggestion
 
 FALLEN = 1.0  # points of IoU: a class that has lost more is named
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
@@ -111,10 +110,9 @@ def _worse(method: MethodResults, source: MethodResults | None) -> list[str]:
 
 
 def _suggested(method: MethodResults) -> list[str]:
-    found = suggestion(method)
-    if found is None:
+    if method.suggestion is None:
         return []
-    index, why = found
+    index, why = method.suggestion
     return [
         f"{method.title}: without labels of the target one would keep round {index}: {why}. A suggestion; the last "
         "round stays the result."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlsl_mx.pseudo_labels.diagnosis import drift_in_words
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import read_log
 from mlsl_mx.system.runs import read_settings
@@ -102,6 +103,17 @@ class MethodResults:
         """The best earlier round if it beats the result. Chosen on the validation set, it is not a result."""
         best = max(self.evaluated, key=lambda r: r.evaluation["miou"] or 0.0)
         return best if (best.evaluation["miou"] or 0.0) > (self.result.evaluation["miou"] or 0.0) else None
+
+    @property
+    def suggestion(self) -> tuple[int, str] | None:
+        """The round to keep for who has no labels of the target: the one before the first whose labels drift; and why.
+
+        None where no labels drift, and the last round is as good a choice as any. A suggestion: the last is the result.
+        """
+        first = next((one for one in self.rounds if one.drift), None)
+        if first is None:
+            return None
+        return first.index - 1, f"from round {first.index} on its labels drift ({drift_in_words(first.drift)})"
 
 
 def read_run(run: Path) -> tuple[MethodResults, ...]:

@@ -18,9 +18,9 @@ def check_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path 
     """
     config = load_config(experiment, None, tuple(settings))
     data = ExperimentData(config=config, roots=roots, experiment_folder=experiment.parent)
-    patches = {"target": data.target_patch}
     reports = [
-        check_dataset(dataset, title, patch=patches.get(title.split()[0], 0)) for title, dataset in data.titled.items()
+        check_dataset(dataset, title, patch=data.target_patch if dataset is data.target else 0)
+        for title, dataset in data.titled.items()
     ]
     text = [line for report in reports for line in report.lines()]
     fault = next(filter(None, (report.fault() for report in reports)), None)

@@ -17,7 +17,7 @@ from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.start_files import selection_settings
 from mlsl_mx.system.environment import environment
-from mlsl_mx.system.own_code import code_file
+from mlsl_mx.system.own_code import code_files
 from mlsl_mx.system.runs import check_settings, keep_settings, own_list
 from mlsl_mx.system.whole_files import file_hash, write_bytes, write_json
 
@@ -86,9 +86,9 @@ def method_settings(job: Job) -> RecordedSettings:
 
 
 def _own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:
-    """The hash of each file with a user's own code that settings of these groups name; nothing if they name none."""
+    """The hash of the files of each of a user's own codes that settings of these groups name; nothing without any."""
     specs = [(key, spec) for key, spec in own_code_in(job.config) if key.partition(".")[0] in groups]
-    return {"own_code": {key: file_hash(code_file(spec, key)) for key, spec in specs}} if specs else {}
+    return {"own_code": {key: file_hash(*code_files(spec, key)) for key, spec in specs}} if specs else {}
 
 
 def _keep_list(path: Path, dataset: SceneDataset) -> None:

@@ -9,7 +9,6 @@ from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.model_card import write_model_cards
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.stages.job import Job
-from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.runs import remove_leftovers
 from mlsl_mx.system.whole_files import read_json, write_bytes
@@ -20,7 +19,7 @@ def report(job: Job) -> Result:
     remove_leftovers(job.run)
     text = write_report(job.run, job.config, job.validation, job.run / "report")
     write_bytes(job.run / "report" / f"{job.config.method}.txt", f"{text}\n".encode())
-    write_model_cards(job.run, existing)
+    write_model_cards(job.run)
     return Result(text, read_json(job.run / "report" / "report.json"))
 
 
@@ -28,5 +27,5 @@ def compare(runs: Sequence[Path], out: Path, table: str | None) -> Result:
     """Several runs side by side, in `out`; and their model cards."""
     text = write_comparison(runs, out, table)
     for run in runs:
-        write_model_cards(run, existing)
+        write_model_cards(run)
     return Result(text, read_json(out / "comparison.json"))

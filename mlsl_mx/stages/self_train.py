@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from mlsl_mx.training.epochs import self_training_epochs
 from mlsl_mx.training.train import train
 
 
-def self_train(job: Job, round_index: int, checkpoint_seconds: float = math.inf) -> str:
+def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
     """Train on source labels and the round's pseudo-labels, from the weights before it."""
     folder, config = job.folder(round_index), job.config
     weights, labels = folder / "weights.params", folder / "pseudo_labels" / "selection.json"

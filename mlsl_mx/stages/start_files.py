@@ -12,7 +12,7 @@ from mlsl_mx.network.weights.gluoncv_store import GLUONCV, fetched
 from mlsl_mx.network.weights.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import code_file
+from mlsl_mx.system.own_code import code_files
 from mlsl_mx.system.whole_files import file_hash
 
 
@@ -42,7 +42,8 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
     Raises: InputError for a file that does not fit the experiment, or that its method does not use.
     """
     selection, network = config.selection, config.network
-    lines = [f"  {key}: {spec}, of {code_file(spec, key)}" for key, spec in own_code_in(config)]
+    own = {f"{key}: {spec}": code_files(spec, key) for key, spec in own_code_in(config)}
+    lines = [f"  {what}, of {' and '.join(map(str, files))}" for what, files in own.items()]
     if imagenet:
         lines.append(f"  trunk: {imagenet}, {check_trunk(imagenet, network.width, network.trunk)}")
     if weights:

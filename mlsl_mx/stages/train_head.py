@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 from mlsl_mx.network import load_original
@@ -15,7 +14,7 @@ from mlsl_mx.training.epochs import head_epochs
 from mlsl_mx.training.train import train
 
 
-def train_head(job: Job, checkpoint_seconds: float = math.inf) -> str:
+def train_head(job: Job, checkpoint_seconds: float) -> str:
     """Train the head on the source if it is needed; head.json says whether.
 
     All else of the network stays as it is, so the round's pseudo-labels are those of the source model.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from mlsl_mx.training.train import train
 LOGGER = logging.getLogger(__name__)
 
 
-def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float = math.inf) -> str:
+def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> str:
     """Train the source model: Eq. 6 with the weak-label head, Eq. 1 without (`source_training.weak_label_weight` 0)."""
     training, weights = job.config.source_training, job.source_folder / "weights.params"
     check_start(job.config, imagenet)

@@ -9,6 +9,7 @@ from typing import Any
 
 PATIENCE = 600  # seconds for one item, before a stuck thread is an error
 AHEAD = 2  # items done ahead, for each thread
+READERS = 2  # threads that read files where a data set is looked through
 
 
 class Background:

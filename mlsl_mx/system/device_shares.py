@@ -1,12 +1,35 @@
-"""How devices are divided among workers."""
+"""Devices by their names in CTX: which library computes on them, and how workers share them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.workers import MOST_WORKERS
+
+OF_PYTORCH = re.compile(r"cuda(:\d+)?|mps|torch:cpu")
+
+
+def library_of(device: Any) -> str:
+    """ "torch" or "mxnet", of a device or of the first of several.
+
+    Args:
+        device: a name as CTX has it, or what `Engine.devices` made of one.
+
+    >>> library_of("cuda:0,cuda:1"), library_of("gpu(0)")
+    ('torch', 'mxnet')
+    """
+    return "torch" if OF_PYTORCH.fullmatch(str(device).split(",")[0].strip()) else "mxnet"
+
+
+def each_once(names: str, device: Callable[[str], Any]) -> tuple[Any, ...]:
+    """What `device` makes of each of the names, which have commas between. Raises: InputError for one named twice."""
+    found = tuple(device(name.strip()) for name in names.split(","))
+    if len(set(found)) < len(found):
+        raise InputError(f"ctx {names!r} names a device twice: name each once")
+    return found
 
 
 def check_count(option: str, count: int) -> None:

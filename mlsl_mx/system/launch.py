@@ -21,8 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from mlsl_mx.system.device_names import library_of
-from mlsl_mx.system.device_shares import check_count, divided
+from mlsl_mx.system.device_shares import check_count, divided, library_of
 from mlsl_mx.system.processor import usable_cores
 from mlsl_mx.system.stopping import SIGNALS, Stopped, end_with_parent, stops_when_asked
 from mlsl_mx.system.surroundings import PROGRAM, python

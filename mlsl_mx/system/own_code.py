@@ -40,9 +40,16 @@ def imported(spec: str, key: str) -> Any:
         raise InputError(f"{key} is {spec}: {module.__file__} has no {name}: correct one of them") from None
 
 
-def code_file(spec: str, key: str) -> Path:
-    """The file that holds what `package.module:name` names. Raises: InputError as `imported`."""
-    return Path(sys.modules[imported(spec, key).__module__].__file__)
+def code_files(spec: str, key: str) -> tuple[Path, ...]:
+    """The file that `package.module:name` names and, where that has it from another, the one that defines it.
+
+    Of a partial function or an instance the latter is its class's, so that the former may be all that a user changes.
+
+    Raises: InputError as `imported`.
+    """
+    defined = getattr(imported(spec, key), "__module__", None)
+    modules = (sys.modules.get(name) for name in dict.fromkeys((spec.partition(":")[0], defined)))
+    return tuple(Path(module.__file__) for module in modules if getattr(module, "__file__", None))
 
 
 def check_spec(spec: str, key: str, names: Iterable[str] = ()) -> None:

@@ -126,24 +126,25 @@ def read_json(path: Path, *keys: str) -> Any:
     return content
 
 
-def file_hash(path: Path) -> str:
-    """First 16 hex digits of a file's SHA-256: enough to see that a list or weights file is another one.
+def file_hash(*paths: Path) -> str:
+    """First 16 hex digits of `sha256`: enough to see that a list or weights file is another one.
 
     Raises: InputError if it cannot be read.
     """
-    return sha256(path)[:16]
+    return sha256(*paths)[:16]
 
 
-def sha256(path: Path) -> str:
-    """A file's SHA-256 as 64 hex digits, as `sha256sum` prints it.
+def sha256(*paths: Path) -> str:
+    """A file's SHA-256 as 64 hex digits, as `sha256sum` prints it; of several, that of one after the other.
 
-    Raises: InputError if it cannot be read.
+    Raises: InputError if one cannot be read.
     """
     digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as content:
-            for block in iter(lambda: content.read(1 << 20), b""):
-                digest.update(block)
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror}): check the path") from None
+    for path in paths:
+        try:
+            with open(path, "rb") as content:
+                for block in iter(lambda: content.read(1 << 20), b""):
+                    digest.update(block)
+        except OSError as problem:
+            raise InputError(f"{path}: cannot be read ({problem.strerror}): check the path") from None
     return digest.hexdigest()

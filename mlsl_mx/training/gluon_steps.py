@@ -47,10 +47,6 @@ class GluonSteps:
             self._trainer._init_params()
             mx.nd.waitall()
 
-    def seed(self, number: int) -> None:
-        """Make what is random in the next step follow from this number."""
-        mx.random.seed(number)
-
     def gradients(self, batch: Batch) -> dict[str, float]:
         """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""
         terms = batch_loss(self.net, self.loss, batch, self.devices, self.workers)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mlsl_mx.config.settings import Optimizer
-from mlsl_mx.engine import Steps, engine_of
+from mlsl_mx.engine import Engine, Steps, engine_of
 from mlsl_mx.network import save_original
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.network_time import TrainingTime
@@ -94,7 +94,8 @@ def train(
     Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
         Stopped by SIGINT, SIGTERM or SIGHUP, after the step that is being made.
     """
-    steps = engine_of(devices[0]).Steps(net, epochs.optimizer, epochs.loss, devices, workers)
+    engine = engine_of(devices[0])
+    steps = engine.Steps(net, epochs.optimizer, epochs.loss, devices, workers)
     checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
     if workers.rank == 0:
         _leave_out_if_damaged(checkpoint, log)
@@ -111,7 +112,7 @@ def train(
         while position.epoch < epochs.count:
             epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
             batches = epochs.batches(epoch, len(position.step_terms))
-            batches = _seeded(steps, batches, epochs.seed, position, workers.rank)
+            batches = _seeded(engine, batches, epochs.seed, position, workers.rank)
             batches = _watched(network.of_steps(batches), after_step)
             rate = lambda step, epoch=epoch: epochs.learning_rate(epoch * epochs.steps + step)  # noqa: E731
             mean_loss = train_one_epoch(steps, batches, rate, position.step_terms)
@@ -174,10 +175,10 @@ def _any_asked(workers: Workers, asked: bool) -> bool:
     return bool(workers.sum(np.array([asked], np.int64))[0])
 
 
-def _seeded(steps: Steps, batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
+def _seeded(engine: Engine, batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
     """`batches`, with what is random in each step set before it."""
     for batch in batches:
-        steps.seed(_dropout_seed(seed, position.epoch, len(position.step_terms), rank))
+        engine.seed(_dropout_seed(seed, position.epoch, len(position.step_terms), rank))
         yield batch
 
 

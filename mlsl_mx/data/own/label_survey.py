@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from mlsl_mx.config.classes import FileValue
 from mlsl_mx.data.image_files import decode_channels, header
 from mlsl_mx.data.label_files import ENCODINGS, LabelFormat, check_lossless, read_file_values, transparent_part
 from mlsl_mx.data.palettes import colours_of_ids, other_palettes
+from mlsl_mx.system.background import READERS, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 
@@ -30,14 +30,13 @@ class Survey:
 
     encoding: str  # key of `label_files.ENCODINGS`
     shares: dict[FileValue, float]  # of pixels, by id or colour, in the order of the values
-    files: dict[FileValue, int]  # in how many of the files looked at
     palette: dict[int, tuple[int, int, int]]  # colours of the ids, if the files have them
     looked_at: int
     of: int  # files there are
     doubt: str = ""  # what speaks for another reading, in a sentence
 
 
-def survey(paths: Sequence[Path], title: str, encoding: str = "", threads: int = 2) -> Survey:
+def survey(paths: Sequence[Path], title: str, encoding: str = "") -> Survey:
     """Look at up to MOST_FILES of the label files, evenly spread.
 
     Args:
@@ -51,19 +50,16 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "", threads: int =
     chosen = [paths[i * len(paths) // min(len(paths), MOST_FILES)] for i in range(min(len(paths), MOST_FILES))]
     encoding, doubt = (encoding, "") if encoding else _encoding(chosen)
     form = LabelFormat(title, (encoding,), (), REST, np.uint8, "give label files of one kind")
-    pixels, files = Counter(), Counter()
-    with ThreadPool(threads) as pool:
-        counted = pool.imap(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen)
-        for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):
-            pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-            files.update(values.tolist())
-            _check_count(path, encoding, len(pixels))
+    pixels = Counter()
+    counted = ahead(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen, READERS)
+    for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):
+        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        _check_count(path, encoding, len(pixels))
     total, value_of = sum(pixels.values()), _unpacked if encoding == "colours" else int
     shares = {value_of(value): pixels[value] / total for value in sorted(pixels)}
     return Survey(
         encoding,
         shares,
-        {value_of(value): files[value] for value in sorted(pixels)},
         colours_of_ids(chosen[0]) if encoding == "ids" else {},
         len(chosen),
         len(paths),

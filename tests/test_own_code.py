@@ -1,0 +1,29 @@
+"""Which files a run watches for a user's own code."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mlsl_mx.system.own_code import code_files
+
+
+@pytest.mark.parametrize(
+    ("content", "files"),
+    [
+        ("def made(): pass", ["named_code.py"]),
+        ("from other_code import made", ["named_code.py", "other_code.py"]),
+        ("import functools, other_code\nmade = functools.partial(other_code.made)", ["named_code.py", "functools.py"]),
+        ("import other_code\nmade = other_code.Made()", ["named_code.py", "other_code.py"]),
+        ("made = 3", ["named_code.py"]),
+        ("made = dict", ["named_code.py"]),
+    ],
+)
+def test_the_file_that_is_named_and_the_one_it_takes_it_from(tmp_path, monkeypatch, content, files):
+    for name, code in (("named_code", content), ("other_code", "def made(): pass\n\n\nclass Made: pass")):
+        (tmp_path / f"{name}.py").write_text(code)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = code_files("named_code:made", "selection.rule")
+    assert [path.name for path in found] == files and found[0] == tmp_path / "named_code.py"
