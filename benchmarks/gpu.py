@@ -40,7 +40,8 @@ from network_operations import multiply_adds
 
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.experiment_files import load_config
-from mlsl_mx.config.settings import Config, Network, Optimizer, PseudoLabels, Selection, WeakLabels
+from mlsl_mx.config.settings import Config, Network, PseudoLabels, Selection, WeakLabels
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.lists import read_list

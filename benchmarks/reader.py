@@ -31,7 +31,7 @@ from measure import seconds_in_turn, table, write_results
 from mxnet.gluon.data import DataLoader
 from PIL import Image
 
-from mlsl_mx.config.settings import Crops, SelfTraining
+from mlsl_mx.config.training_settings import Crops, SelfTraining
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present
 from mlsl_mx.pseudo_labels import weak_labels

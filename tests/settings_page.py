@@ -15,7 +15,7 @@ HEAD = """\
 
 Every setting of an experiment file, and of `--set KEY=VALUE` (`make ... SET="key=value"`), with its default: the
 paper's GTA-V recipe, and where the paper is silent the published program's. This page is written from
-`mlsl_mx/config/settings.py` and `mlsl_mx/config/data_settings.py` by `tests/settings_page.py`.
+`mlsl_mx/config/settings.py`, `training_settings.py` and `data_settings.py` by `tests/settings_page.py`.
 """
 
 

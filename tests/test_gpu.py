@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from mxnet import nd
 
-from mlsl_mx.config.settings import Optimizer, PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.doctor.facts import gather
 from mlsl_mx.doctor.findings import UNUSABLE, findings
 from mlsl_mx.network import MLSLNet, load_original, save_original

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlsl_mx.config.settings import Config, SourceTraining
+from mlsl_mx.config.settings import Config
+from mlsl_mx.config.training_settings import SourceTraining
 from mlsl_mx.pseudo_labels import ClassSizes
 from mlsl_mx.stages import inputs
 

@@ -9,7 +9,8 @@ from mxnet import autograd, nd
 from PIL import Image
 
 from mlsl_mx.config.classes import MOST_CLASSES, ClassSet, LabelClass, id_type, ignore_id
-from mlsl_mx.config.settings import Crops, PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.config.training_settings import Crops
 from mlsl_mx.data.label_counts import joint_counts
 from mlsl_mx.data.label_files import WrongLabels, read_pseudo_label
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction, train_id_png

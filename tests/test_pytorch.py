@@ -29,7 +29,7 @@ from torch_cases import (
     training_batch,
 )
 
-from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.engine import engine_of
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.weights.params_file import read_params

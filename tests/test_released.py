@@ -18,7 +18,8 @@ from volumes import whole_volume
 
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.experiment_files import load_config
-from mlsl_mx.config.settings import Config, Crops
+from mlsl_mx.config.settings import Config
+from mlsl_mx.config.training_settings import Crops
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.pseudo_labels import ClassConfidences, patch_positions, weak_labels

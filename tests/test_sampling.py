@@ -8,7 +8,8 @@ import pytest
 from scene_files import write_cityscapes, write_gta5, write_palette_png
 
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.config.settings import Crops, SelfTraining, WeakLabels
+from mlsl_mx.config.settings import WeakLabels
+from mlsl_mx.config.training_settings import Crops, SelfTraining
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.sampling import (
     SOURCE,

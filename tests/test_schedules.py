@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlsl_mx.config.settings import Optimizer, SelfTraining, SourceTraining
+from mlsl_mx.config.training_settings import Optimizer, SelfTraining, SourceTraining
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from event_records import read_events, scalar_points
 
-from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog, read_log

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlsl_mx.config.settings import Crops
+from mlsl_mx.config.training_settings import Crops
 from mlsl_mx.data.transforms import MEAN_COLOUR, labels_at_stride, normalise, training_crop
 
 PLAIN = Crops(size=16, scale=(1.0, 1.0), flip=False)

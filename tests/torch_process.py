@@ -26,7 +26,7 @@ from torch_cases import (
     training_batch,
 )
 
-from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.engine import engine_of
 from mlsl_mx.network import load_original, save_original
 from mlsl_mx.pseudo_labels import ClassConfidences

@@ -9,7 +9,7 @@ import mxnet as mx
 import numpy as np
 from volumes import saturated
 
-from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.network import MLSLNet
 from mlsl_mx.pseudo_labels import ClassConfidences
 from mlsl_mx.system.workers import Workers, join

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:  # reading images asks for no settings
-    from mlsl_mx.config.settings import Crops
+    from mlsl_mx.config.training_settings import Crops
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's images / 255, RGB
 STD = (0.229, 0.224, 0.225)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from mlsl_mx.config.classes import ignore_id
-from mlsl_mx.config.settings import HARD_PIXELS, HARD_PROBABILITY
+from mlsl_mx.config.training_settings import HARD_PIXELS, HARD_PROBABILITY
 from mlsl_mx.training import composite
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.network import MLSLNet
 from mlsl_mx.pytorch.streams import algorithms_tried, to_device

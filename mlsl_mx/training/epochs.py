@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from mlsl_mx.config.settings import HeadTraining, SelfTraining, SourceTraining, WeakLabels
+from mlsl_mx.config.settings import WeakLabels
+from mlsl_mx.config.training_settings import HeadTraining, SelfTraining, SourceTraining
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.sampling import (
     Domain,

@@ -11,7 +11,7 @@ from functools import partial
 from mxnet import autograd, nd
 
 from mlsl_mx.config.classes import ignore_id
-from mlsl_mx.config.settings import HARD_PIXELS, HARD_PROBABILITY
+from mlsl_mx.config.training_settings import HARD_PIXELS, HARD_PROBABILITY
 from mlsl_mx.training import composite
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlsl_mx.config.settings import SelfTraining, SourceTraining
+from mlsl_mx.config.training_settings import SelfTraining, SourceTraining
 
 
 def source_learning_rate(settings: SourceTraining, step: int, steps: int) -> float:

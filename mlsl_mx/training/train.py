@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlsl_mx.config.settings import Optimizer
+from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.engine import Engine, Steps, engine_of
 from mlsl_mx.network import save_original
 from mlsl_mx.system.errors import InputError
