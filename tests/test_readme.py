@@ -75,6 +75,19 @@ def test_the_gain_of_each_seed_on_the_miniature():
         assert gains in text, experiment
 
 
+def test_the_table_of_real_pictures():
+    text = (ROOT / "docs" / "REAL_PICTURES.md").read_text()
+    rows = read_json(ROOT / "experiments" / "results" / "real" / "idda2camvid-seeds" / "comparison.json")["rows"]
+    source = rows[0]["miou"]["mean"]
+    for row in rows[1:]:
+        found = list(row["miou_by_run"].values())
+        cells = ", ".join("-" if miou is None else f"{miou:.1f}" for miou in found)
+        gains = ", ".join(f"{miou - source:+.1f}" for miou in found if miou is not None)
+        assert f"| {row['title']} | {cells} | {gains} |" in text, row["title"]
+    adapted = next(row["miou"]["mean"] for row in rows if row["method"] == "sisc-pwl")
+    assert f"({source:.1f} to {adapted:.1f} mIoU, 3 seeds)" in (ROOT / "README.md").read_text()
+
+
 def test_the_example_of_ones_own_data():
     source, adapted = read_json(ROOT / "experiments" / "results" / "own" / "report.json")["methods"]
     text = (ROOT / "docs" / "YOUR_OWN_DATA.md").read_text()

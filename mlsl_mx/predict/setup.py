@@ -38,6 +38,7 @@ class Setup:
 
 
 def prediction_setup(
+    *,
     experiment: Path | None,
     inference: str,
     patches: int | None,
