@@ -1,4 +1,8 @@
-"""What is wrong is refused through the command line: one line, exit code 2, and nothing written by a refused start."""
+"""What is wrong is refused through the command line: one line, exit code 2, and nothing written by a refused start.
+
+A few cases each, through every stage that must say it; all that can be wrong with a list, settings or weights is in
+test_datasets.py, test_config.py, test_class_table.py and test_params_file.py.
+"""
 
 from __future__ import annotations
 
@@ -131,12 +135,7 @@ def test_synthia_labels_that_were_decoded_at_8_bits(world, refused):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds no image path: write one a line"),
-        (b"images/00001.png\nimages/00001.png\n", "list.txt:2: 'images/00001.png' has the name of line 1"),
-        (b"images/caf\xe9.png\n", "not UTF-8 text (byte 10): save it as UTF-8"),
         (b"../../lists/gta5.txt\n", "list.txt:1: '../../lists/gta5.txt' is not a path below"),
-        (b"/etc/passwd\n", "list.txt:1: '/etc/passwd' is not a path below"),
-        (b"images/../../../x.png\n", "is not a path below"),
         (b"images/00001.txt/x\n", "is not of the form images/NAME.png"),
     ],
 )
@@ -161,12 +160,8 @@ def test_lists_of_other_systems_and_data_behind_links(world, tmp_path, capsys):
     ("key", "value", "said"),
     [
         ("pseudo_labels.patches", 0, "pseudo_labels.patches is 0: it must be between 1 and 10000"),
-        ("weak_labels.eta", -0.1, "weak_labels.eta is -0.1: it must be between 0 and 1"),
-        ("selection.portion", 1.5, "selection.portion is 1.5: it must be between 0 and 1"),
         ("pseudo_labels.patch", 40, "pseudo_labels.patch is 40, larger than a side of target.size [32, 64]: lower it"),
-        ("classes", 7, "classes is 7: use 19, 16, or a list of classes"),
         ("pseudo_labels.pathces", 3, "did you mean pseudo_labels.patches?"),
-        ("network.width", "wide", "network.width is 'wide', but must be of type float"),
         ("name", "!!python/object/apply:os.getcwd []", "has no YAML value"),
         ("name", "[&a x, *a]", "anchors and aliases"),
     ],
@@ -212,12 +207,9 @@ def test_weights(tmp_path, refused, classes, changes, said):
         assert said in refused("train-source", "--imagenet", path)
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda c: b"", lambda c: c[:-1], lambda c: c[:100], lambda c: c[:24] + b"\xff" * 99]
-)
-def test_damaged_weights(tmp_path, refused, damage):
+def test_damaged_weights(tmp_path, refused):
     path = weights_file(tmp_path / "x.params")
-    path.write_bytes(damage(path.read_bytes()))
+    path.write_bytes(path.read_bytes()[:-1])
     for words_ in (("import-weights", "--weights"), ("begin", "--weights"), ("train-source", "--imagenet")):
         assert "x.params: not an MXNet parameter file, or cut short" in refused(*words_, path)
 

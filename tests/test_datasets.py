@@ -124,15 +124,6 @@ def test_missing_list_and_missing_folder(tmp_path):
         open_dataset("gta5", tmp_path / "nowhere", tmp_path / "list", class_set(19), None, labels=True)
 
 
-def test_truncated_image_is_named(tmp_path):
-    scenes = write_gta5(tmp_path, count=1)
-    path = tmp_path / "images/00001.png"
-    path.write_bytes(path.read_bytes()[:-200])
-    dataset = open_dataset("gta5", tmp_path, scenes.images, class_set(19), None, labels=True)
-    with pytest.raises(InputError, match=r"00001\.png: cannot be read as an image"):
-        dataset.image(0)
-
-
 def test_pseudo_labels_take_the_place_of_labels(tmp_path):
     scenes = write_cityscapes(tmp_path / "data", split="train", count=2, labels=False)
     target = open_dataset("cityscapes", tmp_path / "data", scenes.images, class_set(19), (32, 64), labels=False)
