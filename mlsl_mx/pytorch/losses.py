@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from mlsl_mx.config.classes import ignore_id
 from mlsl_mx.config.training_settings import HARD_PIXELS, HARD_PROBABILITY
+from mlsl_mx.pytorch.streams import to_device
 from mlsl_mx.training import composite
 
 
@@ -38,7 +40,7 @@ def segmentation_loss(
     if hard_examples:
         counts = counts & _is_hard(log_probability.detach(), counts)
     if class_weights is not None:
-        counts = counts * torch.tensor(class_weights, device=logits.device)[picked]
+        counts = counts * to_device(np.array(class_weights, np.float32), logits.device)[picked]
     divisor = train_ids.numel() if normaliser == "pixels" else counts.sum().clamp(min=composite.LEAST)
     return (-log_probability * counts).sum() / divisor
 
