@@ -22,7 +22,7 @@ import argparse
 import logging
 import statistics
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from measure import table, write_results  # first: it sets the number of threads
@@ -58,13 +58,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="its source model")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = [f"self_training.epochs={options.epochs}"] if options.epochs else []
     if options.own:
         name, weights = options.own.stem, options.weights
         places = (options.own, options.measured, weights)
-        found = {seed: own_controls(*places, seed, options.epochs) for seed in options.seeds}
+        found = {seed: own_controls(*places, seed, settings) for seed in options.seeds}
     else:
         name, weights = options.experiment, SOURCE_MODELS[options.experiment]
-        found = {seed: controls(name, seed, options.epochs) for seed in options.seeds}
+        found = {seed: controls(name, seed, settings) for seed in options.seeds}
     if options.epochs:
         name += f"_{options.epochs}_epochs"
     rows = [mean_row(control, [found[seed][control] for seed in found]) for control in next(iter(found.values()))]
@@ -73,11 +74,11 @@ def main() -> None:
     write_results(f"controls_{name}", content, table(header, rows))
 
 
-def controls(experiment: str, seed: int, epochs: int | None) -> dict[str, list[float]]:
+def controls(experiment: str, seed: int, settings: Sequence[str]) -> dict[str, list[float]]:
     """The mIoU of the source model and after each round, of both controls in a run of a seed."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = with_epochs(miniature_job(experiment, "sisc", place, SCENES, seed), epochs)
+        job = miniature_job(experiment, "sisc", place, SCENES, seed, settings)
         more_source = job.source.subset(range(len(job.target)))
         truth = true_labels(job, place / "truth")
         return {
@@ -87,12 +88,12 @@ def controls(experiment: str, seed: int, epochs: int | None) -> dict[str, list[f
 
 
 def own_controls(
-    experiment: Path, measured: Path, weights: Path, seed: int, epochs: int | None
+    experiment: Path, measured: Path, weights: Path, seed: int, settings: Sequence[str]
 ) -> dict[str, list[float]]:
     """The same of one's own data: the truth of one experiment's validation images, measured on the other's."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = with_epochs(open_job(measured, "sisc", (), place / "run", {}, seed, "cpu"), epochs)
+        job = open_job(measured, "sisc", settings, place / "run", {}, seed, "cpu")
         labelled = open_job(experiment, "sisc", (), place / "run", {}, seed, "cpu").validation
         if set(labelled.names) & set(job.validation.names):
             raise InputError(f"{measured}: measures on images whose labels {experiment} trains on: give others")
@@ -101,14 +102,6 @@ def own_controls(
             "source continued": adapted(job, more_source, weights, place / "continued"),
             "true labels of other target images": adapted(job, labelled, weights, place / "ceiling"),
         }
-
-
-def with_epochs(job: Job, epochs: int | None) -> Job:
-    """A job with so many epochs in each round; None: its own."""
-    if epochs is None:
-        return job
-    rounds = replace(job.config.self_training, epochs=epochs)
-    return replace(job, config=replace(job.config, self_training=rounds))
 
 
 def true_labels(job: Job, folder: Path) -> SceneDataset:

@@ -8,6 +8,7 @@ The criteria are the source's: 55 mIoU there, 20 to 35 on the target, which labe
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from measure import table, write_results  # first: it sets the number of threads
@@ -45,12 +46,14 @@ def main() -> None:
     write_results("source_model", content, table(("IoU, %", *found), rows))
 
 
-def miniature_job(experiment: str, method: str, folder: Path, scenes: int, seed: int = 0) -> Job:
+def miniature_job(
+    experiment: str, method: str, folder: Path, scenes: int, seed: int = 0, settings: Sequence[str] = ()
+) -> Job:
     """A job of an experiment, of a run of `seed`, on the miniature of the seed `scenes`, rendered below `folder`."""
     make_miniature(folder / "data", existing("data_lists/miniature"), scenes)
     roots = {name: folder / "data" / name for name in PUBLISHED}
     path = existing(f"experiments/miniature/{experiment}.yaml")
-    return open_job(path, method, (), folder / "run" / experiment, roots, seed, "cpu")
+    return open_job(path, method, settings, folder / "run" / experiment, roots, seed, "cpu")
 
 
 def measured(job: Job, weights: Path, images: SceneDataset, out: Path) -> dict:
