@@ -119,7 +119,7 @@ def present(job: Job) -> Callable[[np.ndarray], np.ndarray]:
 
 def crops_of(job: Job, domain: Domain):
     """The same crops of a domain's images at each call."""
-    order = np.tile(joint_order(len(domain.dataset), 0, job.seed, 0), (CROPS_OF_AN_IMAGE, 1))
+    order = np.tile(joint_order([len(domain.dataset)], job.seed, 0), (CROPS_OF_AN_IMAGE, 1))
     return load_batches(TrainingCrops([domain], order, job.config.self_training.crops, job.seed, 0), BATCH)
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mlsl_mx.system import progress_bar as module
-from mlsl_mx.system.network_time import TimedNetwork, TrainingTime
+from mlsl_mx.system.network_time import TimedNetwork
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.rate import rate_text
 
@@ -102,16 +102,3 @@ def test_a_timed_network_counts_from_its_input_until_its_results_are_there(clock
     clock.now += 10
     assert len(net(Array(clock, 0))) == 2
     assert net.seconds == 6
-
-
-def test_training_time_counts_steps_and_not_the_reader(clock):
-    def reader():
-        for batch in range(3):
-            clock.now += 10
-            yield batch
-
-    time = TrainingTime()
-    for _ in range(2):  # epochs
-        for _ in time.of_steps(reader()):
-            clock.now += 2
-    assert time.seconds == 12

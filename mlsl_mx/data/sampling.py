@@ -38,12 +38,12 @@ def source_subset(count: int, portion: float, seed: int) -> np.ndarray:
     return np.random.default_rng((seed, 0, 0, _SUBSET)).permutation(count)[:chosen]
 
 
-def joint_order(num_source: int, num_target: int, seed: int, epoch: int) -> np.ndarray:
-    """One random permutation of the images of both domains.
+def joint_order(sizes: Sequence[int], seed: int, epoch: int) -> np.ndarray:
+    """One random permutation of the images of domains of these sizes: of the source alone, or of source and target.
 
-    Returns: (num_source + num_target, 2) int64, rows (SOURCE or TARGET, index within the domain).
+    Returns: (sum of sizes, 2) int64, rows (SOURCE or TARGET, index within the domain).
     """
-    pairs = [(SOURCE, index) for index in range(num_source)] + [(TARGET, index) for index in range(num_target)]
+    pairs = [(domain, index) for domain, size in enumerate(sizes) for index in range(size)]
     pairs = np.array(pairs, np.int64).reshape(-1, 2)
     return np.random.default_rng((seed, epoch, 0, _ORDER)).permutation(pairs)
 

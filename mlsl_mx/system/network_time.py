@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 
@@ -26,23 +26,3 @@ class TimedNetwork:
             array.wait_to_read()
         self.seconds += time.monotonic() - started
         return output
-
-
-class TrainingTime:
-    """Adds up what training steps take of a loop that otherwise waits for the reader.
-
-    MXNet may still compute while the loop waits for the next batch, so the network's true share is this or more;
-    finding out would need a synchronisation that slows training down.
-
-    Attributes: `seconds`, so far in steps.
-    """
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def of_steps(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """`batches`, timing what the caller does with each before it asks for the next."""
-        for batch in batches:
-            started = time.monotonic()
-            yield batch
-            self.seconds += time.monotonic() - started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -53,51 +54,18 @@ def source_epochs(
         losses: the engine's.
     """
     domain = Domain(source, _present(source), mined=mined, mining_probability=settings.mining_probability)
-    batches, steps = _source_batches(domain, settings, seed, 0, readers, workers)
-    return Epochs(
-        count=settings.epochs,
-        steps=steps,
-        batches=batches,
-        loss=partial(losses.composite_loss, weight=settings.weak_label_weight, class_weights=class_weights),
-        learning_rate=lambda step: source_learning_rate(settings, step, settings.epochs * steps),
-        optimizer=settings.optimizer,
-        seed=ROUNDS_AT_MOST * seed,
-    )
+    loss = partial(losses.composite_loss, weight=settings.weak_label_weight, class_weights=class_weights)
+    rate = partial(source_learning_rate, settings)
+    return _epochs([domain], settings, loss, rate, first=0, stream=0, seed=seed, readers=readers, workers=workers)
 
 
 def head_epochs(
     source: SceneDataset, settings: HeadTraining, seed: int, readers: int, losses: Losses, workers: Workers = ALONE
 ) -> Epochs:
     """Training of the weak-label head alone (Eq. 5): every source image once an epoch, at a constant rate."""
-    batches, steps = _source_batches(Domain(source, _present(source)), settings, seed, HEAD_TRAINING, readers, workers)
-    return Epochs(
-        count=settings.epochs,
-        steps=steps,
-        batches=batches,
-        loss=losses.head_loss,
-        learning_rate=lambda step: settings.optimizer.learning_rate,
-        optimizer=settings.optimizer,
-        seed=ROUNDS_AT_MOST * seed + ROUNDS_AT_MOST - 1,
-    )
-
-
-def _source_batches(domain: Domain, settings, seed: int, first_epoch: int, readers: int, workers: Workers):
-    """The batches of an epoch from a step on, as `Epochs` wants them, and how many there are.
-
-    Args:
-        settings: with `crops` and `batch`.
-        first_epoch: number of the first epoch among all of the run.
-    """
-
-    def crops(epoch: int) -> TrainingCrops:
-        unique = first_epoch + epoch
-        order = joint_order(len(domain.dataset), 0, seed, unique)
-        return TrainingCrops([domain], order, settings.crops, seed, unique)
-
-    def batches(epoch: int, start: int):
-        return load_batches(crops(epoch), settings.batch, readers, start, workers)
-
-    return batches, num_batches(crops(0), settings.batch)
+    domain, rate = Domain(source, _present(source)), settings.optimizer.learning_rate
+    how = {"stream": ROUNDS_AT_MOST - 1, "seed": seed, "readers": readers, "workers": workers}
+    return _epochs([domain], settings, losses.head_loss, lambda step, steps: rate, first=HEAD_TRAINING, **how)
 
 
 def self_training_epochs(
@@ -135,28 +103,54 @@ def self_training_epochs(
         Domain(source.subset(subset), source_rule, weak.scope, mined[0], settings.mining_probability),
         Domain(target, threshold, weak.scope, mined[1], settings.mining_probability),
     ]
+    loss = partial(
+        losses.composite_loss,
+        weight=weak.weight,
+        hard_examples=settings.hard_examples,
+        normaliser=settings.normaliser,
+        class_weights=class_weights,
+        own_loss=imported(settings.own_loss, "self_training.own_loss") if settings.own_loss else None,
+    )
+    rate = partial(round_learning_rate, settings, round_index)
+    first = AFTER_SOURCE_TRAINING + round_index * settings.epochs
+    how = {"stream": round_index + 1, "seed": seed, "readers": readers, "workers": workers}
+    return _epochs(domains, settings, loss, rate, first=first, **how)
+
+
+def _epochs(
+    domains: Sequence[Domain],
+    settings: SourceTraining | HeadTraining | SelfTraining,
+    loss: Callable,
+    learning_rate: Callable[[int, int], float],
+    *,
+    first: int,
+    stream: int,
+    seed: int,
+    readers: int,
+    workers: Workers,
+) -> Epochs:
+    """All images of the domains once an epoch, in one random permutation.
+
+    Args:
+        domains: the source, or source and target.
+        learning_rate: of a step and the number of all steps.
+        first: number of the first epoch among all of the run, for crops.
+        stream: for dropout, below ROUNDS_AT_MOST.
+    """
 
     def crops(epoch: int) -> TrainingCrops:
-        unique = AFTER_SOURCE_TRAINING + round_index * settings.epochs + epoch
-        order = joint_order(len(subset), len(target), seed, unique)
-        return TrainingCrops(domains, order, settings.crops, seed, unique)
+        order = joint_order([len(domain.dataset) for domain in domains], seed, first + epoch)
+        return TrainingCrops(domains, order, settings.crops, seed, first + epoch)
 
     steps = num_batches(crops(0), settings.batch)
     return Epochs(
         count=settings.epochs,
         steps=steps,
         batches=lambda epoch, start: load_batches(crops(epoch), settings.batch, readers, start, workers),
-        loss=partial(
-            losses.composite_loss,
-            weight=weak.weight,
-            hard_examples=settings.hard_examples,
-            normaliser=settings.normaliser,
-            class_weights=class_weights,
-            own_loss=imported(settings.own_loss, "self_training.own_loss") if settings.own_loss else None,
-        ),
-        learning_rate=lambda step: round_learning_rate(settings, round_index, step, settings.epochs * steps),
+        loss=loss,
+        learning_rate=lambda step: learning_rate(step, settings.epochs * steps),
         optimizer=settings.optimizer,
-        seed=ROUNDS_AT_MOST * seed + round_index + 1,
+        seed=ROUNDS_AT_MOST * seed + stream,
     )
 
 

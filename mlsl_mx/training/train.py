@@ -1,23 +1,23 @@
-"""Training: one epoch with everything as arguments, and the stages made of it (Eq. 1, 5 and 6; Eq. 3 and 7)."""
+"""The training loop, whatever is trained (Eq. 1, 5 and 6; Eq. 3 and 7)."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mlsl_mx.config.training_settings import Optimizer
-from mlsl_mx.engine import Engine, Steps, engine_of
+from mlsl_mx.engine import Steps, engine_of
 from mlsl_mx.network import save_original
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.network_time import TrainingTime
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.stopping import Stopped, stops_when_asked
@@ -29,33 +29,44 @@ from mlsl_mx.training.loss_curve import LossCurve
 LOGGER = logging.getLogger(__name__)
 
 
+def train_step(steps: Steps, batch: Batch, learning_rate: float, number: int) -> dict[str, float]:
+    """One step of SGD.
+
+    Args:
+        batch: this worker's part of it.
+        number: the step's, for the message.
+
+    Returns: terms of the loss, by name.
+    Raises: InputError if the loss is not finite, naming the step and the batch's files; all workers do.
+    """
+    terms = steps.gradients(batch)
+    if not math.isfinite(sum(terms.values())):
+        raise InputError(
+            f"training: the loss is not finite ({', '.join(f'{name} {value}' for name, value in terms.items())}) "
+            f"at step {number}, batch {', '.join(batch.names)}: lower the learning rate or look at these files; "
+            "the last checkpoint is kept"
+        )
+    steps.update(learning_rate)
+    return terms
+
+
 def train_one_epoch(
     steps: Steps,
     batches: Iterable[Batch],
     learning_rate: Callable[[int], float],
     losses: list[dict[str, float]] | None = None,
 ) -> float:
-    """One pass over `batches`; the rate of step k is `learning_rate(k)`.
+    """Steps alone, with no seed, log or checkpoint, to test or measure them; the rate of step k is `learning_rate(k)`.
 
     Args:
-        batches: this worker's part of each.
-        losses: of the steps that were done before `batches`, each by its terms; those of the others are added.
+        losses: of the steps before, each by its terms; those of `batches` are added.
 
-    Returns: mean loss of all steps.
-    Raises: InputError at the first loss that is not finite, naming the step and the batch's files; all workers do.
+    Returns: mean loss of all steps. Raises: InputError as `train_step`.
     """
     losses = [] if losses is None else losses
     for batch in batches:
-        step, found = len(losses), steps.gradients(batch)
-        if not math.isfinite(sum(found.values())):
-            raise InputError(
-                f"training: the loss is not finite ({', '.join(f'{name} {value}' for name, value in found.items())}) "
-                f"at step {step}, batch {', '.join(batch.names)}: lower the learning rate or look at these files; "
-                "the last checkpoint is kept"
-            )
-        steps.update(learning_rate(step))
-        losses.append(found)
-    return sum(sum(terms.values()) for terms in losses) / len(losses) if losses else 0.0
+        losses.append(train_step(steps, batch, learning_rate(len(losses)), len(losses)))
+    return _mean(losses)
 
 
 @dataclass(frozen=True)
@@ -91,41 +102,44 @@ def train(
     Args:
         tensorboard: folder for this training's event file; None writes none.
 
-    Raises: InputError as `train_one_epoch`, or if a weight is not finite at a checkpoint or the end of an epoch;
+    Raises: InputError as `train_step`, or if a weight is not finite at a checkpoint or the end of an epoch;
         Stopped by SIGINT, SIGTERM or SIGHUP, after the step that is being made.
     """
     engine = engine_of(devices[0])
     steps = engine.Steps(net, epochs.optimizer, epochs.loss, devices, workers)
-    checkpoint, position = Checkpoint(out / ".checkpoint", checkpoint_seconds), Position()
-    if workers.rank == 0:
-        _leave_out_if_damaged(checkpoint, log)
-    if workers.agreed(checkpoint.exists()):
-        position = checkpoint.restore(net, steps)
-        log.write("resumed", epoch=position.epoch, step=len(position.step_terms))
-    network, total = TrainingTime(), epochs.count * epochs.steps
-    done = position.epoch * epochs.steps + len(position.step_terms)
+    checkpoint = Checkpoint(out / ".checkpoint", checkpoint_seconds)
+    position = _start(checkpoint, net, steps, log, workers)
+    total, done = epochs.count * epochs.steps, position.epoch * epochs.steps + len(position.step_terms)
+    # In steps. A device may still compute after one: waiting for it, to count that too, would slow training down.
+    network = SimpleNamespace(seconds=0.0)
     stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
     curve = LossCurve(log, epochs.count, epochs.steps, epochs.learning_rate, done, tensorboard)
     with stopping as stop_here, progress(None, title, "step", total, done, network) as bar, curve:
-        save = partial(_save, checkpoint, net, steps, position, workers)
-        after_step = partial(_after_step, bar, curve, position, stop_here, checkpoint, save, workers)
         while position.epoch < epochs.count:
-            epoch, started, network_before = position.epoch, time.monotonic(), network.seconds
-            batches = epochs.batches(epoch, len(position.step_terms))
-            batches = _seeded(engine, batches, epochs.seed, position, workers.rank)
-            batches = _watched(network.of_steps(batches), after_step)
-            rate = lambda step, epoch=epoch: epochs.learning_rate(epoch * epochs.steps + step)  # noqa: E731
-            mean_loss = train_one_epoch(steps, batches, rate, position.step_terms)
+            epoch, losses = position.epoch, position.step_terms
+            started, network_before = time.monotonic(), network.seconds
+            for batch in epochs.batches(epoch, len(losses)):
+                step = len(losses)
+                engine.seed(_dropout_seed(epochs.seed, epoch, step, workers.rank))
+                begun = time.monotonic()
+                losses.append(train_step(steps, batch, epochs.learning_rate(epoch * epochs.steps + step), step))
+                network.seconds += time.monotonic() - begun
+                bar.update()
+                curve.after_step(epoch, losses)
+                try:
+                    stop_here()
+                except Stopped:
+                    _save(checkpoint, net, steps, position, workers)
+                    workers.barrier()  # none leaves before the first has saved: then the launcher ends the others
+                    raise
+                if checkpoint.is_due():
+                    _save(checkpoint, net, steps, position, workers)
             _check_finite(steps, epoch)
-            bar.set_postfix(loss=f"{mean_loss:.3f}", refresh=False)
-            log.write(
-                "epoch",
-                epoch=epoch,
-                loss=mean_loss,
-                learning_rate=rate(0),
-                seconds=round(time.monotonic() - started, 3),
-                network_seconds=round(network.seconds - network_before, 3),
-            )
+            loss, rate = _mean(losses), epochs.learning_rate(epoch * epochs.steps)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            seconds, in_network = time.monotonic() - started, network.seconds - network_before
+            took = {"seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
+            log.write("epoch", epoch=epoch, loss=loss, learning_rate=rate, **took)
             position.epoch, position.step_terms = epoch + 1, []
         if workers.rank == 0:
             save_original(net, out / "weights.params")
@@ -133,35 +147,23 @@ def train(
         stop_here()
 
 
-def _leave_out_if_damaged(checkpoint: Checkpoint, log: RunLog) -> None:
-    """Training then starts from its beginning, and says so."""
-    damage = checkpoint.damage()
+def _start(checkpoint: Checkpoint, net, steps: Steps, log: RunLog, workers: Workers) -> Position:
+    """Where training goes on from: its beginning without a checkpoint. A damaged one is left out, and said."""
+    damage = checkpoint.damage() if workers.rank == 0 else None
     if damage is not None:
         LOGGER.warning("%s: the checkpoint is left out, training starts from its beginning", damage)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
+    if not workers.agreed(checkpoint.exists()):
+        return Position()
+    position = checkpoint.restore(net, steps)
+    log.write("resumed", epoch=position.epoch, step=len(position.step_terms))
+    return position
 
 
-def _after_step(
-    bar,
-    curve: LossCurve,
-    position: Position,
-    stop_here: Callable[[], None],
-    checkpoint: Checkpoint,
-    save: Callable[[], None],
-    workers: Workers,
-) -> None:
-    """Show the step and its loss, and save where training stands if it must stop here, or if that is due."""
-    bar.update()
-    curve.after_step(position.epoch, position.step_terms)
-    try:
-        stop_here()
-    except Stopped:
-        save()
-        workers.barrier()  # none leaves before the first has saved: then the launcher ends the others
-        raise
-    if checkpoint.is_due():
-        save()
+def _mean(losses: Sequence[Mapping[str, float]]) -> float:
+    """Over steps, of the sum of their terms; 0 of no step."""
+    return sum(sum(terms.values()) for terms in losses) / len(losses) if losses else 0.0
 
 
 def _save(checkpoint: Checkpoint, net, steps: Steps, position: Position, workers: Workers) -> None:
@@ -175,23 +177,9 @@ def _any_asked(workers: Workers, asked: bool) -> bool:
     return bool(workers.sum(np.array([asked], np.int64))[0])
 
 
-def _seeded(engine: Engine, batches: Iterable[Batch], seed: int, position: Position, rank: int) -> Iterator[Batch]:
-    """`batches`, with what is random in each step set before it."""
-    for batch in batches:
-        engine.seed(_dropout_seed(seed, position.epoch, len(position.step_terms), rank))
-        yield batch
-
-
 def _dropout_seed(seed: int, epoch: int, step: int, rank: int) -> int:
     """Each worker drops other units; engines give each device masks of its own."""
     return int(np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1)[0] >> 1)
-
-
-def _watched(batches: Iterable[Batch], after_step: Callable[[], None]) -> Iterator[Batch]:
-    """`batches`, and a call after each has been dealt with."""
-    for batch in batches:
-        yield batch
-        after_step()
 
 
 def _check_finite(steps: Steps, epoch: int) -> None:
