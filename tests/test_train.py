@@ -21,7 +21,7 @@ from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.gluon_steps import GluonSteps
 from mlsl_mx.training.loss_curve import loss_curves
 from mlsl_mx.training.losses import composite_loss
-from mlsl_mx.training.train import Epochs, _dropout_seed, train, train_one_epoch
+from mlsl_mx.training.train import Epochs, _dropout_seed, train, train_step
 
 CLASSES, WIDTH, SIDE = 3, 0.03, 32
 CPU = (mx.cpu(),)
@@ -84,7 +84,7 @@ def test_a_broken_loss_names_step_and_files():
     steps = GluonSteps(net, Optimizer(), epochs(1).loss, CPU)
     said = r"not finite \(segmentation \d\.\d+, weak_labels nan\) at step 1, batch image-1-a, image-1-b"
     with pytest.raises(InputError, match=said):
-        train_one_epoch(steps, [make_batch(0), broken], lambda step: 0.01)
+        train_step(steps, broken, 0.01, 1)
 
 
 def test_a_broken_loss_leaves_the_last_checkpoint_to_go_on_from(whole, tmp_path):
@@ -107,9 +107,9 @@ def test_learning_rate_zero_changes_nothing_but_training_does():
     net = make_net()
     before = weights(net)
     steps = GluonSteps(net, Optimizer(), epochs(1).loss, CPU)
-    train_one_epoch(steps, [make_batch(0)], lambda step: 0.0)
+    train_step(steps, make_batch(0), 0.0, 0)
     assert all(np.array_equal(before[k], v) for k, v in weights(net).items())
-    train_one_epoch(steps, [make_batch(0)], lambda step: 0.01)
+    train_step(steps, make_batch(0), 0.01, 0)
     assert not all(np.array_equal(before[k], v) for k, v in weights(net).items())
 
 
@@ -208,7 +208,7 @@ def as_one_term(*values) -> dict:
 
 def gradients(loss) -> list:
     net = make_net()
-    train_one_epoch(GluonSteps(net, Optimizer(), loss, CPU), [make_batch(0)], lambda step: 0.0)
+    train_step(GluonSteps(net, Optimizer(), loss, CPU), make_batch(0), 0.0, 0)
     return [p.grad().asnumpy() for p in net.collect_params().values() if p.grad_req != "null"]
 
 
@@ -283,7 +283,7 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
 def loss_of(loss, devices, batch: Batch) -> float:
     """Of the same network each time."""
     net = net_on(devices)
-    return train_one_epoch(GluonSteps(net, Optimizer(), loss, devices), [batch], lambda step: 0.0)
+    return sum(train_step(GluonSteps(net, Optimizer(), loss, devices), batch, 0.0, 0).values())
 
 
 def crops_of(batch: Batch) -> list[Batch]:

@@ -16,7 +16,7 @@ from mlsl_mx.system.workers import Workers, join
 from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.gluon_steps import GluonSteps
 from mlsl_mx.training.losses import composite_loss
-from mlsl_mx.training.train import train_one_epoch
+from mlsl_mx.training.train import train_step
 
 CLASSES, BATCH, SIDE = 3, 4, 32
 CPU = (mx.cpu(),)
@@ -58,7 +58,7 @@ def trained(workers: Workers, devices=CPU) -> tuple:
     losses, steps = [], GluonSteps(net, Optimizer(), None, devices, workers)
     for step, (hard, normaliser) in enumerate(((False, "labelled"), (True, "labelled"), (False, "pixels"))):
         steps.loss = partial(composite_loss, weight=0.5, hard_examples=hard, normaliser=normaliser)
-        losses.append(train_one_epoch(steps, [batch(step, workers)], lambda k: 0.01))
+        losses.append(sum(train_step(steps, batch(step, workers), 0.01, step).values()))
     # Those of the last device: all must have made the same steps.
     return losses, np.concatenate([p.list_data()[-1].asnumpy().ravel() for p in net.collect_params().values()])
 

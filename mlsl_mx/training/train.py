@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,25 +48,6 @@ def train_step(steps: Steps, batch: Batch, learning_rate: float, number: int) ->
         )
     steps.update(learning_rate)
     return terms
-
-
-def train_one_epoch(
-    steps: Steps,
-    batches: Iterable[Batch],
-    learning_rate: Callable[[int], float],
-    losses: list[dict[str, float]] | None = None,
-) -> float:
-    """Steps alone, with no seed, log or checkpoint, to test or measure them; the rate of step k is `learning_rate(k)`.
-
-    Args:
-        losses: of the steps before, each by its terms; those of `batches` are added.
-
-    Returns: mean loss of all steps. Raises: InputError as `train_step`.
-    """
-    losses = [] if losses is None else losses
-    for batch in batches:
-        losses.append(train_step(steps, batch, learning_rate(len(losses)), len(losses)))
-    return _mean(losses)
 
 
 @dataclass(frozen=True)
@@ -135,7 +116,8 @@ def train(
                 if checkpoint.is_due():
                     _save(checkpoint, net, steps, position, workers)
             _check_finite(steps, epoch)
-            loss, rate = _mean(losses), epochs.learning_rate(epoch * epochs.steps)
+            loss = sum(sum(terms.values()) for terms in losses) / len(losses)
+            rate = epochs.learning_rate(epoch * epochs.steps)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             seconds, in_network = time.monotonic() - started, network.seconds - network_before
             took = {"seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
@@ -159,11 +141,6 @@ def _start(checkpoint: Checkpoint, net, steps: Steps, log: RunLog, workers: Work
     position = checkpoint.restore(net, steps)
     log.write("resumed", epoch=position.epoch, step=len(position.step_terms))
     return position
-
-
-def _mean(losses: Sequence[Mapping[str, float]]) -> float:
-    """Over steps, of the sum of their terms; 0 of no step."""
-    return sum(sum(terms.values()) for terms in losses) / len(losses) if losses else 0.0
 
 
 def _save(checkpoint: Checkpoint, net, steps: Steps, position: Position, workers: Workers) -> None:
