@@ -36,7 +36,7 @@ from mlsl_mx.data.miniature.datasets import draw
 from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
-from mlsl_mx.stages.inputs import class_sizes, class_weights
+from mlsl_mx.stages.inputs import class_sizes
 from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
@@ -117,13 +117,12 @@ def true_labels(job: Job, folder: Path) -> SceneDataset:
 def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[float]:
     """The rounds' training with the labels of `target`. Returns: mIoU before them and after each, in percent."""
     found, config = [miou(job, weights, out / "source")], job.config
-    by_class = class_sizes(job, job.source), class_weights(job, job.source, config.self_training.class_weights)
-    mined = (), ()  # none: every pixel has a label
+    h_s, mined = class_sizes(job, job.source), ((), ())  # none: every pixel has a label
     for r in range(config.self_training.rounds):
         net, folder = job.network(weak_label_head=False), out / f"round-{r}"
         net.initialize(ctx=list(job.devices))
         load_original(net, weights)
-        settings = (config.self_training, config.weak_labels, *by_class, mined, r, job.seed)
+        settings = (config.self_training, config.weak_labels, h_s, mined, r, job.seed)
         how = job.readers, job.engine.losses, job.workers
         epochs = self_training_epochs(job.source, target, *settings, *how)
         train(net, epochs, job.devices, folder, RunLog(folder / "log.jsonl", "control"), f"round {r}")

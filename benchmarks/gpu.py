@@ -226,8 +226,7 @@ class Benchmark:
         last = SEED, threads_beside(self.device.device_type), self.engine.losses
 
         def of_a_round(batch: int, weak: bool) -> Epochs:
-            by_class = np.full(19, 0.05), None, (MINED, MINED)
-            own = replace(rounds, batch=batch), WeakLabels(enabled=weak), *by_class, 0
+            own = (replace(rounds, batch=batch), WeakLabels(enabled=weak), np.full(19, 0.05), (MINED, MINED), 0)
             return self_training_epochs(source, target, *own, *last)
 
         for name, both_heads, epochs, batch, goal in (

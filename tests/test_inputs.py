@@ -1,4 +1,4 @@
-"""What training is told of its classes, against values by hand."""
+"""What source training is told of its classes, against values by hand."""
 
 from types import SimpleNamespace
 
@@ -19,14 +19,14 @@ def job_of(monkeypatch, shares, **settings):
 
 
 def test_a_rare_class_weighs_the_root_of_how_much_rarer_it_is_than_the_median(monkeypatch):
-    job = job_of(monkeypatch, [0.64, 0.16, 0, 0.04, 0.0001, 0.16])
+    job = job_of(monkeypatch, [0.64, 0.16, 0, 0.04, 0.0001, 0.16], class_weights="rare")
     # The median of the five that are there is 0.16; the class that is nowhere has 1, and no weight is above 10.
-    assert inputs.class_weights(job, None, "rare") == pytest.approx((0.5, 1, 1, 2, 10, 1))
+    assert inputs.class_weights(job, None) == pytest.approx((0.5, 1, 1, 2, 10, 1))
 
 
 def test_classes_weigh_the_same_and_none_is_mined_by_default(monkeypatch):
     job = job_of(monkeypatch, np.array([0.5, 0.2, 0.3]))
-    assert inputs.class_weights(job, None, "equal") is None and inputs.rare_classes(job, None) == ()
+    assert inputs.class_weights(job, None) is None and inputs.rare_classes(job, None) == ()
 
 
 def test_the_rarest_classes_that_there_are_are_mined(monkeypatch):

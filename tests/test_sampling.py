@@ -141,7 +141,7 @@ def test_source_and_target_of_a_round_have_mined_classes_of_their_own(domains, m
     crops = Crops(8, (1.0, 1.0), False)
     settings = SelfTraining(batch=1, source_portion=1.0, source_portion_max=1.0, crops=crops, mining_probability=1.0)
     how = {"seed": 0, "readers": 0, "losses": losses}
-    epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), None, mined, 0, **how)
+    epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), mined, 0, **how)
     found = {"source": [], "target": []}
     for batch in epochs.batches(0, 0):
         found["target" if batch.names[0].startswith("ulm") else "source"].append(batch.train_ids.item() == 3)

@@ -15,12 +15,6 @@ WEIGHT = (0, 1e6)
 HARD_PROBABILITY, HARD_PIXELS = 0.6, 256
 
 DECAYS = {"constant": "the same throughout", "poly": "power 0.9, to 0"}
-CLASS_WEIGHT = "what a pixel of each class counts in the loss"
-CLASS_WEIGHTS = {
-    "equal": "the same (paper)",
-    "rare": "the rarer its class in the source labels, the more: the root of median share over the class's share, 10 at "
-    "most; for sources whose small things a network never learns",
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,15 @@ class SourceTraining:
         between=SHARE,
     )
     mining_rarest: int = setting(9, "number of classes that count as the rarest", "classes", between=(1, 1000))
-    class_weights: str = setting("equal", CLASS_WEIGHT, choices=CLASS_WEIGHTS)
+    class_weights: str = setting(
+        "equal",
+        "what a pixel of each class counts in the loss",
+        choices={
+            "equal": "the same (paper)",
+            "rare": "the rarer its class, the more: the root of median share over the class's share, 10 at most; for "
+            "sources whose small things a network never learns",
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,6 @@ class SelfTraining:
         "what the sum over a batch's pixels is divided by (Eq. 1, 2)",
         choices={"labelled": "those with a label (released)", "pixels": "all"},
     )
-    class_weights: str = setting("equal", CLASS_WEIGHT, choices=CLASS_WEIGHTS)
     own_loss: str = setting(
         "", "function that gives more terms of the loss in the rounds, each with its weight; empty: none", own_code=True
     )

@@ -59,13 +59,13 @@ def rare_classes(job: Job, source: SceneDataset) -> tuple[tuple[int, ...], ...]:
     return (tuple(c for c in np.argsort(shares, kind="stable").tolist() if shares[c])[: training.mining_rarest],)
 
 
-def class_weights(job: Job, source: SceneDataset, choice: str) -> tuple[float, ...] | None:
-    """What a pixel of each class counts in the loss, by a `class_weights` setting; None: the same.
+def class_weights(job: Job, source: SceneDataset) -> tuple[float, ...] | None:
+    """What a pixel of each class counts in the loss of source training; None: the same.
 
     Not in the paper: the square root of median frequency balancing (Eigen and Fergus, 2015). A class that no label has
     gets 1.
     """
-    if choice == "equal":
+    if job.config.source_training.class_weights == "equal":
         return None
     shares = _counted(job, source).share_sum
     median = np.median(shares[shares > 0])

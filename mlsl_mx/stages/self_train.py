@@ -9,7 +9,7 @@ from typing import Any
 from mlsl_mx.data.datasets import with_pseudo_labels
 from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels.labelling import mined_groups
-from mlsl_mx.stages.inputs import check_files, class_sizes, class_weights
+from mlsl_mx.stages.inputs import check_files, class_sizes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.source_iou import check_round
@@ -40,10 +40,10 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
     ) as stage:
         if stage.done:
             return str(stage)
-        by_class = class_sizes(job, source), class_weights(job, source, config.self_training.class_weights)
+        h_s = class_sizes(job, source)
         net = _network(job, round_index, start, stage.log)
         mined = mined_groups(selection, source.classes.names)
-        settings = (config.self_training, config.weak_labels, *by_class, mined, round_index, job.seed)
+        settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
         epochs = self_training_epochs(source, target, *settings, job.readers, job.engine.losses, job.workers)
         title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
         train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)

@@ -39,7 +39,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
         if imagenet:
             stage.log.write("imagenet", file=str(imagenet), report=loaded)
             LOGGER.info("%s: %s", imagenet, loaded)
-        by_class = rare_classes(job, job.source), class_weights(job, job.source, training.class_weights)
+        by_class = rare_classes(job, job.source), class_weights(job, job.source)
         how = job.seed, job.readers, job.engine.losses, job.workers
         epochs = source_epochs(job.source, training, *by_class, *how)
         events = job.tensorboard_folder(None) / "training"

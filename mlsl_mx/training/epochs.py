@@ -74,7 +74,6 @@ def self_training_epochs(
     settings: SelfTraining,
     weak: WeakLabels,
     class_sizes: np.ndarray,
-    class_weights: tuple[float, ...] | None,
     mined: tuple[MinedGroups, MinedGroups],
     round_index: int,
     seed: int,
@@ -88,7 +87,6 @@ def self_training_epochs(
         source: with ground truth.
         target: with the round's pseudo-labels.
         class_sizes: h_s, (C,).
-        class_weights: as of `segmentation_loss`, for labels of the source and pseudo-labels alike.
         mined: groups of rare classes, on whose pixels crops are centred (see `training_crop`), of source and target.
         round_index: r.
         seed: the run's.
@@ -108,7 +106,6 @@ def self_training_epochs(
         weight=weak.weight,
         hard_examples=settings.hard_examples,
         normaliser=settings.normaliser,
-        class_weights=class_weights,
         own_loss=imported(settings.own_loss, "self_training.own_loss") if settings.own_loss else None,
     )
     rate = partial(round_learning_rate, settings, round_index)
