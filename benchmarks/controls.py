@@ -18,14 +18,13 @@ another experiment file, which must be other images:
 
 from __future__ import annotations
 
-import argparse
 import logging
 import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import table, write_results  # first: it sets the number of threads
+from measure import option_parser, table, write_results  # first: it sets the number of threads
 from source_model import SOURCE_MODELS, miniature_job
 
 # isort: split
@@ -49,7 +48,7 @@ SCENES = 0  # seed of those that `make gta2city` renders
 
 def main() -> None:
     """Run both controls for every seed and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__)
     parser.add_argument("--experiment", choices=SOURCE_MODELS, default="gta2city")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, help="of each round, in place of the experiment's")

@@ -9,7 +9,6 @@ reading truth and prediction.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
-import measure
+import measure  # before MXNet
 import mxnet as mx
 import numpy as np
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official
@@ -46,10 +45,7 @@ IMAGES = 4
 
 def main() -> None:
     """Make the data, time counting and the stage's parts, write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=measure.RESULTS)
-    options = parser.parse_args()
+    options = measure.option_parser(__doc__, repeats=9, results=True).parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         scenes, out = make_scenes(Path(folder), IMAGES)["cityscapes"], Path(folder) / "run"

@@ -9,7 +9,6 @@ convolution in the same turns. `mlsl` labels and evaluates with `inference_net`;
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -32,10 +31,9 @@ OURS = "inference_net"
 
 def main() -> None:
     """Measure every width and batch, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.option_parser(__doc__, repeats=5)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.125, 0.5, 1.0])
     parser.add_argument("--batches", type=int, nargs="+", help="default 1 2 4, and at width 1.0 only 1")
-    parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(measure.THREADS)
     rows = [

@@ -8,26 +8,22 @@ K, steps and images are cut to a handful, and the weights are random: this measu
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+from measure import RESULTS, option_parser, table, write_results  # first: it sets the number of threads
 
-import mlsl_mx  # noqa: F401  # isort: skip  (before MXNet, for it loads CUDA's libraries)
+# isort: split
 import mxnet as mx
 from PIL import Image
 
 from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.network import MLSLNet, save_original
-from mlsl_mx.system.environment import environment
-from mlsl_mx.system.whole_files import write_bytes, write_json
 
-HERE = Path(__file__).parent
-EXPERIMENT = HERE.parent / "experiments" / "gta2city.yaml"
+EXPERIMENT = Path(__file__).parents[1] / "experiments" / "gta2city.yaml"
 LISTS = {
     "gta5": ["images/00001.png", "images/00002.png"],
     "cityscapes_train": ["leftImg8bit/train/ministadt/ministadt_000000_000019_leftImg8bit.png"],
@@ -38,8 +34,8 @@ PATCHES = 4
 
 def main() -> None:
     """Make the data, run the stages as a user would, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "full_recipe.json")
+    parser = option_parser(__doc__)
+    parser.add_argument("--out", type=Path, default=RESULTS / "full_recipe.json")
     parser.add_argument("--width", type=float, default=1.0, help="of the network; 0.125 to try the script itself")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -47,10 +43,9 @@ def main() -> None:
         make_data(work / "data", work / "lists")
         make_trunk(work / "imagenet.params", options.width)
         rows = [measure(name, command) for name, command in stages(work, options.width)]
-    content = {"width": options.width, "patches": PATCHES, "stages": rows, "environment": environment()}
-    write_json(options.out, content)
-    write_bytes(options.out.with_suffix(".md"), table(rows).encode())
-    print(table(rows))
+    content = {"width": options.width, "patches": PATCHES, "stages": rows}
+    text = table(("stage", "seconds", "peak memory, GB"), [tuple(row.values()) for row in rows])
+    write_results(options.out.stem, content, text, options.out.parent)
 
 
 def make_data(root: Path, lists: Path) -> None:
@@ -123,12 +118,6 @@ def measure(name: str, arguments) -> dict:
         "seconds": round(time.monotonic() - started, 1),
         "peak_gb": round(usage.ru_maxrss / 2**20, 1),
     }
-
-
-def table(rows) -> str:
-    """Markdown."""
-    lines = ["| stage | seconds | peak memory, GB |", "|---|---:|---:|"]
-    return "\n".join(lines + [f"| {r['stage']} | {r['seconds']} | {r['peak_gb']} |" for r in rows]) + "\n"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ a case adds to the memory of the process (Linux).
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from measure import peak_extra_bytes, table, write_results
+from measure import option_parser, peak_extra_bytes, table, write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -95,10 +94,9 @@ def _hanging(number, frame):
 
 def main() -> int:
     """Returns: 0, or 1 if there was a failure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__, results=True)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=0, help="of the first cases; each later batch has the next one")
-    parser.add_argument("--results", type=Path, help="folder; default benchmarks/results")
     options = parser.parse_args()
     tallies = fuzz(options.seconds, options.seed)
     rows = [
@@ -116,7 +114,7 @@ def main() -> int:
     }
     head = ("input", "tried", "accepted", "refused in one line", "failures", "most MB that one added")
     text = "# Fuzzing\n\n" + table(head, rows) + f"\n{options.seconds:.0f} s, first seed {options.seed}.\n"
-    write_results("fuzz", content, text, *([options.results] if options.results else []))
+    write_results("fuzz", content, text, options.results)
     return 1 if content["failures"] else 0
 
 

@@ -13,39 +13,35 @@ It needs no network and no installation.
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
-import platform
 import re
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout; nothing is installed
 
-import cv2
 import numpy as np
 import torch
-from full_size_scenes import SIZES, make_scenes, with_copies, with_selected_labels
+from full_size_scenes import make_scenes, with_copies, with_selected_labels
+from gpu_card import Card
+from gpu_data import FULL, SEED, SMALL, again, miniature, random_batch
+from gpu_findings import Findings, row_seconds
+from measure import RESULTS, option_parser
 from network_operations import multiply_adds
 
-from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.experiment_files import load_config
-from mlsl_mx.config.settings import Config, Network, PseudoLabels, Selection, WeakLabels
+from mlsl_mx.config.settings import Network, PseudoLabels, Selection, WeakLabels
 from mlsl_mx.config.training_settings import Optimizer
-from mlsl_mx.data.datasets import SceneDataset, open_dataset
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.lists import read_list
-from mlsl_mx.data.miniature.datasets import WORLDS, make_miniature
 from mlsl_mx.data.statistics import label_maps
 from mlsl_mx.engine import engine_of
 from mlsl_mx.evaluation.evaluate import evaluate
@@ -55,49 +51,23 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, whole_image_segmenter
 from mlsl_mx.pytorch.inference_net import DTYPES
 from mlsl_mx.pytorch.network import MLSLNet
 from mlsl_mx.pytorch.streams import algorithms_tried
-from mlsl_mx.system.environment import revision
 from mlsl_mx.system.errors import is_out_of_memory
-from mlsl_mx.system.processor import CPUINFO, cpu_model, threads_beside, usable_cores
-from mlsl_mx.system.whole_files import write_bytes, write_json
-from mlsl_mx.training.batches import Batch
+from mlsl_mx.system.processor import threads_beside
 from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
-from mlsl_mx.training.schedules import source_portion
 from mlsl_mx.training.train import Epochs, train_one_epoch
 
-HERE = Path(__file__).parent
-EXPERIMENT, METHOD = HERE.parent / "experiments" / "gta2city.yaml", "sisc-pwl"
-TRAINED = HERE.parent / "experiments" / "miniature" / "pretrained.params"  # of width 0.125
+ROOT = Path(__file__).parents[1]
+EXPERIMENT, METHOD = ROOT / "experiments" / "gta2city.yaml", "sisc-pwl"
+TRAINED = ROOT / "experiments" / "miniature" / "pretrained.params"  # of width 0.125
 MINED = ((11, 12, 18),)  # people, riders, bicycles
 DISTINCT = 4  # scenes of each data set; more are copies of them
-VALIDATION_IMAGES = 500
 RATE = 1e-7  # so low that random weights stay finite
 LOGIT_SPREAD = 3.0  # standard deviation that random weights are given
-SEED = 0
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large everything is."""
-
-    width: float
-    images: dict[str, tuple[int, int]]  # height, width by data set
-    patch: int
-    patches: int
-    crop: int
-    labelled: tuple[int, int]  # images of the two runs whose difference counts
-    evaluated: tuple[int, int]
-    steps: int  # of a training that are timed: more than readers work ahead
-    product: int  # side of the matrices
-    calls: int  # of a forward pass, in each time that is taken
-
-
-FULL = Sizes(1.0, SIZES, 512, 50, 504, (16, 48), (8, 40), 96, 8192, 4)
-SMALL = Sizes(0.03125, {kind: world.size for kind, world in WORLDS.items()}, 64, 3, 64, (2, 4), (2, 4), 2, 256, 1)
 
 
 def main() -> None:
     """Measure part by part; exit code 1 if one failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__)
     parser.add_argument("--device", help="cuda:0, mps or torch:cpu; by default the first of them that there is")
     parser.add_argument("--small", action="store_true", help="tiny sizes; always without a GPU")
     parser.add_argument("--precision", choices=tuple(DTYPES), default="bfloat16", help="of labelling and evaluation")
@@ -111,33 +81,11 @@ def main() -> None:
 
 
 @dataclass
-class Row:
-    """Something measured; `reached` says whether it meets the goal, None where nothing is judged."""
-
-    part: str
-    what: str
-    value: float | None
-    unit: str
-    goal: str = ""
-    reached: bool | None = None
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Of a table."""
-        value = "-" if self.value is None else f"{self.value:.4g} {self.unit}"
-        return self.part, self.what, value, self.goal, {True: "PASS", False: "short of it", None: ""}[self.reached]
-
-
-@dataclass
 class Benchmark:
-    """The parts, and what they find out for each other."""
+    """The parts, one after the other."""
 
     options: argparse.Namespace
     folder: Path
-    rows: list[Row] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    found: dict[str, float] = field(default_factory=dict)  # seconds, by what they are of
-    part: str = ""
 
     def __post_init__(self):
         # Before CUDA starts: the scenes are drawn by processes that are forked.
@@ -153,27 +101,28 @@ class Benchmark:
         data = f"data made in {time.monotonic() - started:.0f} s"
         self.engine = engine_of(name)
         (self.device,) = self.devices = self.engine.devices(name)
-        self.judged = self.device.kind == "cuda" and not self.small
+        self.card = Card(self.device, repeats=3 if self.small else 9)
+        self.findings = Findings(judged=self.device.kind == "cuda" and not self.small)
         self.engine.check_network(self.settings(self.options.precision), self.device)
-        self.card = self.engine.model(self.device)
-        print(f"{self.card or 'NO CARD WAS SEEN: nothing is judged'}; {data}", flush=True)
+        self.model = self.engine.model(self.device)
+        print(f"{self.model or 'NO CARD WAS SEEN: nothing is judged'}; {data}", flush=True)
 
     def run(self) -> int:
         """All parts. Returns: the exit code."""
         failed = 0
         for part in (self.product, self.labelling, self.training, self.evaluation, self.table_1, self.agreement):
-            self.part, started = part.__name__.replace("_", " "), time.monotonic()
+            self.findings.part, started = part.__name__.replace("_", " "), time.monotonic()
             try:
                 part()
             except Exception as problem:  # the other parts are worth having
                 if is_out_of_memory(problem):
-                    self.note(f"not enough memory: {str(problem).splitlines()[0]}")
+                    self.findings.note(f"not enough memory: {str(problem).splitlines()[0]}")
                 else:
                     traceback.print_exc()
-                    self.note(f"failed: {type(problem).__name__}: {problem}")
+                    self.findings.note(f"failed: {type(problem).__name__}: {problem}")
                     failed = 1
-            self.free()
-            self.found[f"seconds of the part {self.part}"] = time.monotonic() - started
+            self.card.free()
+            self.findings.seconds[f"seconds of the part {self.findings.part}"] = time.monotonic() - started
             self.write()
         return failed
 
@@ -181,9 +130,9 @@ class Benchmark:
         """The rate of one large matrix product: what the card can do."""
         side, dtype = self.sizes.product, torch.bfloat16
         one, other = (torch.randn(side, side, device=self.device.torch).to(dtype) for _ in range(2))
-        seconds = self.median(lambda: one @ other, calls=self.sizes.calls)
-        self.found["product FLOP/s"] = 2 * side**3 / seconds
-        self.row(f"matrix product of {side}, bfloat16", 2e-12 * side**3 / seconds, "TFLOP/s")
+        seconds = self.card.median(lambda: one @ other, calls=self.sizes.calls)
+        self.findings.seconds["product FLOP/s"] = 2 * side**3 / seconds
+        self.findings.row(f"matrix product of {side}, bfloat16", 2e-12 * side**3 / seconds, "TFLOP/s")
 
     def labelling(self) -> None:
         """Part 1: bare forward passes in each precision, and the stage pseudo-label beside them."""
@@ -195,24 +144,25 @@ class Benchmark:
             with algorithms_tried():
                 seconds[precision] = self.forward(net)
             what = f"forward pass of a patch, {precision}, in batches of {self.options.batch}"
-            self.row(what, 1e3 * seconds[precision], "ms")
+            self.findings.row(what, 1e3 * seconds[precision], "ms")
             if precision == own:
-                self.row(f"{what}, without cuDNN's trying of algorithms", 1e3 * self.forward(net), "ms")
-                share = operations / seconds[precision] / self.found.get("product FLOP/s", float("nan"))
-                self.goal("its rate, of the matrix product's", share, "at least", 0.6, "")
+                self.findings.row(f"{what}, without cuDNN's trying of algorithms", 1e3 * self.forward(net), "ms")
+                share = operations / seconds[precision] / self.findings.seconds.get("product FLOP/s", float("nan"))
+                self.findings.goal("its rate, of the matrix product's", share, "at least", 0.6, "")
         net = self.engine.inference_net(random, own)
         del random  # of the peak of memory it is no part
         settings = PseudoLabels(patch=sizes.patch, patches=sizes.patches, batch=self.options.batch)
         few, many = sizes.labelled
         self.labelled("warm-up", net, settings, 2)
-        self.free()
+        self.card.free()
         first, second = (self.labelled(str(count), net, settings, count) for count in (few, many))
         each = (second - first) / (many - few)
-        self.found["label"], self.found["label, once"] = each, max(0.0, first - few * each)
-        self.row(f"labelling {few} images", first, "s")
-        self.row(f"labelling {many} images", second, "s")
-        self.goal("images labelled in a second, by the difference", 1 / each, "at least", 3.3, "images/s")
-        self.goal("labelling, of bare forward passes", 2 * sizes.patches * seconds[own] / each, "at least", 0.85, "")
+        self.findings.seconds["label"], self.findings.seconds["label, once"] = each, max(0.0, first - few * each)
+        self.findings.row(f"labelling {few} images", first, "s")
+        self.findings.row(f"labelling {many} images", second, "s")
+        self.findings.goal("images labelled in a second, by the difference", 1 / each, "at least", 3.3, "images/s")
+        share = 2 * sizes.patches * seconds[own] / each
+        self.findings.goal("labelling, of bare forward passes", share, "at least", 0.85, "")
         self.memory("labelling")
 
     def training(self) -> None:
@@ -235,13 +185,13 @@ class Benchmark:
             ("16 crops of source training, both heads", True, source_epochs(source, at_source, (), None, *last), 16, 0),
             ("16 crops, the weak-label head alone", True, head_epochs(source, head, *last), 16, 0),
         ):
-            self.free()
+            self.card.free()
             try:
                 self.trained(name, both_heads, epochs, batch, goal)
             except RuntimeError as problem:
                 if not is_out_of_memory(problem):
                     raise
-                self.note(f"{name}: not enough memory")
+                self.findings.note(f"{name}: not enough memory")
 
     def trained(self, name: str, both_heads: bool, epochs: Epochs, batch: int, goal: float) -> None:
         """One kind of step."""
@@ -257,16 +207,16 @@ class Benchmark:
             steps.gradients(fixed)
             steps.update(RATE)
 
-        self.goal(f"a step of {name}", 1e3 * self.median(step), "at most", goal, "ms")
+        self.findings.goal(f"a step of {name}", 1e3 * self.card.median(step), "at most", goal, "ms")
         timed, batches = self.sizes.steps if batch < 16 else self.sizes.steps // 2, epochs.batches(0, 0)
         train_one_epoch(steps, islice(batches, 2), lambda _: RATE)
-        self.wait()
+        self.card.wait()
         started = time.perf_counter()
         train_one_epoch(steps, islice(batches, timed), lambda _: RATE)
-        self.wait()
-        self.found[name] = (time.perf_counter() - started) / timed
+        self.card.wait()
+        self.findings.seconds[name] = (time.perf_counter() - started) / timed
         batches.close()
-        self.row("the same with files read and crops drawn beside it", 1e3 * self.found[name], "ms")
+        self.findings.row("the same with files read and crops drawn beside it", 1e3 * self.findings.seconds[name], "ms")
         self.memory(f"steps of {name}")
 
     def evaluation(self) -> None:
@@ -275,23 +225,23 @@ class Benchmark:
         segmenter, (few, many) = whole_image_segmenter(net, self.device, flip=True), self.sizes.evaluated
         batch = torch.randn(1, 3, *self.sizes.images["cityscapes"], device=self.device.torch)
         with torch.inference_mode():
-            bare = 2 * self.median(lambda: net(batch))
+            bare = 2 * self.card.median(lambda: net(batch))
         seconds = []
         for count in (2, few, many):
             started = time.perf_counter()
             evaluate(segmenter, self.target.subset(range(count)), self.folder / "evaluated" / str(count))
             seconds.append(time.perf_counter() - started)
-        self.found["evaluate"] = (seconds[2] - seconds[1]) / (many - few)
-        self.row("the network on an image and its mirror image", 1e3 * bare, "ms")
-        self.row("evaluation of an image, by the difference of two runs", 1e3 * self.found["evaluate"], "ms")
+        self.findings.seconds["evaluate"] = each = (seconds[2] - seconds[1]) / (many - few)
+        self.findings.row("the network on an image and its mirror image", 1e3 * bare, "ms")
+        self.findings.row("evaluation of an image, by the difference of two runs", 1e3 * each, "ms")
         self.memory("evaluation")
 
     def table_1(self) -> None:
         """Part 4: SISC+PWL from a published source model, from what was measured and the schedule's counts."""
-        config, found = load_config(EXPERIMENT, METHOD), self.found
+        config, found = load_config(EXPERIMENT, METHOD), self.findings.seconds
         missing = {"label", "evaluate", "1 crop, both heads", "16 crops, the weak-label head alone"} - found.keys()
         if missing:
-            self.note(f"not put together, for want of: {', '.join(sorted(missing))}")
+            self.findings.note(f"not put together, for want of: {', '.join(sorted(missing))}")
             return
         labels = again(self.source, 16)
         started = time.perf_counter()
@@ -302,15 +252,14 @@ class Benchmark:
         net = self.engine.network(19, self.settings(), True)
         net.initialize(list(self.devices))
         found["make a network"] = time.perf_counter() - started
-        sources = len(read_list(HERE.parent / config.source.images))
+        sources = len(read_list(ROOT / config.source.images))
         for images, goal in ((505, 30.0), (2975, 120.0)):
             parts = row_seconds(config, found, sources, images)
             for name, seconds in parts.items():
-                self.row(f"{images} images: {name}", seconds / 60, "min")
-            self.goal(
-                f"{images} images: the row SISC+PWL, put together", sum(parts.values()) / 60, "at most", goal, "min"
-            )
-        self.note(
+                self.findings.row(f"{images} images: {name}", seconds / 60, "min")
+            minutes = sum(parts.values()) / 60
+            self.findings.goal(f"{images} images: the row SISC+PWL, put together", minutes, "at most", goal, "min")
+        self.findings.note(
             "put together from the figures above; saving and loading of weights and the check of files are not in it"
         )
 
@@ -328,7 +277,7 @@ class Benchmark:
             )
         for precision in self.precisions:
             equal = 100 * float((found[precision] == found["float32"]).mean())
-            self.goal(f"labels in {precision} that are those in float32", equal, "at least", 99.5, "%")
+            self.findings.goal(f"labels in {precision} that are those in float32", equal, "at least", 99.5, "%")
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -350,7 +299,7 @@ class Benchmark:
     def forward(self, net: Callable) -> float:
         """Seconds of a bare forward pass of a patch, in batches."""
         batch = torch.randn(self.options.batch, 3, self.sizes.patch, self.sizes.patch, device=self.device.torch)
-        return self.median(lambda: net(batch), calls=self.sizes.calls) / len(batch)
+        return self.card.median(lambda: net(batch), calls=self.sizes.calls) / len(batch)
 
     def labelled(self, name: str, net: Callable, settings: PseudoLabels, count: int) -> float:
         """Seconds of the stage pseudo-label on some images."""
@@ -365,147 +314,27 @@ class Benchmark:
         """Of the network."""
         return Network(width=self.sizes.width if width is None else width, precision=precision, **more)
 
-    def median(self, call: Callable[[], Any], calls: int = 1, repeats: int = 9) -> float:
-        """Median seconds of a call, once the device is done; of several calls at a time where it may lag behind."""
-        for _ in range(3):
-            call()
-        times = []
-        for _ in range(3 if self.small else repeats):
-            self.wait()
-            started = time.perf_counter()
-            for _ in range(calls):
-                call()
-            self.wait()
-            times.append((time.perf_counter() - started) / calls)
-        return statistics.median(times)
-
-    def wait(self) -> None:
-        """For the device."""
-        if self.device.kind == "cuda":
-            torch.cuda.synchronize(self.device.torch)
-        elif self.device.kind == "mps":
-            torch.mps.synchronize()
-
-    def free(self) -> None:
-        """Give back what nobody holds, and count the peak from here."""
-        gc.collect()
-        if self.device.kind == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self.device.torch)
-
     def memory(self, what: str) -> None:
-        """The peak since `free`."""
-        if self.device.kind == "cuda":
-            taken = torch.cuda.max_memory_reserved(self.device.torch)
-            self.row(f"peak memory of {what}", torch.cuda.max_memory_allocated(self.device.torch) / 2**30, "GiB")
-            self.row(f"peak memory of {what}, with what PyTorch keeps", taken / 2**30, "GiB")
-
-    def goal(self, what: str, value: float, which: str, goal: float, unit: str) -> None:
-        """A row with a goal; 0 is none."""
-        reached = (value >= goal) if which == "at least" else (value <= goal)
-        text = f"{which} {goal:g} {unit}".strip() if goal else ""
-        self.row(what, value, unit, text, reached if goal and self.judged else None)
-
-    def row(self, what: str, value: float, unit: str, goal: str = "", reached: bool | None = None) -> None:
-        """Add a row, and show it."""
-        self.rows.append(Row(self.part, what, value if np.isfinite(value) else None, unit, goal, reached))
-        print(" | ".join(self.rows[-1].cells), flush=True)
-
-    def note(self, text: str) -> None:
-        """Add a remark, and show it."""
-        self.notes.append(f"{self.part}: {text}")
-        print(self.notes[-1], flush=True)
+        """The peaks since `free`."""
+        for more, gib in self.card.peaks().items():
+            self.findings.row(f"peak memory of {what}{more}", gib, "GiB")
 
     def write(self) -> None:
         """The result files."""
-        card = re.sub(r"\W+", "-", self.card or "no card").strip("-").lower()
-        path = self.options.out or HERE / "results" / f"gpu_{card}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = {
-            "card": self.card,
-            "judged": self.judged,
+        named = re.sub(r"\W+", "-", self.model or "no card").strip("-").lower()
+        settings = {
+            "card": self.model,
+            "judged": self.findings.judged,
             "sizes": {**vars(self.sizes)},
             "precision": self.options.precision,
             "batch": self.options.batch,
             "seed": SEED,
-            "rows": [vars(row) for row in self.rows],
-            "notes": self.notes,
-            "seconds": {key: value for key, value in self.found.items() if np.isfinite(value)},
-            "environment": self.surroundings(),
         }
-        write_json(path, content)
-        header = ("part", "what", "measured", "goal", "")
-        lines = ["".join(f"| {cell} " for cell in cells) + "|" for cells in (header, *(row.cells for row in self.rows))]
-        lines.insert(1, "|---|---|---:|---|---|")
-        seen = f"Card: {self.card}." if self.card else "**No card was seen**: nothing is judged."
-        if not self.judged:
-            seen += " Sizes are tiny, so the figures say nothing but that the script runs." if self.small else ""
-        machine = ", ".join(f"{key} {value}" for key, value in content["environment"].items() if value is not None)
-        text = "\n".join([f"{seen} {machine}.", "", *lines, "", *(f"- {note}" for note in self.notes)])
-        write_bytes(path.with_suffix(".md"), f"{text}\n".encode())
-
-    def surroundings(self) -> dict[str, Any]:
-        """Versions and machine."""
-        on_cuda = self.device.kind == "cuda"
-        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        known = on_cuda and shutil.which(asked[0])
-        return {
-            "driver": subprocess.run(asked, capture_output=True, text=True).stdout.split("\n")[0] if known else None,
-            "device": str(self.device),
-            "torch": torch.__version__,
-            "CUDA": torch.version.cuda if on_cuda else None,
-            "cuDNN": torch.backends.cudnn.version() if on_cuda else None,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-            "cpu": cpu_model(CPUINFO),
-            "cores": usable_cores(),
-            "revision": revision(),
-        }
-
-
-def miniature(root: Path, count: int) -> SceneDataset:
-    """Scenes of the target that the miniature's source model knows, at their own size."""
-    name = "cityscapes_val.txt"
-    entries = read_list(HERE.parent / "data_lists" / "miniature" / name)[:count]
-    write_bytes(root / "lists" / name, "".join(f"{entry}\n" for entry in entries).encode())
-    make_miniature(root, root / "lists", seed=7)
-    size = WORLDS["cityscapes"].size
-    return open_dataset("cityscapes", root / "cityscapes", root / "lists" / name, class_set(19), size, labels=True)
-
-
-def again(dataset: SceneDataset, count: int) -> SceneDataset:
-    """`count` images: the same again and again, for training, which writes nothing under their names."""
-    return dataset.subset([index % len(dataset) for index in range(count)])
-
-
-def random_batch(batch: int, crop: int) -> Batch:
-    """Crops of noise, with labels of all classes and none."""
-    rng = np.random.default_rng(SEED)
-    return Batch(
-        rng.normal(size=(batch, 3, crop, crop)).astype(np.float32),
-        rng.choice([*range(19), 255], size=(batch, crop // 8, crop // 8)).astype(np.uint8),
-        rng.integers(0, 2, (batch, 19)).astype(np.float32),
-        np.ones(batch, np.float32),
-        ("noise",) * batch,
-    )
-
-
-def row_seconds(config: Config, found: Mapping[str, float], sources: int, images: int) -> dict[str, float]:
-    """Seconds of the stages of Table 1's row, on so many target images, from seconds of their parts."""
-    own, head = config.self_training, config.head_training
-    crops = sum(own.epochs * (round(source_portion(own, r) * sources) + images) for r in range(own.rounds))
-    diagnosed = config.evaluation.diagnosed_images
-    stages = 3 * own.rounds + 2  # that make a network: labels, training and evaluation of each round, and before them
-    return {
-        "weak-label head on the source": -(-sources * head.epochs // head.batch)
-        * found["16 crops, the weak-label head alone"],
-        "sizes of the source's classes": sources * found["read a source label"],
-        "labelling": own.rounds * (found["label, once"] + (images + diagnosed) * found["label"]),
-        f"{crops} steps of training": crops * found["1 crop, both heads"],
-        "evaluation of the source model and each round": (own.rounds + 1) * VALIDATION_IMAGES * found["evaluate"],
-        "making networks": stages * found["make a network"],
-    }
+        head = f"Card: {self.model}." if self.model else "**No card was seen**: nothing is judged."
+        if self.small:
+            head += " Sizes are tiny, so the figures say nothing but that the script runs."
+        path = self.options.out or RESULTS / f"gpu_{named}.json"
+        self.findings.write(path, head, settings, self.card.surroundings())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ grow with the number of images, and what does a change of size take? Width 0.125
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -65,7 +64,7 @@ class Scenes:
 
 def main() -> None:
     """Evaluate images of one size and of many, each in a process of its own; write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.option_parser(__doc__)
     parser.add_argument("--sizes", type=int, help="evaluate images of so many sizes, print JSON, and nothing else")
     sizes = parser.parse_args().sizes
     if sizes:

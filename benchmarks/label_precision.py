@@ -12,7 +12,6 @@ pixels that have a truth.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -20,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from measure import table, write_results  # first: it sets the number of threads
+from measure import option_parser, table, write_results  # first: it sets the number of threads
 from source_model import SOURCE_MODELS, miniature_job
 
 # isort: split
@@ -63,7 +62,7 @@ OWN_WAYS: dict[str, dict[str, Any]] = {  # of an experiment: how many patches, w
 
 def main() -> None:
     """Measure every way on every seed's scenes and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the miniature's scenes")
     parser.add_argument("--experiment", type=Path, help="in the miniature's place")
     parser.add_argument("--weights", type=Path, help="the experiment's source model")

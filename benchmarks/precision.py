@@ -8,7 +8,6 @@ as the source model before round 0. Pseudo-labels are those of SISC in round 0, 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ CLASSES = class_set(19)
 
 def main() -> None:
     """Label and evaluate in both precisions, compare every pixel, write the table."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    measure.option_parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data, runs = Path(folder) / "data", [Path(folder) / precision for precision in PRECISIONS]
         make_miniature(data, existing("data_lists/miniature"), seed=0)

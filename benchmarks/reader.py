@@ -9,7 +9,6 @@ bits).
 
 from __future__ import annotations
 
-import argparse
 import collections
 import io
 import itertools
@@ -24,10 +23,9 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
-import measure
 import numpy as np
 from full_size_scenes import make_scenes, mean_megabytes, with_selected_labels
-from measure import seconds_in_turn, table, write_results
+from measure import option_parser, seconds_in_turn, table, write_results
 from mxnet.gluon.data import DataLoader
 from PIL import Image
 
@@ -50,10 +48,7 @@ LABEL_DECODER = {"gta5": "Pillow", "synthia": "cv2", "cityscapes": "Pillow"}  # 
 
 def main() -> None:
     """Make the data, time decoding, crops and load_batches, write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=measure.RESULTS)
-    options = parser.parse_args()
+    options = option_parser(__doc__, repeats=5, results=True).parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         scenes = make_scenes(Path(folder), IMAGES)

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import table, write_results
+from measure import option_parser, table, write_results
 
 # isort: split
 import mxnet as mx
@@ -132,7 +132,7 @@ def text(rows: list, patches: int) -> str:
 
 def main() -> None:
     """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--patches", type=int, default=2, help="K; the paper's 50 takes 4 times as long")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -10,7 +10,6 @@ the time of all that over the time of bare forward passes.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import large_copy, peak_extra_bytes, seconds_in_turn, table, write_results
+from measure import large_copy, option_parser, peak_extra_bytes, seconds_in_turn, table, write_results
 
 # isort: split
 import mxnet as mx
@@ -201,7 +200,7 @@ def overheads(runs: list, rest: float) -> str:
 
 def main() -> None:
     """Measure and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__)
     parser.add_argument("--memory", action="store_true", help="only memory, which the other measurements would disturb")
     options = parser.parse_args()
     if not options.memory:

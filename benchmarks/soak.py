@@ -11,7 +11,6 @@ results are compared with the first one's, and what kills may have left behind i
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import re
 import shutil
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import RESULTS, table, write_results
+from measure import option_parser, table, write_results
 from stage_processes import ROOT, Broken, Started, descendants, finish, outlived
 from tqdm import tqdm
 
@@ -83,10 +82,9 @@ class Record:
 
 def main() -> None:
     """Run chains until the time is up; write the tables. Exit code 1 if there was a fault."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__, results=True)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default 0")
-    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     rng, record = np.random.default_rng(options.seed), Record()
     end = time.monotonic() + 60 * options.minutes

@@ -9,7 +9,6 @@ convolution in the same turns. Memory is measured in processes of their own.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -40,9 +39,8 @@ MEMORY = {  # name -> program, environment
 
 def main() -> None:
     """Measure every width, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.option_parser(__doc__, repeats=5)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.125, 0.5, 1.0])
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--memory-of", choices=["mlsl", "PyTorch"], help="print the bytes of a step of the first width")
     options = parser.parse_args()
     torch.set_num_threads(measure.THREADS)

@@ -12,14 +12,13 @@ Takes runs with a source model and round 0 of SISC+PWL. Two tables:
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import table, write_results  # first: it sets the number of threads
+from measure import option_parser, table, write_results  # first: it sets the number of threads
 from source_model import UNSEEN
 
 # isort: split
@@ -50,7 +49,7 @@ SCOPES = ("image", "crop")
 
 def main() -> None:
     """Measure every run and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__)
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()

@@ -10,7 +10,6 @@ included; a stage that finds all done shows what start-up takes.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import RESULTS, seconds_in_turn, table, write_results
+from measure import option_parser, seconds_in_turn, table, write_results
 
 from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.system.whole_files import read_json
@@ -39,10 +38,8 @@ STAGES = {  # words of the stage, and what it leaves in a run directory
 
 def main() -> None:
     """Make the data, time the stages in turn, compare what they left, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__, repeats=2, results=True)
     parser.add_argument("--images", type=int, help="of each list at most; default all")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -1,6 +1,6 @@
 """TensorBoard's event files read back, record by record.
 
-events = read_events(folder)                # of all event files in a folder, in TensorBoard's order
+events = read_events(folder)                # of all event files in a folder, as TensorBoard reads them
 scalar_points(events)["loss/total"]         # [(step, value), ...]
 """
 
@@ -12,27 +12,35 @@ from collections import defaultdict
 from pathlib import Path
 
 from PIL import Image
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 
 
 def read_events(folder: Path) -> list:
-    """All events but the files' versions. Fails if a record is torn or its checksum wrong."""
-    return [event for path in sorted(folder.glob("*tfevents*")) for event in _records(path.read_bytes())[1:]]
+    """All events but the files' versions; the start of a session makes those before it forgotten, from its step on."""
+    events = []
+    for path in sorted(folder.glob("*tfevents*")):
+        for event in _records(path.read_bytes()):
+            if event.session_log.status == SessionLog.START:
+                events = [before for before in events if before.step < event.step]
+            events.append(event)
+    return events
 
 
 def _records(content: bytes) -> list:
-    events, stream = [], io.BytesIO(content)
-    while True:
-        header = stream.read(12)
-        if not header:
-            assert events[0].file_version == "brain.Event:2"
-            return events
-        length, check = struct.unpack("<QI", header)
-        data = stream.read(length)
-        assert check == masked_crc32c(header[:8])
-        assert struct.unpack("<I", stream.read(4))[0] == masked_crc32c(data)
+    """Up to the first that is torn or has a wrong checksum: from there on nothing of a file is read."""
+    events, place = [], 0
+    while place + 12 <= len(content):
+        length, check = struct.unpack_from("<QI", content, place)
+        data, end = content[place + 12 : place + 12 + length], place + 16 + length
+        if check != masked_crc32c(content[place : place + 8]):
+            break
+        if content[end - 4 : end] != struct.pack("<I", masked_crc32c(data)):
+            break
         events.append(Event.FromString(data))
+        place = end
+    assert events[0].file_version == "brain.Event:2"
+    return events[1:]
 
 
 def scalar_points(events: list) -> dict:

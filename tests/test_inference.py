@@ -6,7 +6,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from original_sisc import original_sisc
-from volumes import whole_volume
+from volumes import low_probabilities, naive_volume, whole_volume
 
 from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.network.upsampling import upsample
@@ -27,31 +27,6 @@ def convolution(images):
 
 def image(height=48, width=64):
     return mx.nd.array(np.random.RandomState(6).normal(size=(3, height, width)) * 0.2)
-
-
-def low_probabilities(patch, flip):
-    """(C, h/8, w/8) of one (3, h, w) numpy patch, in numpy but for the network."""
-
-    def softmax(images):
-        exponential = np.exp(convolution(mx.nd.array(images[None])).asnumpy()[0].astype(np.float64))
-        return exponential / exponential.sum(axis=0)
-
-    straight = softmax(patch)
-    return (straight + softmax(patch[:, :, ::-1])[:, :, ::-1]) / 2 if flip else straight
-
-
-def naive(picture, positions, settings):
-    """SISC one patch at a time, on the host."""
-    total, count = np.zeros((4, *picture.shape[1:])), np.zeros(picture.shape[1:])
-    whole = [(0, 0, *picture.shape[1:])] if settings.start == "single" else []
-    for top, left, height, width in whole + [(t, le, settings.patch, settings.patch) for t, le in positions]:
-        low = low_probabilities(picture[:, top : top + height, left : left + width], settings.flip)
-        high = upsample(mx.nd.array(low[None]), height, width, settings.upsampling)[0].asnumpy()
-        if settings.votes:
-            high = np.eye(4)[high.argmax(axis=0)].transpose(2, 0, 1)
-        total[:, top : top + height, left : left + width] += high
-        count[top : top + height, left : left + width] += 1
-    return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
 
 
 def segmented(net, picture, positions, settings):
@@ -76,7 +51,7 @@ def test_sisc_equals_the_naive_loop_at_any_batch(changes):
     values = {"patches": 7, "patch": 24, **changes}
     settings = PseudoLabels(**values)
     positions = patch_positions(48, 64, 24, 7, 11, "a", settings.placement)
-    expected, expected_count = naive(image().asnumpy(), positions, settings)
+    expected, expected_count = naive_volume(convolution, image().asnumpy(), positions, settings)
     for batch in (1, 3, 20):
         maps = segmented(convolution, image(), positions, PseudoLabels(**values, batch=batch))
         for window in ((64, 256), (7, 20)):
@@ -102,7 +77,7 @@ def test_single_inference_pads_and_the_composite_crops_back():
     picture = image(43, 62)
     padded = np.zeros((3, 48, 64), np.float32)
     padded[:, :43, :62] = picture.asnumpy()
-    expected = upsample(mx.nd.array(low_probabilities(padded, flip=True)[None]), 48, 64, "bilinear")[0]
+    expected = upsample(mx.nd.array(low_probabilities(convolution, padded, flip=True)[None]), 48, 64, "bilinear")[0]
     part = single_inference(convolution, picture, flip=True)
     assert part.size == (48, 64) and part.corners.tolist() == [[0, 0]]
     volume, count = whole_volume(composite(ImageMaps((43, 62), (part,)), mx.cpu()), (43, 62))

@@ -27,7 +27,6 @@ from mlsl_mx.system.whole_files import read_json
 ROOT = Path(__file__).parents[1]
 LISTS = {
     "gta5": [f"images/0000{i}.png" for i in range(1, 5)],
-    "synthia": ["RGB/0000000.png"],
     "cityscapes_train": [f"leftImg8bit/train/alpha/alpha_00000{i}_000019_leftImg8bit.png" for i in range(5)],
     "cityscapes_val": [f"leftImg8bit/val/beta/beta_00000{i}_000019_leftImg8bit.png" for i in range(3)],
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from functools import partial
 from pathlib import Path
 
 import mxnet as mx
@@ -16,33 +15,18 @@ import numpy as np
 import pytest
 from original_params import FIXTURES, values, write_original
 from test_mlsl_net import images
-from torch_cases import (
-    CASE_THRESHOLDS,
-    CASES,
-    CLASSES,
-    LEARNING_RATES,
-    NETWORK,
-    STEPS,
-    THRESHOLDS,
-    case_settings,
-    loss_settings,
-    training_batch,
-)
+from torch_cases import CASES, CLASSES, RULES, STEPS, THRESHOLDS, Computed
 
-from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.engine import engine_of
-from mlsl_mx.network import MLSLNet, load_original
+from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.weights.params_file import read_params
-from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
-from mlsl_mx.pseudo_labels.segmenter import Segmenter
+from mlsl_mx.pseudo_labels import select_pseudo_labels
 from mlsl_mx.pseudo_labels.selection import most_probable
 from mlsl_mx.system.device_shares import library_of
 from mlsl_mx.system.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-torch" / "bin" / "python"
-ENGINE = engine_of("cpu")
-DEVICES = ENGINE.devices("cpu")
 
 needs_pytorch = pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-torch: make setup-torch")
 
@@ -70,10 +54,10 @@ def folder(tmp_path_factory):
     return path
 
 
-def network(folder: Path, weak_label_head: bool, **settings):
-    net = ENGINE.network(CLASSES, NETWORK(**settings), weak_label_head)
-    load_original(net, folder / "weights.params", ctx=DEVICES[0])
-    return net
+@pytest.fixture(scope="module")
+def computed(folder):
+    """What MXNet gives."""
+    return Computed("cpu", folder)
 
 
 def test_the_device_names_the_engine():
@@ -88,13 +72,10 @@ def test_the_device_names_the_engine():
 
 @needs_pytorch
 @pytest.mark.parametrize("head_relu", ["every_layer", "released"])
-def test_outputs_are_those_of_mxnet(folder, head_relu):
+def test_outputs_are_those_of_mxnet(folder, computed, head_relu):
+    outputs = computed.network(True, head_relu=head_relu)(mx.nd.array(np.load(folder / "images.npy")))
     with np.load(folder / f"forward-{head_relu}.npz") as found:
-        for value, name in zip(
-            network(folder, True, head_relu=head_relu)(mx.nd.array(np.load(folder / "images.npy"))),
-            ("logits", "weak_logits"),
-            strict=True,
-        ):
+        for value, name in zip(outputs, ("logits", "weak_logits"), strict=True):
             np.testing.assert_allclose(found[name], value.asnumpy(), atol=1e-5, rtol=1e-5)
 
 
@@ -107,17 +88,17 @@ def test_outputs_are_those_of_the_original(folder):
 
 
 @needs_pytorch
-def test_outputs_at_full_width_are_those_of_mxnet(folder):
+def test_outputs_at_full_width_are_those_of_mxnet(folder, computed):
     net = MLSLNet(CLASSES, 1.0, weak_label_head=False)
-    net.set_tensors({name: values(name, shape) for name, shape in net.tensor_shapes().items()}, DEVICES[0])
+    net.set_tensors({name: values(name, shape) for name, shape in net.tensor_shapes().items()}, computed.devices[0])
     expected = net(mx.nd.array(np.load(folder / "images.npy")[:1, :, :64, :64])).asnumpy()
     assert expected.shape == (1, CLASSES, 8, 8) and expected.std() > 0.1
     np.testing.assert_allclose(np.load(folder / "full.npy"), expected, atol=1e-5, rtol=1e-5)
 
 
 @needs_pytorch
-def test_the_network_for_inference_is_the_network(folder):
-    expected = network(folder, False)(mx.nd.array(np.load(folder / "images.npy"))).asnumpy()
+def test_the_network_for_inference_is_the_network(folder, computed):
+    expected = computed.network(False)(mx.nd.array(np.load(folder / "images.npy"))).asnumpy()
     np.testing.assert_allclose(np.load(folder / "inference-float32.npy"), expected, atol=1e-5, rtol=1e-5)
     reduced = np.load(folder / "inference-bfloat16.npy")
     assert 1e-4 < np.abs(reduced - expected).max() < 0.05 * np.abs(expected).max()
@@ -132,17 +113,12 @@ def test_a_file_comes_back_as_it_was(folder):
 
 @needs_pytorch
 @pytest.mark.parametrize("name", STEPS)
-def test_steps_are_those_of_mxnet(folder, name):
-    net = network(folder, True, dropout=(0, 0))
-    loss = partial(ENGINE.losses.composite_loss, **loss_settings(STEPS[name]))
-    steps, terms = ENGINE.Steps(net, Optimizer(), loss, DEVICES), []
-    for index, rate in enumerate(LEARNING_RATES):
-        terms.append(steps.gradients(training_batch(index)))
-        steps.update(rate)
+def test_steps_are_those_of_mxnet(folder, computed, name):
+    terms, tensors = computed.steps(name)
     with np.load(folder / f"steps-{name}.npz") as found:
         for one, other in zip(json.loads(str(found["terms"])), terms, strict=True):
             assert one == pytest.approx(other, rel=1e-5)
-        for tensor, expected in net.tensors().items():
+        for tensor, expected in tensors.items():
             np.testing.assert_allclose(found[tensor], expected, atol=1e-6, rtol=1e-5, err_msg=tensor)
 
 
@@ -157,28 +133,22 @@ def test_gradients_of_the_losses_are_the_originals(folder):
 
 @needs_pytorch
 @pytest.mark.parametrize("name", CASES)
-def test_labels_are_those_of_mxnet(folder, name):
-    image = np.load(folder / "image.npy")
-    segmenter = Segmenter(ENGINE.inference_net(network(folder, False), "float32"), DEVICES[0], case_settings(name), 3)
-    maps = segmenter.maps(image, "an image")
-    classes, confidences = segmenter.confidences(maps)
-    filed = ClassConfidences(CLASSES)
-    filed.update_top(classes, confidences)
+def test_labels_are_those_of_mxnet(folder, computed, name):
+    expected = computed.labels(name)
     with np.load(folder / f"labels-{name}.npz") as found:
-        assert (found["classes"] != classes).mean() < 1e-4
-        np.testing.assert_allclose(found["confidences"], confidences, atol=1e-5)
-        np.testing.assert_allclose(found["thresholds"], filed.thresholds(0.3), atol=1e-5)
-        for rule in ("reweighted", "argmax"):
-            labels = segmenter.labels(maps, CASE_THRESHOLDS, rule)
-            assert found[rule].dtype == labels.dtype and len(np.unique(labels)) > 2
-            assert (found[rule] != labels).mean() < 1e-4
+        assert (found["classes"] != expected["classes"]).mean() < 1e-4
+        for values in ("confidences", "thresholds"):
+            np.testing.assert_allclose(found[values], expected[values], atol=1e-5)
+        for rule in RULES:
+            assert found[rule].dtype == expected[rule].dtype and len(np.unique(expected[rule])) > 2
+            assert (found[rule] != expected[rule]).mean() < 1e-4
 
 
 @needs_pytorch
 def test_the_rules_are_those_of_mxnet(folder):
     with np.load(folder / "selected.npz") as found:
         tied = np.maximum(np.load(folder / "tied.npy"), 0)
-        for rule in ("reweighted", "argmax"):
+        for rule in RULES:
             np.testing.assert_array_equal(found[rule], select_pseudo_labels(tied, THRESHOLDS, rule))
         for name, expected in zip(("classes", "confidences"), most_probable(tied), strict=True):
             np.testing.assert_array_equal(found[name], expected)

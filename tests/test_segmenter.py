@@ -7,11 +7,10 @@ import dataclasses
 import mxnet as mx
 import numpy as np
 import pytest
-from volumes import selected_from
+from volumes import naive_volume, selected_from
 
 from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels import patch_positions, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
@@ -27,25 +26,15 @@ def network(images):
     return mx.nd.Convolution(images, kernel, kernel=(8, 8), stride=(8, 8), num_filter=4, no_bias=True)
 
 
-def naive_volume(settings, seed, name):
-    """(C, H, W) float32, each patch up-sampled whole, no flip, no prior."""
-    image, total, count = normalise(PICTURE), np.zeros((4, 96, 300)), np.zeros((96, 300))
-    for top, left in patch_positions(96, 300, settings.patch, settings.patches, seed, name).tolist():
-        window = slice(top, top + settings.patch), slice(left, left + settings.patch)
-        low = mx.nd.softmax(network(mx.nd.array(image[None, :, window[0], window[1]])), axis=1)
-        total[(slice(None), *window)] += upsample(low, 32, 32, settings.upsampling)[0].asnumpy()
-        count[window] += 1
-    return np.divide(total, count, out=np.zeros_like(total), where=count > 0).astype(np.float32)
-
-
 @pytest.mark.parametrize("upsampling", ["bilinear", "bicubic"])
 def test_windows_labels_and_confidences_are_those_of_the_whole_volume(upsampling):
     settings = dataclasses.replace(SETTINGS, flip=False, upsampling=upsampling)
     segmenter = Segmenter(network, mx.cpu(), settings, seed=3)
     maps = segmenter.maps(PICTURE, "a")
     volume = selected_from(segmenter, maps)
-    expected = np.maximum(naive_volume(settings, 3, "a"), 0)
-    np.testing.assert_allclose(volume, expected, atol=3e-7)
+    positions = patch_positions(96, 300, settings.patch, settings.patches, 3, "a")
+    expected, _ = naive_volume(network, normalise(PICTURE), positions, settings)
+    np.testing.assert_allclose(volume, np.maximum(expected, 0), atol=3e-7)
     classes, confidences = segmenter.confidences(maps)
     np.testing.assert_array_equal(classes, volume.argmax(axis=0))
     np.testing.assert_array_equal(confidences, volume.max(axis=0))

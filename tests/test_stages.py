@@ -24,7 +24,6 @@ from mlsl_mx.system.whole_files import read_json, write_json
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
     "gta5": ["images/00001.png", "images/00002.png", "images/00003.png"],
-    "synthia": ["RGB/0000000.png"],
     "cityscapes_train": [f"leftImg8bit/train/alpha/alpha_00000{i}_000019_leftImg8bit.png" for i in range(3)],
     "cityscapes_val": [f"leftImg8bit/val/beta/beta_00000{i}_000019_leftImg8bit.png" for i in range(2)],
 }

@@ -1,11 +1,14 @@
-"""Windows of an image put together to its whole volume."""
+"""Volumes of an image: put together from their windows, and made the naive way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import mxnet as mx
 import numpy as np
 
+from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.network.upsampling import upsample
 from mlsl_mx.pseudo_labels.maps import ImageMaps, Window
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
@@ -27,6 +30,31 @@ def selected_from(segmenter: Segmenter, maps: ImageMaps) -> np.ndarray:
     for (rows, columns), probabilities in segmenter.composed(maps):
         volume[:, rows, columns] = probabilities
     return volume
+
+
+def low_probabilities(net: Callable, patch: np.ndarray, flip: bool) -> np.ndarray:
+    """(C, h/8, w/8) of one (3, h, w) patch, in NumPy but for the network."""
+
+    def softmax(images):
+        exponential = np.exp(net(mx.nd.array(images[None])).asnumpy()[0].astype(np.float64))
+        return exponential / exponential.sum(axis=0)
+
+    straight = softmax(patch)
+    return (straight + softmax(patch[:, :, ::-1])[:, :, ::-1]) / 2 if flip else straight
+
+
+def naive_volume(net: Callable, picture: np.ndarray, positions, settings: PseudoLabels):
+    """SISC one patch at a time, each up-sampled whole, for a network of 4 classes: (4, H, W) and counts (H, W)."""
+    total, count = np.zeros((4, *picture.shape[1:])), np.zeros(picture.shape[1:])
+    whole = [(0, 0, *picture.shape[1:])] if settings.start == "single" else []
+    for top, left, height, width in whole + [(t, le, settings.patch, settings.patch) for t, le in positions]:
+        low = low_probabilities(net, picture[:, top : top + height, left : left + width], settings.flip)
+        high = upsample(mx.nd.array(low[None]), height, width, settings.upsampling)[0].asnumpy()
+        if settings.votes:
+            high = np.eye(4)[high.argmax(axis=0)].transpose(2, 0, 1)
+        total[:, top : top + height, left : left + width] += high
+        count[top : top + height, left : left + width] += 1
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
 
 
 MARGINS = [(6, 2), (8, 2), (9, 2), (10, 2.5)]  # mean and deviation of logits that saturate a class

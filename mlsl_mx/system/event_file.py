@@ -7,20 +7,17 @@ RUN/tensorboard/METHOD/round-0, ...       and in each round
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tensorboardX import RecordWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
-from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import scalar
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.whole_files import write_bytes
 
 
 class EventFile:
@@ -29,18 +26,18 @@ class EventFile:
 
     Args:
         path: of the file.
-        start: TensorBoard forgets what it has seen of this step and later ones in files before; None: of nothing.
+        anew: TensorBoard forgets what it has seen in files before.
 
     Raises: InputError, here and in all methods, if it cannot be written.
     """
 
-    def __init__(self, path: Path, start: int | None = None):
+    def __init__(self, path: Path, anew: bool = False):
         self.path = Path(path)
         self._tried(lambda: self.path.parent.mkdir(parents=True, exist_ok=True))
         self._records = self._tried(lambda: RecordWriter(str(self.path.resolve())))
         self._write(Event(file_version="brain.Event:2"))
-        if start is not None:
-            self._write(Event(step=start, session_log=SessionLog(status=SessionLog.START)))
+        if anew:
+            self._write(Event(step=0, session_log=SessionLog(status=SessionLog.START)))
 
     def scalars(self, values: Mapping[str, float | None], step: int, wall_time: float | None = None) -> None:
         """One value for each tag, in one record; None is left out."""
@@ -89,37 +86,3 @@ def new_path(folder: Path, name: str) -> Path:
 def event_files(folder: Path, name: str) -> list[Path]:
     """The files whose `new_path` was made from such a name; it may hold *."""
     return sorted(Path(folder).glob(f"events.out.tfevents.*.{name}"))
-
-
-def cut_off(path: Path, step: int) -> int:
-    """Take from an event file what comes after a step, and what a crash tore.
-
-    The rest stays as it was, for a TensorBoard that is reading it.
-
-    Returns: the last step that is left; 0 if there is none.
-    """
-    content, end, last = path.read_bytes(), 0, 0
-    for data, stop in _records(content):
-        event = Event.FromString(data)
-        if event.HasField("summary"):
-            if event.step > step:
-                break
-            last = event.step
-        end = stop
-    if end < len(content):
-        write_bytes(path, content[:end])
-    return last
-
-
-def _records(content: bytes) -> Iterator[tuple[bytes, int]]:
-    """The data of each sound record, and where the record ends: length, checksum, data, checksum."""
-    place = 0
-    while place + 12 <= len(content):
-        length, check = struct.unpack_from("<QI", content, place)
-        if check != masked_crc32c(content[place : place + 8]) or place + 16 + length > len(content):
-            return
-        data = content[place + 12 : place + 12 + length]
-        place += 16 + length
-        if struct.unpack_from("<I", content, place - 4)[0] != masked_crc32c(data):
-            return
-        yield data, place

@@ -42,8 +42,7 @@ class LossCurve:
         epochs, steps: how many, and the steps of one.
         learning_rate: of a step, counted over all epochs.
         done: steps that the training goes on from.
-        tensorboard: folder of the training's event files; None writes none. From those of earlier starts, points
-            after `done` are taken away.
+        tensorboard: folder of the training's event files; None writes none.
     """
 
     def __init__(
@@ -64,14 +63,13 @@ class LossCurve:
         self.file = self._event_file(tensorboard, done) if tensorboard and log.path else None
 
     def _event_file(self, folder: Path, done: int) -> EventFile:
-        """A new file, with the points up to `done` that are in none of an earlier start; those after it go."""
+        """A new file, with all points up to `done` once more: TensorBoard forgets those in files of earlier starts."""
         training = _training(self.log.about)
-        from mlsl_mx.system.event_file import EventFile, cut_off, event_files, new_path  # these need tensorboardX
+        from mlsl_mx.system.event_file import EventFile, new_path  # these need tensorboardX
 
-        shown = max([cut_off(old, done) for old in event_files(folder, "training")], default=0)
-        file = EventFile(new_path(folder, "training"), start=shown + 1)
+        file = EventFile(new_path(folder, "training"), anew=True)
         points = loss_curves(read_log(self.log.path)).get(training, ())
-        _show(file, [point for point in points if shown < point.step <= done])
+        _show(file, [point for point in points if point.step <= done])
         return file
 
     def after_step(self, epoch: int, losses: Sequence[Mapping[str, float]]) -> None:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlsl_mx.data.miniature import objects, vehicles
 from mlsl_mx.data.miniature.geometry import GROUND, LENS, SKY, STANDING, Camera, Scene, Texture, floor
 from mlsl_mx.data.miniature.objects import pick, shade
-from mlsl_mx.data.miniature.style import Materials, Range, Streets, Style
+from mlsl_mx.data.miniature.plan import Plan, draw_plan
+from mlsl_mx.data.miniature.style import Materials, Streets, Style
 
-NEAR, FAR, GROUND_END = 1.0, 110.0, 400.0  # metres
+FAR, GROUND_END = 110.0, 400.0  # metres
 ASPHALT = Texture(grain=0.10, grain_size=0.05)
 GRASS = Texture(grain=0.22, grain_size=0.06)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Cross-section of the street in metres, left to right, and where another street crosses it."""
-
-    lanes: tuple[tuple[float, int], ...]  # centre, +1 with us or -1 towards us
-    lane: float
-    road: Range
-    parking: tuple[float | None, float | None]  # centre of the parking lane left and right
-    kerb: tuple[float, float]
-    verge: float  # width of the strip beyond the kerb, 0 for none
-    front: tuple[float, float]  # building line
-    crossing: Range | None  # from and to
 
 
 def build_scene(style: Style, rng: np.random.Generator, size: tuple[int, int], labels: frozenset[str]) -> Scene:
@@ -38,7 +23,7 @@ def build_scene(style: Style, rng: np.random.Generator, size: tuple[int, int], l
         labels: names that the data set can label; a thing without a name there is not built.
     """
     streets, materials = style.streets, style.materials
-    plan = _plan(streets, rng)
+    plan = draw_plan(streets, rng)
     scene = Scene(_camera(streets, rng, size), labels)
     _sky(scene, rng, materials)
     _ground(scene, rng, style, plan)
@@ -66,25 +51,6 @@ def _camera(streets: Streets, rng: np.random.Generator, size: tuple[int, int]) -
     horizon = high - (high - low) * (0.3 * rng.random() + 0.7 * spread)  # the higher, the more it looks down
     focal, yaw = rng.uniform(*streets.focal) * size[1], rng.uniform(-streets.yaw, streets.yaw)
     return Camera(size, focal, horizon * size[0], height, yaw)
-
-
-def _plan(streets: Streets, rng: np.random.Generator) -> Plan:
-    """The camera is in the innermost lane on the right, give or take its wander."""
-    count, lane = rng.integers(streets.lanes[0], streets.lanes[1] + 1), rng.uniform(*streets.lane)
-    middle = -lane / 2 + rng.uniform(-streets.camera_wander, streets.camera_wander)
-    offsets = [lane * (i + 0.5) for i in range(count)]
-    centres = [(middle - x, -1) for x in offsets] + [(middle + x, 1) for x in offsets]
-    road = (middle - lane * count, middle + lane * count)
-    parks = [rng.random() < streets.parking_chance for _ in range(2)]
-    kerb = (road[0] - 2.3 * parks[0], road[1] + 2.3 * parks[1])
-    parking = (road[0] - 1.15 if parks[0] else None, road[1] + 1.15 if parks[1] else None)
-    verge = rng.uniform(1.2, 3.0) if rng.random() < streets.verge_chance else 0.0
-    walks = [rng.uniform(*streets.sidewalk) + verge for _ in range(2)]
-    crossing = None
-    if rng.random() < streets.crossing_chance:
-        start = rng.uniform(12, 45)
-        crossing = (start, start + rng.uniform(8, 14))
-    return Plan(tuple(centres), lane, road, parking, kerb, verge, (kerb[0] - walks[0], kerb[1] + walks[1]), crossing)
 
 
 def _sky(scene: Scene, rng: np.random.Generator, materials: Materials) -> None:

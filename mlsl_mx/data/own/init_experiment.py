@@ -44,17 +44,20 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What is there of the source, the target, or the images to validate on."""
+
+    headers: list[Header]  # of all images
+    labels: Survey | None
+
+
+@dataclass(frozen=True)
 class Found:
     """What is there."""
 
-    source: ImageList
-    source_headers: list[Header]
-    source_labels: Survey
-    target: ImageList
-    target_headers: list[Header]
-    val: ImageList | None
-    val_headers: list[Header]
-    val_labels: Survey | None
+    source: Part
+    target: Part
+    val: Part | None
 
 
 def init_experiment(out: Path, places: Places, class_file: Path | None, small: bool) -> str:
@@ -77,7 +80,7 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
         raise InputError("--val and --val-labels belong together: give both, or neither, and nothing will be measured")
     found = look(places)
     given = read_class_file(class_file) if class_file else None
-    classes, ignored = class_table(found.source_labels, found.val_labels, given)
+    classes, ignored = class_table(found.source.labels, found.val and found.val.labels, given)
     base = load_base(small)
     write_bytes(out, experiment_text(out, places, found, classes, ignored, base, small).encode())
     try:
@@ -111,29 +114,18 @@ def look(places: Places) -> Found:
     here = Path()
     source = own_images(here, places.source_images, "--source-images")
     labels = own_labels(here, places.source_labels, source, "--source-labels")
-    target, val, val_headers, val_labels = own_images(here, places.target, "--target"), None, [], None
+    target, val = own_images(here, places.target, "--target"), None
     if places.val:
-        val = own_images(here, places.val, "--val")
-        paths = own_labels(here, places.val_labels, val, "--val-labels")
-        val_headers, val_labels = (
-            _headers(val, "validation images"),
-            survey(paths, "validation labels", places.val_encoding),
-        )
-    return Found(
-        source,
-        _headers(source, "source images"),
-        survey(labels, "source labels", places.encoding),
-        target,
-        _headers(target, "target images"),
-        val,
-        val_headers,
-        val_labels,
-    )
+        images = own_images(here, places.val, "--val")
+        paths = own_labels(here, places.val_labels, images, "--val-labels")
+        val = _part("validation", images, paths, places.val_encoding)
+    return Found(_part("source", source, labels, places.encoding), _part("target", target), val)
 
 
-def _headers(images: ImageList, title: str) -> list[Header]:
+def _part(title: str, images: ImageList, labels: Sequence[Path] | None = None, encoding: str = "") -> Part:
     paths = [images.root / entry for entry in images.entries]
-    return [header(path) for path in progress(paths, title, "image")]
+    headers = [header(path) for path in progress(paths, f"{title} images", "image")]
+    return Part(headers, None if labels is None else survey(labels, f"{title} labels", encoding))
 
 
 def next_steps(out: Path, small: bool) -> list[str]:
@@ -144,24 +136,23 @@ def next_steps(out: Path, small: bool) -> list[str]:
 
 def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dict[str, tuple]) -> list[str]:
     """What the command prints of the files and what it made of them."""
+    source, target, val = found.source, found.target, found.val
     lines = [
-        f"source: {len(found.source.entries)} images, {_size_range(found.source_headers)}; labels: "
-        f"{found.source_labels.encoding}, {len(found.source_labels.shares)} values",
-        f"target: {len(found.target.entries)} images, {_size_range(found.target_headers)}",
+        f"source: {len(source.headers)} images, {_size_range(source.headers)}; labels: {_contents(source.labels)}",
+        f"target: {len(target.headers)} images, {_size_range(target.headers)}",
     ]
-    if found.val_labels:
-        lines.append(
-            f"validation: {len(found.val.entries)} images; labels: {found.val_labels.encoding}, "
-            f"{len(found.val_labels.shares)} values"
-        )
+    if val:
+        lines.append(f"validation: {len(val.headers)} images; labels: {_contents(val.labels)}")
     else:
         lines.append("validation: none, so no IoU will be measured")
-    for option, labels in (("--encoding", found.source_labels), ("--val-encoding", found.val_labels)):
-        if labels and labels.doubt:
-            lines.append(f"in doubt: {labels.doubt} ({labels.encoding} is written; {option} says otherwise)")
-    for side, headers in (("source", found.source_headers), ("target", found.val_headers)):
-        if _turned(headers):
-            lines.append(f"{side}.label_orientation: {_turned(headers)} labelled images are turned by EXIF: say it")
+    for option, part in (("--encoding", source), ("--val-encoding", val)):
+        if part and part.labels.doubt:
+            doubt, encoding = part.labels.doubt, part.labels.encoding
+            lines.append(f"in doubt: {doubt} ({encoding} is written; {option} says otherwise)")
+    for side, part in (("source", source), ("target", val)):
+        if part and _turned(part.headers):
+            turned = _turned(part.headers)
+            lines.append(f"{side}.label_orientation: {turned} labelled images are turned by EXIF: say it")
     lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
     return [*lines, f"{out}: {len(classes)} classes; read it, correct it, then"]
 
@@ -193,7 +184,7 @@ def experiment_text(
 
 
 def _class_lines(found: Found, classes: Sequence[LabelClass]) -> list[str]:
-    kind = "colours" if found.source_labels.encoding == "colours" else "ids"
+    kind = "colours" if found.source.labels.encoding == "colours" else "ids"
     lines = [
         f"# Names and colours ([red, green, blue]) are yours to choose. `source`, `target`: the {kind} in label files",
         "# that make up the class; several may. Shares are of the pixels of the label files that were looked at.",
@@ -202,9 +193,9 @@ def _class_lines(found: Found, classes: Sequence[LabelClass]) -> list[str]:
     for one in classes:
         entry = f"  - {{name: {_text(one.name)}, colour: {list(one.colour)}, source: {_values(one.source)}"
         entry += f", target: {_values(one.target)}}}"
-        shares = [f"source {_share(one.source, found.source_labels)}"]
-        if found.val_labels:
-            shares.append(f"target {_share(one.target, found.val_labels)}")
+        shares = [f"source {_share(one.source, found.source.labels)}"]
+        if found.val:
+            shares.append(f"target {_share(one.target, found.val.labels)}")
         lines.append(f"{entry}  # {', '.join(shares)}")
     return lines
 
@@ -214,35 +205,35 @@ def _share(values: Sequence[FileValue], labels: Survey) -> str:
 
 
 def _source_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue]) -> list[str]:
-    count, sizes = len(found.source.entries), _size_range(found.source_headers)
+    count, sizes = len(found.source.headers), _size_range(found.source.headers)
     return [
         "source:",
         f"  dataset: {OWN}",
         f"  images: {_path(out, places.source_images)}  # {count}: {sizes}",
         f"  labels: {_path(out, places.source_labels)}",
-        f"  encoding: {found.source_labels.encoding}{_looked(found.source_labels)}",
-        f"  ignore: {_values(ignored)}{_ignore_note(ignored, found.source_labels)}",
-        *(f"  {line}" for line in _orientation_lines(found.source_headers)),
+        f"  encoding: {found.source.labels.encoding}{_looked(found.source.labels)}",
+        f"  ignore: {_values(ignored)}{_ignore_note(ignored, found.source.labels)}",
+        *(f"  {line}" for line in _orientation_lines(found.source.headers)),
         "  size: null  # each file its own; [height, width] resizes all of them",
     ]
 
 
 def _target_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue], compared: bool) -> list[str]:
-    count, sizes = len(found.target.entries), _size_range(found.target_headers)
+    count, sizes = len(found.target.headers), _size_range(found.target.headers)
     lines = [
         "target:",
         f"  dataset: {OWN}",
         f"  train: {_path(out, places.target)}  # {count}: {sizes}; no label is read",
     ]
-    if found.val_labels is None:
+    if found.val is None:
         lines.append('  val: ""  # with val_labels and encoding: labelled images to measure IoU on; none were given')
         return [*lines, "  size: null"]
     labelled = [
-        f"val: {_path(out, places.val)}  # {len(found.val.entries)} images; never trained on",
+        f"val: {_path(out, places.val)}  # {len(found.val.headers)} images; never trained on",
         f"val_labels: {_path(out, places.val_labels)}",
-        f"encoding: {found.val_labels.encoding}{_looked(found.val_labels)}",
-        f"ignore: {_values(ignored)}{_ignore_note(ignored, found.val_labels)}",
-        *_orientation_lines(found.val_headers),
+        f"encoding: {found.val.labels.encoding}{_looked(found.val.labels)}",
+        f"ignore: {_values(ignored)}{_ignore_note(ignored, found.val.labels)}",
+        *_orientation_lines(found.val.headers),
     ]
     if compared:
         return [*lines, *(f"  {line}" for line in labelled), "  size: null"]
@@ -261,17 +252,17 @@ def _orientation_lines(headers: Sequence[Header]) -> list[str]:
 
 
 def _recipe_lines(found: Found, base: Config, small: bool) -> list[str]:
-    smallest = min(min(one.upright_size) for one in found.target_headers)
+    smallest = min(min(one.upright_size) for one in found.target.headers)
     patch = max(8, min(base.pseudo_labels.patch, smallest // 2 // 8 * 8))
     lines = [
         "pseudo_labels:",
         f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",
     ]
-    shortest = sorted(min(one.upright_size) for one in found.source_headers)[len(found.source_headers) // 2]
+    shortest = sorted(min(one.upright_size) for one in found.source.headers)[len(found.source.headers) // 2]
     crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
     source_training = []
     if small:
-        count, batch = len(found.source.entries), base.source_training.batch
+        count, batch = len(found.source.headers), base.source_training.batch
         epochs = -(-SMALL_STEPS * batch // count)
         source_training.append(f"  epochs: {epochs}  # {SMALL_STEPS} steps or more: fewer do not learn the source")
     if crop < base.source_training.crops.size:
@@ -287,6 +278,10 @@ def _ignore_note(ignored: Sequence[FileValue], labels: Survey) -> str:
     if not ignored:
         return "  # `rest`: whatever belongs to no class; else that is an error"
     return f"  # {_share(ignored, labels)} of the pixels, in no class; `rest`: whatever belongs to no class"
+
+
+def _contents(labels: Survey) -> str:
+    return f"{labels.encoding}, {len(labels.shares)} values"
 
 
 def _looked(labels: Survey) -> str:
