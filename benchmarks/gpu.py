@@ -54,7 +54,7 @@ from mlsl_mx.pytorch.streams import algorithms_tried
 from mlsl_mx.system.errors import is_out_of_memory
 from mlsl_mx.system.processor import threads_beside
 from mlsl_mx.training.epochs import head_epochs, self_training_epochs, source_epochs
-from mlsl_mx.training.train import Epochs, train_one_epoch
+from mlsl_mx.training.train import Epochs, train_step
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENT, METHOD = ROOT / "experiments" / "gta2city.yaml", "sisc-pwl"
@@ -209,10 +209,12 @@ class Benchmark:
 
         self.findings.goal(f"a step of {name}", 1e3 * self.card.median(step), "at most", goal, "ms")
         timed, batches = self.sizes.steps if batch < 16 else self.sizes.steps // 2, epochs.batches(0, 0)
-        train_one_epoch(steps, islice(batches, 2), lambda _: RATE)
+        for batch_of_files in islice(batches, 2):
+            train_step(steps, batch_of_files, RATE, 0)
         self.card.wait()
         started = time.perf_counter()
-        train_one_epoch(steps, islice(batches, timed), lambda _: RATE)
+        for batch_of_files in islice(batches, timed):
+            train_step(steps, batch_of_files, RATE, 0)
         self.card.wait()
         self.findings.seconds[name] = (time.perf_counter() - started) / timed
         batches.close()
