@@ -16,12 +16,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mlsl_mx.network import MLSLNet  # first: it lets MXNet be imported beside today's NumPy
+
+# isort: split
 import mxnet as mx
 import numpy as np
 
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.config.settings import Config
-from mlsl_mx.network import MLSLNet
 from mlsl_mx.system.whole_files import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -157,9 +159,12 @@ def stages(config: Config, head_config: Config) -> list[tuple[str, int]]:
                 training_bytes(graph(batch, crop, crop, False, config)),
             )
         )
-    for side in (crop, 400, 304):
+    for batch, side in ((source, crop), (1, crop), (1, 400), (1, 304)):
         rows.append(
-            (f"training, 1 crop of {side}x{side}, both heads", training_bytes(graph(1, side, side, True, head_config)))
+            (
+                f"training, {_counted(batch, 'crop', 's')} of {side}x{side}, both heads",
+                training_bytes(graph(batch, side, side, True, head_config)),
+            )
         )
     return rows
 

@@ -96,11 +96,12 @@ def evaluation_hours(config: Config, gpus: int) -> float:
 def row(config: Config, gpus: int) -> Row:
     """The arithmetic of one number of GPUs."""
     training, source = config.self_training, config.source_training
-    source_hours, _ = training_hours(SOURCE_IMAGES * source.epochs, source.batch, source.crops.size, False, gpus)
+    head = source.weak_label_weight > 0
+    source_hours, _ = training_hours(SOURCE_IMAGES * source.epochs, source.batch, source.crops.size, head, gpus)
     portion = training.source_portion + training.source_portion_step * (training.rounds - 1) / 2  # of the middle round
     crops = training.epochs * (TARGET_IMAGES + portion * SOURCE_IMAGES)
-    head = config.weak_labels.enabled
-    train, used = training_hours(crops, training.batch, training.crops.size, head, gpus)
+    how = training.batch, training.crops.size, config.weak_labels.enabled
+    train, used = training_hours(crops, *how, gpus)
     label, evaluate = labelling_hours(config, gpus), evaluation_hours(config, gpus)
     rounds = training.rounds * (label + train + evaluate)
     read = TARGET_IMAGES * ASSUMED.image_bytes / 1e9 / (label * 3600)
