@@ -191,8 +191,9 @@ ifneq ($(if $(WEIGHTS),$(shell $(call HOLDS,linear1000_weight) && ! $(call HOLDS
 override IMAGENET := $(WEIGHTS)
 override WEIGHTS :=
 endif
-# Where the source model may have no weak-label head, as the published ones, round 0 waits until there is one.
-HEADLESS := $(WEIGHTS)$(findstring weak_label_weight,$(SET))
+# Where the source model may have no weak-label head, as the published ones, round 0 waits until there is one: train-head
+# looks, and trains one if it is missing. What an EXPERIMENT says of it, Make does not read.
+HEADLESS := $(WEIGHTS)$(EXPERIMENT)$(findstring weak_label_weight,$(SET))
 # As the paper does, the miniature starts from source models that are there: IMAGENET= has one trained.
 TRAINED := $(REAL)$(filter released-%,$(METHOD))$(filter command,$(origin IMAGENET))$(findstring source_training,$(SET))
 PUBLISHED_gta2city := $(if $(TRAINED),,experiments/miniature/pretrained.params)

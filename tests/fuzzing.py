@@ -31,7 +31,7 @@ from mlsl_mx.config.settings import Config
 from mlsl_mx.data.lists import read_list
 from mlsl_mx.network import MLSLNet, load_original, save_original
 from mlsl_mx.network.weights.params_file import read_params
-from mlsl_mx.pseudo_labels.labelling import _Stage
+from mlsl_mx.pseudo_labels.labelling import _TwoPasses
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import flat
 
@@ -60,7 +60,7 @@ class Playground:
         run, kept = self.folder / "interrupted", []
         ends = {
             "train-source": (train, "save_original"),
-            "pseudo-label": (_Stage, "write_labels"),
+            "pseudo-label": (_TwoPasses, "write_labels"),
             "self-train": (train, "save_original"),
         }
         for stage in STAGES:

@@ -20,6 +20,7 @@ from mlsl_mx.config.classes import ignore_id
 from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.predict import Predictor
 from mlsl_mx.system.own_code import imported
+from mlsl_mx.system.run_log import read_log
 
 ROOT = Path(__file__).parents[1]
 PYTORCH = ROOT / ".venv-torch" / "bin" / "python"
@@ -75,6 +76,19 @@ def test_a_rule_that_another_files_function_makes(here, folder, capsys):
     (folder / "twice.py").write_text(f"{content}# changed\n")
     assert here("pseudo-label", "--round", "0", **known) == 2
     assert "own_code.selection.rule: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_another_method_takes_over_the_labels_of_the_same_code_alone(here, folder, changed):
+    run = f"shared-{changed}"
+    shutil.copytree(folder / "run", folder / run, dirs_exist_ok=True)
+    known = {"experiment": "clear_winner.yaml", "run": run}
+    assert here("pseudo-label", "--round", "0", **known) == 0
+    with open("my_rules.py", "a") as code:
+        code.write("# changed again\n" * changed)
+    assert here("pseudo-label", "--round", "0", method="sisc-pwl", **known) == 0
+    events = [event["event"] for event in read_log(folder / run / "log.jsonl")]
+    assert ("taken_over" in events) == (not changed)
 
 
 def test_the_rule_is_the_one_that_is_asked(here):

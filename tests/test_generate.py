@@ -246,7 +246,7 @@ def test_interrupted_in_pass_2_it_goes_on(tmp_path, monkeypatch, damaged):
 
 def test_thresholds_of_another_format_are_found_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(generate._Stage, "write_labels", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(generate._TwoPasses, "write_labels", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         patched.setattr(generate, "FORMAT", 0)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path)
@@ -259,7 +259,7 @@ def test_thresholds_of_another_format_are_found_again(tmp_path, monkeypatch):
 def test_damaged_and_foreign_stores_are_made_again(tmp_path, monkeypatch):
     run(tmp_path / "whole")
     with monkeypatch.context() as patched:
-        patched.setattr(generate._Stage, "write_labels", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(generate._TwoPasses, "write_labels", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "cut")
     shutil.copytree(tmp_path / "cut", tmp_path / "foreign")
@@ -334,7 +334,7 @@ def test_stores_of_another_network_are_not_used(tmp_path):
 
     def key(seed, **changes):
         segmenter = Segmenter(gluon(seed), mx.cpu(), dataclasses.replace(SETTINGS, **changes), 3)
-        return generate._Stage(segmenter, None, tmp_path).key
+        return generate._TwoPasses(segmenter, None, tmp_path).key
 
     assert key(0) == key(0) != key(1)
     assert key(0, single_scale=0.5) != key(0) == key(0, upsampling="bicubic")
@@ -360,3 +360,19 @@ def test_label_quality_is_measured_on_the_truth(tmp_path):
         for key, whole in (("precision", judged & (found == c)), ("recall", true == c)):
             assert entry[key] == (pytest.approx(right / whole.sum()) if whole.any() else None)
         assert entry["labelled"] == pytest.approx((found == c).mean())
+
+
+def test_labels_that_cannot_be_taken_over_leave_the_folder_as_it_is(tmp_path, monkeypatch):
+    """What an interrupted start has stored there stays, and so does the record of what it was made from."""
+    other, mine = (tmp_path / method / "round-0" / "pseudo_labels" for method in ("sisc", "sisc-pwl"))
+    for folder in (other, mine):
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text("{}")
+    (other / generate.SUMMARY).write_text("{}")
+
+    def full(*given, **how):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    generate.take_over_labels(tmp_path, mine / "record.json", {}, mine, log=None)
+    assert [file.name for file in mine.iterdir()] == ["record.json"]

@@ -163,6 +163,11 @@ def test_what_devices_cannot_share_is_known_at_the_beginning(world, tmp_path, ca
         ),
         ("--train-workers 2", {"source_training.batch": 3}, "source_training.batch is 3: it cannot be split over 2"),
         ("--train-workers 2", {"source_training.start": "scratch"}, "source_training.start is scratch"),
+        (
+            "--train-workers 2",
+            {"weak_labels.enabled": "true", "source_training.weak_label_weight": 0, "head_training.batch": 3},
+            "head_training.batch is 3: it cannot be split over 2",
+        ),
         ("--train-workers 2 --train-ctx cpu(0),cpu(1)", {"self_training.batch": 3}, "split over 2 workers with 1 dev"),
         ("--train-workers 2 --train-ctx cpu(0),cpu(1),cpu(2)", {}, "--train-ctx names 3 devices, which cannot be"),
         ("--train-ctx gpu(9)", {}, "ctx gpu(9): this MXNet sees"),
@@ -185,6 +190,15 @@ def test_what_workers_can_share_is_accepted_at_the_beginning(world, tmp_path):
     options = ("--weights", str(world / "trunk.params"), "--train-workers", "2")  # then no source model is trained
     settings = {"self_training.batch": 2, "source_training.batch": 1}
     assert main(words(world, tmp_path / "run", "begin", *options, **settings)) == 0
+    nothing_is_trained = [
+        "--method",
+        "source-only",
+        "--set",
+        "weak_labels.enabled=true",
+        "--set",
+        "head_training.batch=1",
+    ]
+    assert main([*words(world, tmp_path / "run", "begin", *options), *nothing_is_trained]) == 0
 
 
 def test_one_process_evaluates_on_one_device(world, alone, capsys):

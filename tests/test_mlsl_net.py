@@ -6,11 +6,21 @@ import pytest
 from mxnet import autograd, gluon, nd
 from original_params import FIXTURES, write_original
 
+from mlsl_mx.config.settings import Network
+from mlsl_mx.gluon.engine import check_network
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.network.heads import WeakLabelHead
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.training import segmentation_loss, weak_label_loss
 
 STATIC = {"static_alloc": True, "static_shape": True}
+
+
+def test_deterministic_algorithms_are_refused_on_gpus():
+    """On CPUs the same bits come each time anyway."""
+    check_network(Network(deterministic=True), mx.cpu())
+    with pytest.raises(InputError, match="network.deterministic is true, which on GPUs only PyTorch has"):
+        check_network(Network(deterministic=True), mx.gpu(0))
 
 
 def images(*shape):

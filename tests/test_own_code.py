@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from mlsl_mx.system.own_code import code_files
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import code_files, own_function
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,13 @@ def test_the_file_that_is_named_and_the_one_it_takes_it_from(tmp_path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     found = code_files("named_code:made", "selection.rule")
     assert [path.name for path in found] == files and found[0] == tmp_path / "named_code.py"
+
+
+def test_what_a_users_function_raises_is_said_in_a_line(tmp_path, monkeypatch):
+    (tmp_path / "raising_code.py").write_text("def made(error): raise error\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    made = own_function("raising_code:made", "selection.rule")
+    with pytest.raises(InputError, match=r"^selection.rule is raising_code:made: ValueError \(bad\); -v shows where$"):
+        made(ValueError("bad\nand more"))
+    with pytest.raises(MemoryError):  # the machine's: what to do about it is known
+        made(MemoryError())

@@ -7,7 +7,7 @@ import doctest
 import numpy as np
 import pytest
 
-from mlsl_mx.pseudo_labels import patch_positions, windows
+from mlsl_mx.pseudo_labels import patch_positions, patches
 
 
 def covered(height, width, patch, corners):
@@ -18,7 +18,7 @@ def covered(height, width, patch, corners):
 
 
 def test_worked_example_in_the_docstring():
-    result = doctest.testmod(windows)
+    result = doctest.testmod(patches)
     assert result.attempted == 2 and result.failed == 0
 
 

@@ -79,3 +79,12 @@ def test_choices_of_the_command_line_are_those_of_what_it_does_not_import():
         (predict.PRECISION, Network, "precision"),
     ):
         assert choices == tuple(setting_of(group, name).choices)
+
+
+def test_a_damaged_trunk_is_known_without_gluoncv():
+    """Among PyTorch's packages there is none of the other trunks' libraries."""
+    code = (
+        "import sys; sys.modules.update(mxnet=None, gluoncv=None); "
+        "from mlsl_mx.network.trunk_facts import RESNET38, trunk_in; print(trunk_in(list(RESNET38.counts)[1:]))"
+    )
+    assert said(code) == "resnet38"

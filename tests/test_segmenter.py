@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from volumes import naive_volume, selected_from
 
+from mlsl_mx.config.class_table import numbered_classes
 from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise
-from mlsl_mx.pseudo_labels import patch_positions, select_pseudo_labels
+from mlsl_mx.pseudo_labels import label_images, patch_positions, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.system.errors import InputError
@@ -59,3 +60,15 @@ def test_an_image_smaller_than_the_patch_is_named():
         InputError, match="image b is 300x96, smaller than pseudo_labels.patch=128: lower that, or leave the image out$"
     ):
         Segmenter(network, mx.cpu(), PseudoLabels(patch=128), 0).maps(PICTURE, "b")
+
+
+def test_the_identity_tells_networks_without_parameters_apart():
+    digests = {
+        Segmenter(abs, mx.cpu(), PseudoLabels(), 0, identity=name).parameters_checksum for name in ("a", "b", "")
+    }
+    assert len(digests) == 3 and 0 in digests
+
+
+def test_several_devices_are_refused_from_python(tmp_path):
+    with pytest.raises(InputError, match="label_images computes on one device"):
+        label_images(abs, tmp_path, tmp_path / "out", numbered_classes(2), "cpu(0),cpu(1)")

@@ -68,6 +68,23 @@ def test_a_round_that_forgets_is_told(world, labelled, factor, capsys):
     write_json(path, before)
 
 
+def test_the_source_model_is_measured_again_on_as_many_images_as_the_round(world, labelled, capsys):
+    path, weights = labelled / "source" / source_iou.FILE, labelled / "sisc-pwl" / "round-0" / "weights.params"
+    before = read_json(path)
+    write_json(path, {**before, "miou": 50.0, "images": 7})
+    weights.unlink(missing_ok=True)
+    assert main(words(world, labelled, "self-train", "--round", "0")) == 0
+    assert "the network forgets its source" not in capsys.readouterr().err
+    assert read_json(path) == before
+
+
+def test_without_images_to_look_at_nothing_is_measured_or_said(world, tmp_path, capsys):
+    setting = {"evaluation.diagnosed_images": 0}
+    assert main(words(world, tmp_path / "run", "train-source", **setting)) == 0
+    assert "learnt" not in capsys.readouterr().err
+    assert not (tmp_path / "run" / "source" / source_iou.FILE).exists()
+
+
 def test_classes_that_were_not_learnt_are_named(world, tmp_path, capsys):
     assert main(words(world, tmp_path / "run", "train-source")) == 0
     found = read_json(tmp_path / "run" / "source" / source_iou.FILE)

@@ -91,6 +91,7 @@ def test_a_header_with_wild_sizes_allocates_nothing(tmp_path):
         ({}, 3 * 19 * 50 * 64 * 64),  # 11.7 MB
         ({"inference": "single"}, 3 * 19 * 128 * 256),
         ({"inference": "single", "single_scale": 0.9033}, 3 * 19 * 116 * 231),
+        ({"placement": "sliding", "patches": 10, "patch": 256}, 3 * 19 * 32 * 32 * 32),  # 4 rows of 8 cover the image
         ({"start": "single", "patches": 25}, 3 * 19 * (25 * 64 * 64 + 128 * 256)),
     ],
 )

@@ -75,6 +75,9 @@ def test_composite_loss_is_eq_6():
     ]
     assert [(name, term.asscalar()) for name, term in alone.items()] == [("segmentation", pytest.approx(seg))]
     assert list(composite_loss(logits, *known, weight=0.025, own_loss=own)) == ["segmentation", "own"]
+    for wrong, said in (({"segmentation": 0}, "names a term segmentation, as one of Eq. 6"), (0.5, "gives a float")):
+        with pytest.raises(InputError, match=said):
+            composite_loss(logits, *known, weight=0.025, own_loss=lambda *given, wrong=wrong: wrong)
 
 
 def test_a_broken_loss_names_step_and_files():

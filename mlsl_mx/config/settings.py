@@ -205,7 +205,8 @@ class Evaluation:
     flip: bool = setting(True, "average with the mirrored image")
     diagnosed_images: int = setting(
         8,
-        "target images whose patches are compared; validation images, if the truth is asked for",
+        "target images whose patches are compared; source images that a network is measured on, where none are held "
+        "out; validation images, if the truth is asked for",
         "images",
         between=(0, 1_000_000),
     )

@@ -38,21 +38,22 @@ def engine_of(device: Any) -> Engine:
 class Engine(Protocol):
     """What an engine has; the two are modules with these names.
 
-    Types of other rooms stand in words, so that no arrow leads from here to them: settings (`config.settings.Network`,
-    `Optimizer`), maps (`pseudo_labels.maps`), batches (`training.batches`), arrays of NumPy or of the device.
+    Types from other packages are only described, so that this module imports none of them: settings
+    (`config.settings.Network`, `Optimizer`), maps (`pseudo_labels.maps`), batches (`training.batches`), arrays of NumPy
+    or of the device.
     """
 
     Steps: Callable[..., Steps]  # (net, optimizer, loss, devices, workers)
     losses: Losses
 
     def devices(self, names: str) -> tuple[Any, ...]:
-        """The devices of CTX, one or several with commas. Raises: InputError for one that there is not."""
+        """The devices of CTX, one or several with commas. Raises: InputError for one that is not there."""
 
     def model(self, device: Any) -> str | None:
         """What is known of a GPU's model; None of a CPU."""
 
     def check_network(self, settings: Any, device: Any) -> None:
-        """Raises: InputError for a trunk, width or precision that there is not on the device."""
+        """Raises: InputError for a setting that does not work on the device."""
 
     def seed(self, number: int) -> None:
         """Make what is drawn from now on, as first weights or the dropout of a step, follow from this number."""
@@ -72,7 +73,7 @@ class Engine(Protocol):
         """
 
     def threads(self, device: Any) -> int:
-        """That may each compose an image beside the others; 0: one does all."""
+        """How many may compose images beside each other; 0: the main thread does all."""
 
     def parameters(self, net: Any) -> Iterator[Any]:
         """All values of an inference net in a fixed order; nothing of another callable."""

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.evaluation.resolution import resized_labels
 from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.system.background import Background, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
@@ -33,9 +33,6 @@ from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import begin_stage
 from mlsl_mx.system.whole_files import read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
-
-if TYPE_CHECKING:  # imports MXNet
-    from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 
 def evaluate(

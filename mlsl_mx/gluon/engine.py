@@ -75,19 +75,21 @@ def model(device: mx.Context) -> str | None:
 
 
 def check_network(settings: Network, device: mx.Context) -> None:
-    """Raises: InputError for a trunk, width or precision that there is not on the device."""
+    """Raises: InputError for a setting that does not work on the device."""
     if settings.training_precision != "float32":
         raise InputError(
             f"network.training_precision is {settings.training_precision}, which only PyTorch has: use CTX=cuda:0, or "
             "float32"
         )
+    if settings.deterministic and device.device_type == "gpu":
+        raise InputError("network.deterministic is true, which on GPUs only PyTorch has: use CTX=cuda:0, or false")
     find_trunk(settings.trunk)
     check_width(settings.trunk, settings.width)
     check_precision(settings.precision, device, settings.trunk)
 
 
 def threads(device: mx.Context) -> int:
-    """None: MXNet's calls come from one thread."""
+    """0: MXNet is called from one thread alone."""
     return 0
 
 

@@ -76,7 +76,7 @@ def _counts(trunk: Any) -> dict[str, int]:
 
 
 def check_width(name: str, width: float) -> None:
-    """Raises: InputError for a trunk that there is not at this width; else as `trunk_facts`."""
+    """Raises: InputError for a trunk that has no such width; else as `trunk_facts`."""
     if width != 1 and not trunk_facts(name).scalable:
         raise InputError(f"network.width is {width:g}, but {name} (network.trunk) has one width: set network.width=1")
 
@@ -91,8 +91,8 @@ def trunk_in(names: Mapping[str, object], also: str | None = None) -> str | None
     for name in dict.fromkeys([*TRUNKS, *([also] if also else [])]):
         try:
             own = set(trunk_facts(name).counts)
-        except ModuleNotFoundError as missing:
-            if missing.name not in ENGINE:
+        except InputError as problem:
+            if getattr(problem.__cause__, "name", None) not in ENGINE:
                 raise
             continue  # this environment has another engine, which has no such trunk
         present = len(own & set(names))

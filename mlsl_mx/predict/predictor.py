@@ -35,8 +35,8 @@ class Predictor:
         seed: of random patch positions.
 
     Attributes: `weights`; `classes`, a ClassSet; `ctx`; `segmenter`, with the network and its settings.
-    Raises: InputError for a file that is no segmentation network, a table of another number of classes, a device that
-        there is not, or a precision that it has not.
+    Raises: InputError for a file that is no segmentation network, a table of another number of classes, an
+        unknown device, or a precision that it lacks.
     """
 
     def __init__(

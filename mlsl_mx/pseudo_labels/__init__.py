@@ -7,9 +7,9 @@
 `SISCAccumulator` needs MXNet, so it is imported when it is first asked for; so is `label_images`, which needs all.
 """
 
+from mlsl_mx.pseudo_labels.patches import patch_positions
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, select_pseudo_labels
 from mlsl_mx.pseudo_labels.weak_labels import ClassSizes, weak_labels
-from mlsl_mx.pseudo_labels.windows import patch_positions
 from mlsl_mx.system.lazy import lazily
 
 __all__ = [

@@ -17,8 +17,7 @@ class PatchBatch:
     """A batch size that the device can take: found at the first images, then kept.
 
     Args:
-        size: images in one network call, as the settings have it; 0: those of FIRST_TRIED,
-            halved until they fit.
+        size: patches in one network call (`pseudo_labels.batch`); 0: FIRST_TRIED, halved until they fit.
         ctx: the network's device.
 
     Attributes:

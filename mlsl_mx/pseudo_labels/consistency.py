@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_counts import joint_counts, no_counts
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 
-if TYPE_CHECKING:  # imports MXNet
-    from mlsl_mx.pseudo_labels.segmenter import Segmenter
-
 
 def agreement(before, now) -> dict[str, Any]:
-    """How far a round's labels are those of the round before.
+    """How far a round's labels agree with those of the round before.
 
     With b and n a pixel's label before and now, over the pixels of all images:
 

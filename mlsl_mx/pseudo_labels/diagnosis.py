@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlsl_mx.data.label_counts import joint_counts, no_counts
 from mlsl_mx.pseudo_labels.consistency import label_of_size, share_of
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.system.progress import progress
-
-if TYPE_CHECKING:  # imports MXNet
-    from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
 

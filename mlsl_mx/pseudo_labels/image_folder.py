@@ -13,6 +13,7 @@ from mlsl_mx.engine import engine_of
 from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.weak_label_file import write_weak_labels
+from mlsl_mx.system.errors import InputError
 
 
 def label_images(
@@ -29,7 +30,8 @@ def label_images(
 ) -> dict[str, Any]:
     """Write pseudo-labels of all images of a folder (Sec. 3.2), and their weak labels (Sec. 3.3.1) if h_s is given.
 
-    A folder that holds selection.json is done, whatever network made it; an interrupted call goes on.
+    A folder that holds selection.json is done, whatever network made it; an interrupted call goes on. Of a network that
+    is a function of no parameters, delete what was interrupted if the function has changed.
 
     Args:
         net: on the device and in the mode in which it is to label: normalised images (B, 3, H, W) float32 -> logits
@@ -43,14 +45,17 @@ def label_images(
         seed: of the patches' positions.
 
     Returns: the content of selection.json.
-    Raises: InputError as `generate_pseudo_labels`, and for a device or folder that there is not.
+    Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, or a
+        folder that is missing.
     """
     engine, out = engine_of(ctx), Path(out)
-    (device,) = engine.devices(ctx)
+    devices, identity = engine.devices(ctx), ""
+    if len(devices) > 1:
+        raise InputError(f"ctx is {ctx}: label_images computes on one device: name one")
     if isinstance(net, str):
-        net, _ = engine.own_network(net, device)
+        net, identity = engine.own_network(net, devices[0])
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
-    segmenter = Segmenter(net, device, pseudo_labels or PseudoLabels(), patch_seed(seed, 0))
+    segmenter = Segmenter(net, devices[0], pseudo_labels or PseudoLabels(), patch_seed(seed, 0), identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection or Selection(), 0, out)
     if h_s is not None:
         write_weak_labels(out, dataset, h_s)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
 from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.selection import ClassConfidences, mined_classes
 from mlsl_mx.pseudo_labels.store import FORMAT, read_store, write_store
 from mlsl_mx.system.background import Background, ahead
@@ -33,9 +34,6 @@ from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.whole_files import read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
-
-if TYPE_CHECKING:  # imports MXNet
-    from mlsl_mx.pseudo_labels.segmenter import Segmenter
 
 SUMMARY = "selection.json"
 
@@ -70,7 +68,7 @@ def generate_pseudo_labels(
     out_dir = Path(out_dir)
     if workers.agreed((out_dir / SUMMARY).exists()):
         return read_json(out_dir / SUMMARY, "coverage", "collapsed", "loose")
-    stage = _Stage(segmenter, dataset, out_dir / ".store", workers)
+    stage = _TwoPasses(segmenter, dataset, out_dir / ".store", workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
     started = time.monotonic()
     found = stage.thresholds(selection, portion)
@@ -124,13 +122,13 @@ def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Pa
         made = other.parent
         if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
             copy = folder.with_name(f".{folder.name}.copy")  # takes its name when it is whole
-            for old in (copy, folder):
-                shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(copy, ignore_errors=True)
             try:
                 shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
             except OSError:  # the other method is making them anew: then this one makes its own
                 shutil.rmtree(copy, ignore_errors=True)
                 return
+            shutil.rmtree(folder, ignore_errors=True)
             copy.replace(folder)
             log.write("taken_over", labels=str(made.relative_to(run)))
             return
@@ -141,7 +139,7 @@ def _copy_whole(source: str, copy: str) -> None:
     write_bytes(Path(copy), Path(source).read_bytes())
 
 
-class _Stage:
+class _TwoPasses:
     """The two passes over a data set's images, of which this worker takes its share."""
 
     def __init__(self, segmenter: Segmenter, dataset, store_dir: Path, workers: Workers = ALONE):
@@ -231,7 +229,9 @@ class _Stage:
             "uncovered": int(counts.sum()) - sum(found["predicted"]),
         }
 
-    def _labelled(self, out_dir: Path, found: dict[str, Any], rule: str, background: Background, index: int):
+    def _labelled(
+        self, out_dir: Path, found: dict[str, Any], rule: str, background: Background, index: int
+    ) -> np.ndarray:
         """The labels of an image, which are written in the background."""
         path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
         labels = self._finished(path, store) if found["resumed"] else None

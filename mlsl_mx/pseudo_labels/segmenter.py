@@ -15,9 +15,9 @@ from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import resized
 from mlsl_mx.engine import engine_of
 from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
+from mlsl_mx.pseudo_labels.patches import patch_positions
 from mlsl_mx.pseudo_labels.selection import most_probable, select_pseudo_labels
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
-from mlsl_mx.pseudo_labels.windows import patch_positions
 from mlsl_mx.system.errors import InputError
 
 Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), alone or first; with PyTorch at any stride
@@ -42,17 +42,28 @@ class Segmenter:
         settings: single inference or SISC, and how.
         seed: of random patch positions (`patch_seed`).
         prior: factors of the probabilities, for CBST-SP.
+        identity: of the network, for `parameters_checksum`, where its parameters do not tell.
 
     Attributes: `net`, the network with the `seconds` of its calls, and the other arguments.
     """
 
-    def __init__(self, net: Network, ctx: Any, settings: PseudoLabels, seed: int, prior: SpatialPrior | None = None):
+    def __init__(
+        self,
+        net: Network,
+        ctx: Any,
+        settings: PseudoLabels,
+        seed: int,
+        prior: SpatialPrior | None = None,
+        *,
+        identity: str = "",
+    ):
         self.engine = engine_of(ctx)
         self.net = self.engine.timed(net)
         self.ctx = ctx
         self.settings = settings
         self.seed = seed
         self.prior = prior
+        self.identity = identity
         self.batch = self.engine.patch_batch(settings.batch, ctx)
 
     @property
@@ -62,8 +73,8 @@ class Segmenter:
 
     @cached_property
     def parameters_checksum(self) -> int:
-        """CRC-32 of the network's parameters; 0 of a callable that shows none."""
-        digest = 0
+        """CRC-32 of the network's identity and parameters; 0 of a callable that has neither."""
+        digest = zlib.crc32(self.identity.encode())
         for values in self.engine.parameters(self.net.net):
             digest = zlib.crc32(values, digest)
         return digest

@@ -10,7 +10,7 @@ from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.pseudo_labels.confidence_codes import CODES, codes_of, is_exact, lowest
 from mlsl_mx.pseudo_labels.kept_confidences import KeptConfidences
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import imported
+from mlsl_mx.system.own_code import own_function
 from mlsl_mx.system.workers import Workers
 
 PART = 1 << 19  # pixels filed at a time: 64-bit copies of a whole image would be the largest arrays of the stage
@@ -149,8 +149,8 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
         thresholds: (C,); 0 counts as 1.
         rule: of RULES, or a user's own as `package.module:name`: a `Rule`.
 
-    Returns: (H, W) train ids, uint8 with 255 = ignore, or of more than 255 classes uint16 with 65535 = ignore; a pixel
-        that no patch saw is ignored, too.
+    Returns: (H, W) train ids, uint8 with 255 = ignore, or with more than 255 classes uint16 with 65535; a pixel that no
+        patch saw is ignored, too.
     Raises: ValueError for another number of classes; InputError for a rule that is not there, or whose labels are none.
     """
     volume = _as_numpy(volume)
@@ -167,7 +167,7 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
 
 def selection_rule(name: str) -> Rule:
     """A rule by its name in RULES or, of a user, as `package.module:name`. Raises: InputError if it is not there."""
-    return RULES[name] if name in RULES else imported(name, "selection.rule")
+    return RULES[name] if name in RULES else own_function(name, "selection.rule")
 
 
 def reweighted(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -180,13 +180,15 @@ def reweighted(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     Returns: (H, W) train ids of `id_type(C)`, `ignore_id(C)` where no class is sure enough.
     """
     best, labels = _largest(lambda c: volume[c] / thresholds[c], volume)
-    return _where_sure(labels, best, len(volume))
+    labels[~(best >= 1)] = ignore_id(len(volume))  # NaN, too
+    return labels
 
 
 def argmax(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The paper's wording: the most probable class, if its probability is at least its threshold; as `reweighted`."""
     best, labels = _largest(lambda c: volume[c], volume)
-    return _where_sure(labels, best / thresholds[labels], len(volume))
+    labels[~(best >= thresholds[labels])] = ignore_id(len(volume))
+    return labels
 
 
 # (volume, thresholds) -> labels, as `reweighted`. On a CPU, and by MXNet anywhere, it is called on windows of an image
@@ -202,12 +204,6 @@ def _largest(score: Callable[[int], np.ndarray], volume: np.ndarray) -> tuple[np
     for c in range(len(volume)):
         _take_larger(best, classes, score(c), c)
     return best, classes
-
-
-def _where_sure(labels: np.ndarray, ratio: np.ndarray, num_classes: int) -> np.ndarray:
-    """`labels`, ignored where the ratio of confidence and threshold is below 1 or NaN."""
-    labels[~(ratio >= 1)] = ignore_id(num_classes)
-    return labels
 
 
 def most_probable(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

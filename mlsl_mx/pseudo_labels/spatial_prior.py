@@ -112,10 +112,12 @@ class SpatialPrior:
             rows, columns: where the window lies.
             size: (height, width) of the whole volume.
         """
-        if size not in self._full_size:
+        full = self._full_size.get(size)  # of the last size; other threads may want another
+        if full is None:
             scale = self._scale()
-            self._full_size = {size: np.stack([cv2.resize(c, size[::-1]) * scale for c in self.frequency])}
-        return volume * self._full_size[size][:, rows, columns]
+            full = np.stack([cv2.resize(c, size[::-1]) * scale for c in self.frequency])
+            self._full_size = {size: full}
+        return volume * full[:, rows, columns]
 
     def _scale(self) -> np.float32:
         _, exponent = np.frexp(self.frequency.max())  # the largest value is in [2**(exponent - 1), 2**exponent)

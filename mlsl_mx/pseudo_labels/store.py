@@ -22,6 +22,7 @@ import numpy as np
 from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.pseudo_labels.maps import ImageMaps, PatchMaps, seen_size
+from mlsl_mx.pseudo_labels.patches import patch_positions
 from mlsl_mx.system.whole_files import whole_file
 
 FORMAT = 4
@@ -50,11 +51,18 @@ def stored_bytes(settings: PseudoLabels, num_classes: int, size: tuple[int, int]
     """Bytes of the store of one image of (height, width)."""
     cells = 0
     if settings.inference == "sisc":
-        cells += settings.patches * (settings.patch // STRIDE) ** 2
+        cells += _patches(settings, size) * (settings.patch // STRIDE) ** 2
     if settings.inference == "single" or settings.start == "single":
         height, width = seen_size(size, settings.single_scale)
         cells += (height // STRIDE) * (width // STRIDE)
     return 3 * num_classes * cells
+
+
+def _patches(settings: PseudoLabels, size: tuple[int, int]) -> int:
+    """Of an image of (height, width); one that is too small for them is refused elsewhere."""
+    if settings.placement != "sliding" or min(size) < settings.patch:
+        return settings.patches
+    return len(patch_positions(*size, settings.patch, settings.patches, seed=0, name="", placement="sliding"))
 
 
 def write_store(path: Path, image: ImageMaps, key: str) -> None:

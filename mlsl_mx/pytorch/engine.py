@@ -61,7 +61,7 @@ def threads(device: Device) -> int:
 
 
 def check_network(settings: Network, device: Device) -> None:
-    """Raises: InputError for a trunk or precision that there is not on the device."""
+    """Raises: InputError for a setting that does not work on the device."""
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which cuBLAS wants for it, before its first call
     if settings.deterministic != torch.are_deterministic_algorithms_enabled():  # setting it imports a compiler: seconds

@@ -14,7 +14,7 @@ from torch import nn
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.inference import parameters
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import code_files, first_line, imported
+from mlsl_mx.system.own_code import called_for, code_files, first_line, imported
 
 CUDA = "CUDAExecutionProvider"  # onnxruntime's name
 
@@ -49,13 +49,8 @@ def own_network(net: str, device: Device) -> tuple[Callable, str]:
 def _made(net: str) -> Callable:
     """Raises: InputError if it cannot be made, or cannot be called."""
     function = imported(net, "--net")
-    try:
+    with called_for(f"--net {net}", " when it was called without arguments"):
         network = function()
-    except Exception as problem:  # anything can go wrong in another's code
-        raise InputError(
-            f"--net {net}: {type(problem).__name__} ({first_line(problem)}) when it was called without arguments; -v "
-            "shows where"
-        ) from problem
     if not callable(network):
         raise InputError(f"--net {net}: gave a {type(network).__name__}: it must give a torch.nn.Module or a function")
     return network

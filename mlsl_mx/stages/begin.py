@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from mlsl_mx.config.settings import Config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import header
 from mlsl_mx.engine import engine_of
+from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings, source_settings
@@ -33,9 +35,8 @@ def begin(
     imagenet = start_file(job.config, imagenet)
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
     check_labelling(job.devices, len(job.devices) if workers is None else workers)
-    trainings = ["source_training" if weights is None else "head_training"] + ["self_training"] * bool(rounds)
     train_devices = engine_of(train_ctx).devices(train_ctx) if train_ctx else job.devices
-    check_training(job.config, train_devices, train_workers, trainings)
+    check_training(job.config, train_devices, train_workers, _trainings(job.config, weights))
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in job.titled.items()]
     source_settings(job, imagenet, weights).check()
     if weights is None:
@@ -46,6 +47,16 @@ def begin(
     on = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
     return "\n".join([what, *given, *lists])
+
+
+def _trainings(config: Config, weights: Path | None) -> list[str]:
+    """Which stages will train: that of the head where the source model has none, and a round needs one."""
+    weak, source = config.weak_labels, config.source_training
+    stages = [] if weights else ["source_training"]
+    if config.self_training.rounds:
+        has_head = has_weak_label_head(weights) if weights else source.weak_label_weight > 0
+        stages += ["head_training"] * (weak.enabled and weak.start == "source" and not has_head) + ["self_training"]
+    return stages
 
 
 def _disk_line(job: Job, target: SceneDataset) -> str:

@@ -62,8 +62,8 @@ def rare_classes(job: Job, source: SceneDataset) -> tuple[tuple[int, ...], ...]:
 def class_weights(job: Job, source: SceneDataset) -> tuple[float, ...] | None:
     """What a pixel of each class counts in the loss of source training; None: the same.
 
-    Not in the paper: the square root of median frequency balancing (Eigen and Fergus, 2015). A class that no label has
-    gets 1.
+    Not in the paper: the square root of median frequency balancing (Eigen and Fergus, 2015), with each class's share
+    over all images instead of over those that show it. A class that no label has gets 1.
     """
     if job.config.source_training.class_weights == "equal":
         return None

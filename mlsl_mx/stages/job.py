@@ -140,7 +140,8 @@ def open_job(
 ) -> Job:
     """What the command line says, checked.
 
-    Raises: InputError for a wrong experiment, method, setting, trunk, seed or device, or a precision that it has not.
+    Raises: InputError for a wrong experiment, method, setting, trunk, seed or device, or a precision that the device
+        lacks.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise InputError(f"seed is {seed}: it must be between 0 and {LARGEST_SEED}")

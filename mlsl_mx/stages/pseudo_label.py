@@ -14,12 +14,11 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_s
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.stages.inputs import check_files, class_sizes, prior
 from mlsl_mx.stages.job import Job
-from mlsl_mx.stages.recorded_settings import method_settings
+from mlsl_mx.stages.recorded_settings import method_settings, own_code
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.start_files import selection_settings
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
-from mlsl_mx.system.errors import InputError, meaning
-from mlsl_mx.system.own_code import first_line
+from mlsl_mx.system.own_code import called_for
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.whole_files import check_lengths
 
@@ -64,6 +63,7 @@ def _inputs(job: Job, round_index: int, weights_hash: str, own: bool) -> dict[st
         "seed": job.seed,
         "pseudo_labels": to_dict(job.config)["pseudo_labels"],
         "selection": selection_settings(job.config.selection),
+        **own_code(job, ("selection",)),
     }
     if own:  # whose weak labels are written beside the labels
         inputs.update(weak_labels=to_dict(job.config)["weak_labels"], source=job.source.fingerprint)
@@ -84,15 +84,8 @@ def _check_network(job: Job, net: Callable, own: str) -> None:
     """
     patch = job.target_patch or None
     image = job.target.image(0)[:patch, :patch]
-    try:
+    with called_for(f"--net {own}", f" with an image of {image.shape[1]}x{image.shape[0]}", "pseudo-label"):
         maps = whole_image_segmenter(net, job.ctx, flip=False).exact_maps(image, job.target.names[0])
-    except Exception as problem:  # anything can go wrong in another's code
-        if isinstance(problem, InputError) or meaning(problem, "pseudo-label"):
-            raise
-        raise InputError(
-            f"--net {own}: {type(problem).__name__} ({first_line(problem)}) with an image of {image.shape[1]}x"
-            f"{image.shape[0]}; -v shows where"
-        ) from problem
     maps.check_classes(job.config.num_classes)
 
 

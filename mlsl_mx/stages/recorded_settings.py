@@ -27,7 +27,8 @@ class RecordedSettings:
     """What the results in a folder of a run come from.
 
     Args:
-        folder: whose config.yaml holds them.
+        run: the run directory.
+        folder: of it, whose config.yaml holds them.
         values: the settings, as JSON.
         results: patterns of what counts as a result there.
         lists: the data sets whose images they name, by the name of the list that the run keeps of one's own data.
@@ -68,7 +69,7 @@ def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
     lists = {"source": job.source.fingerprint, "val": job.validation.fingerprint}
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
-    settings.update(_own_code(job, shared))
+    settings.update(own_code(job, shared))
     named = {"source": job.source, "val": job.validation}
     return RecordedSettings(job.run, job.source_folder, settings, ("weights.params", ".checkpoint"), named)
 
@@ -81,11 +82,11 @@ def method_settings(job: Job) -> RecordedSettings:
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source.fingerprint, "target": job.target.fingerprint}
     settings = {"seed": job.seed, "lists": lists, **values}
-    settings.update(_own_code(job, tuple(values)))
+    settings.update(own_code(job, tuple(values)))
     return RecordedSettings(job.run, job.method_folder, settings, ("round-*",), {"target": job.target})
 
 
-def _own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:
+def own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:
     """The hash of the files of each of a user's own codes that settings of these groups name; nothing without any."""
     specs = [(key, spec) for key, spec in own_code_in(job.config) if key.partition(".")[0] in groups]
     return {"own_code": {key: file_hash(*code_files(spec, key)) for key, spec in specs}} if specs else {}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import listed
+from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.evaluation.evaluate import summary
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
 from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
@@ -31,9 +32,10 @@ FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has f
 
 def check_source_model(job: Job, log: RunLog) -> None:
     """Measure the source model, and warn of what it has not learnt. The first worker alone does."""
-    if job.workers.rank:
+    seen = _images(job)
+    if job.workers.rank or not len(seen):
         return
-    found = _measure(job, job.source_folder, log)
+    found = _measure(job, job.source_folder, seen, log)
     images = f"{found['images']} source images that it is {'not ' if found['held_out'] else ''}trained on"
     LOGGER.info("source model: %.1f mIoU on %s", found["miou"] or 0.0, images)
     if (found["miou"] or 0.0) < LITTLE:
@@ -52,11 +54,14 @@ def check_source_model(job: Job, log: RunLog) -> None:
 
 def check_round(job: Job, round_index: int, log: RunLog) -> None:
     """Measure the weights after a round, and warn if they know the source much worse than the source model."""
-    if job.workers.rank:
+    seen = _images(job)
+    if job.workers.rank or not len(seen):
         return
     known = job.source_folder / FILE
-    before = read_json(known, "miou") if known.exists() else _measure(job, job.source_folder, log)
-    after = _measure(job, job.folder(round_index), log)
+    before = read_json(known, "miou", "images") if known.exists() else {"images": 0}
+    if before["images"] != len(seen):  # evaluation.diagnosed_images has changed
+        before = _measure(job, job.source_folder, seen, log)
+    after = _measure(job, job.folder(round_index), seen, log)
     if (after["miou"] or 0.0) < FORGOTTEN * (before["miou"] or 0.0):
         LOGGER.warning(
             "round %d: the network forgets its source: %.1f mIoU on %d source images, %.1f before the rounds: steps "
@@ -65,7 +70,13 @@ def check_round(job: Job, round_index: int, log: RunLog) -> None:
         )
 
 
-def _measure(job: Job, folder: Path, log: RunLog) -> dict[str, Any]:
+def _images(job: Job) -> SceneDataset:
+    """Those held out, or else some that it is trained on: `evaluation.diagnosed_images`; with 0 nothing is measured."""
+    few = evenly_spread(len(job.source), job.config.evaluation.diagnosed_images)
+    return job.source.subset(few) if job.held_out is None else job.held_out
+
+
+def _measure(job: Job, folder: Path, images: SceneDataset, log: RunLog) -> dict[str, Any]:
     """Write `folder`/source_iou.json. Returns: its content.
 
     That is miou and per_class in percent, the number of images, whether they are held out, and `unlearnt`: classes of
@@ -73,9 +84,6 @@ def _measure(job: Job, folder: Path, log: RunLog) -> dict[str, Any]:
     """
     net, _ = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
     segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)
-    images = job.held_out
-    if images is None:
-        images = job.source.subset(evenly_spread(len(job.source), job.config.evaluation.diagnosed_images))
     confusion = ConfusionMatrix(images.classes.num_classes)
     for index, name in enumerate(images.names):
         predicted, _ = segmenter.predicted(segmenter.exact_maps(images.image(index), name))

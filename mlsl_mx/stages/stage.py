@@ -20,6 +20,7 @@ class Stage:
 
     Attributes:
         log: of the run; only the first worker's is written.
+        result: the first of the stage's outputs.
         done: whether the result was there already, made from the same.
         first: whether this worker writes the files shared by all images (rank 0).
         record: where the inputs are noted.

@@ -6,11 +6,12 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.errors import InputError, meaning
 
 SPEC = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -21,7 +22,7 @@ def imported(spec: str, key: str) -> Any:
     Args:
         key: of the setting that names it, for errors.
 
-    Raises: InputError for a spec of another form, a module that cannot be imported, or a name that it has not.
+    Raises: InputError for a spec of another form, a module that cannot be imported, or a name that is not in it.
     """
     check_spec(spec, key)
     module_name, _, name = spec.partition(":")
@@ -38,6 +39,36 @@ def imported(spec: str, key: str) -> Any:
         return getattr(module, name)
     except AttributeError:
         raise InputError(f"{key} is {spec}: {module.__file__} has no {name}: correct one of them") from None
+
+
+def own_function(spec: str, key: str) -> Callable:
+    """As `imported`, of a function that is called as `called_for` has it."""
+    function = imported(spec, key)
+
+    def called(*arguments):
+        with called_for(f"{key} is {spec}"):
+            return function(*arguments)
+
+    return called
+
+
+@contextmanager
+def called_for(what: str, when: str = "", command: str = "") -> Iterator[None]:
+    """A block that calls a user's own code, in which anything can go wrong: that is no bug of ours.
+
+    Args:
+        what, when: the line's beginning, and what comes after the problem.
+        command: as of `meaning`.
+
+    Raises: InputError for every exception, but for one that is the machine's by its `meaning`.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if isinstance(problem, InputError) or meaning(problem, command):
+            raise
+        text = f"{what}: {type(problem).__name__} ({first_line(problem)}){when}; -v shows where"
+        raise InputError(text) from problem
 
 
 def code_files(spec: str, key: str) -> tuple[Path, ...]:

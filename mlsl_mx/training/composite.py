@@ -1,9 +1,11 @@
-"""How the losses of Sec. 3 make one: Eq. 6, whatever engine they are of; arrays are its own."""
+"""How the losses of Sec. 3 make one (Eq. 6), for either engine and on its own arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from mlsl_mx.system.errors import InputError
 
 LEAST = 1e-6  # what a loss is divided by where no pixel counts: it is 0 then
 
@@ -34,12 +36,22 @@ def composite_loss(
 
     Returns: the terms by their names, one float32 number each: "segmentation" and, times lambda, "weak_labels". The
         loss is the sum of all terms, whatever they are; log, charts and messages show each under its name.
+    Raises: InputError as `_with_own`.
     """
     logits, weak_logits = outputs if isinstance(outputs, (list, tuple)) else (outputs, None)
     terms = {"segmentation": segmentation_loss(logits, train_ids, hard_examples, normaliser, class_weights)}
     if weak_logits is not None:
         terms["weak_labels"] = weight * weak_label_loss(weak_logits, weak_labels)
-    return terms if own_loss is None else {**terms, **own_loss(logits, train_ids, is_target)}
+    return terms if own_loss is None else _with_own(terms, own_loss(logits, train_ids, is_target))
+
+
+def _with_own(terms: dict[str, Any], own: Any) -> dict[str, Any]:
+    """Raises: InputError for what is no dictionary, or names a term as one of Eq. 6 is named."""
+    if not isinstance(own, dict):
+        raise InputError(f"self_training.own_loss gives a {type(own).__name__}: it must give {{name: term}}")
+    if taken := sorted(terms.keys() & own.keys()):
+        raise InputError(f"self_training.own_loss names a term {taken[0]}, as one of Eq. 6 is named: rename it")
+    return {**terms, **own}
 
 
 def head_loss(weak_label_loss: Callable, outputs, train_ids, weak_labels, is_target) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mlsl_mx.data.sampling import (
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.engine import Losses
 from mlsl_mx.pseudo_labels import weak_labels
-from mlsl_mx.system.own_code import imported
+from mlsl_mx.system.own_code import own_function
 from mlsl_mx.system.workers import ALONE, Workers
 from mlsl_mx.training.batches import load_batches, num_batches
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
@@ -106,7 +106,7 @@ def self_training_epochs(
         weight=weak.weight,
         hard_examples=settings.hard_examples,
         normaliser=settings.normaliser,
-        own_loss=imported(settings.own_loss, "self_training.own_loss") if settings.own_loss else None,
+        own_loss=own_function(settings.own_loss, "self_training.own_loss") if settings.own_loss else None,
     )
     rate = partial(round_learning_rate, settings, round_index)
     first = AFTER_SOURCE_TRAINING + round_index * settings.epochs

@@ -25,7 +25,7 @@ def segmentation_loss(
     """Cross-entropy of the pixels, Eq. 1 on true labels and Eq. 2 on pseudo-labels.
 
     Both are sums; here the sum over the pixels that count is divided by a number, that of the whole batch. A pixel
-    counts if its label is not 255 (65535 of more than 255 classes). If no pixel has a label, loss and gradient
+    counts if its label is not 255 (65535 with more than 255 classes). If no pixel has a label, loss and gradient
     are 0.
 
     Args:

@@ -130,10 +130,10 @@ def train(
 
 
 def _start(checkpoint: Checkpoint, net, steps: Steps, log: RunLog, workers: Workers) -> Position:
-    """Where training goes on from: its beginning without a checkpoint. A damaged one is left out, and said."""
+    """Where training goes on from: its beginning without a checkpoint. A damaged one is ignored, with a warning."""
     damage = checkpoint.damage() if workers.rank == 0 else None
     if damage is not None:
-        LOGGER.warning("%s: the checkpoint is left out, training starts from its beginning", damage)
+        LOGGER.warning("%s: this checkpoint is ignored, training starts from its beginning", damage)
         log.write("damaged_checkpoint", reason=damage)
         checkpoint.remove()
     if not workers.agreed(checkpoint.exists()):
