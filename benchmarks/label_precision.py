@@ -57,7 +57,10 @@ OWN_WAYS: dict[str, dict[str, Any]] = {  # of an experiment: how many patches, w
         for flip in (False, True)
         if patches < 100 or not flip
     },
+    "whole image and SISC, K = 50": {"start": "single", "flip": False, "patches": 50, "placement": "random"},
+    "whole image and SISC, K = 25, sliding": {"start": "single", "flip": False, "patches": 25, "placement": "sliding"},
 }
+SIDES = (0.5, 1.5, 2)  # of other patches, in those of the experiment
 
 
 def main() -> None:
@@ -92,11 +95,25 @@ def of_experiment(experiment: Path, weights: Path, every: int) -> None:
         job = open_job(experiment, "sisc", (), Path(folder), {}, 0, "cpu")
         images = job.validation.subset(range(0, len(job.validation), every))
         found = {}
-        for way, changes in OWN_WAYS.items():
+        for way, changes in {**OWN_WAYS, **other_sizes(job.config.pseudo_labels.patch)}.items():
             found[way] = [measured(job, images, weights, replace(job.config.pseudo_labels, **changes))]
             print(way, found[way][0], flush=True)
         content = {"weights": file_hash(weights), "images": len(images), "patch": job.config.pseudo_labels.patch}
         write(f"label_precision_{job.config.name}", content, found)
+
+
+def other_sizes(patch: int) -> dict[str, dict[str, Any]]:
+    """50 patches that are smaller or larger than the experiment's, of `patch` pixels: multiples of 8."""
+    return {
+        f"SISC, K = 50{', sliding' * (placement == 'sliding')}, patches of {side}": {
+            "patch": side,
+            "patches": 50,
+            "placement": placement,
+            "flip": False,
+        }
+        for placement in ("random", "sliding")
+        for side in (int(patch * share) // 8 * 8 for share in SIDES)
+    }
 
 
 def write(name: str, content: dict[str, Any], found: dict[str, list[dict[str, Any]]]) -> None:
