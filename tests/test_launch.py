@@ -190,15 +190,8 @@ def test_what_workers_can_share_is_accepted_at_the_beginning(world, tmp_path):
     options = ("--weights", str(world / "trunk.params"), "--train-workers", "2")  # then no source model is trained
     settings = {"self_training.batch": 2, "source_training.batch": 1}
     assert main(words(world, tmp_path / "run", "begin", *options, **settings)) == 0
-    nothing_is_trained = [
-        "--method",
-        "source-only",
-        "--set",
-        "weak_labels.enabled=true",
-        "--set",
-        "head_training.batch=1",
-    ]
-    assert main([*words(world, tmp_path / "run", "begin", *options), *nothing_is_trained]) == 0
+    settings = {"weak_labels.enabled": "true", "head_training.batch": 1}  # nothing is trained at all
+    assert main([*words(world, tmp_path / "run", "begin", *options, **settings), "--method", "source-only"]) == 0
 
 
 def test_one_process_evaluates_on_one_device(world, alone, capsys):

@@ -197,6 +197,11 @@ class WeakLabels:
         choices={"present": "one pixel is enough (paper)", "threshold": "as in target images (released)"},
     )
 
+    @property
+    def wants_trained_head(self) -> bool:
+        """Whether round 0 starts from a weak-label head that knows the source."""
+        return self.enabled and self.start == "source"
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 from mlsl_mx.config.settings import Config
@@ -51,18 +52,20 @@ def begin(
 
 def _trainings(config: Config, weights: Path | None) -> list[str]:
     """Which stages will train: that of the head where the source model has none, and a round needs one."""
-    weak, source = config.weak_labels, config.source_training
     stages = [] if weights else ["source_training"]
-    if config.self_training.rounds:
-        has_head = has_weak_label_head(weights) if weights else source.weak_label_weight > 0
-        stages += ["head_training"] * (weak.enabled and weak.start == "source" and not has_head) + ["self_training"]
-    return stages
+    if not config.self_training.rounds:
+        return stages
+    if config.weak_labels.wants_trained_head:
+        has_head = has_weak_label_head(weights) if weights else config.source_training.weak_label_weight > 0
+        stages += [] if has_head else ["head_training"]
+    return [*stages, "self_training"]
 
 
 def _disk_line(job: Job, target: SceneDataset) -> str:
     """What a round keeps on disk while it labels, and what is free."""
-    sizes = [target.size or header(target.image_path(index)).upright_size for index in range(len(target))]
-    stored = sum(stored_bytes(job.config.pseudo_labels, job.config.num_classes, size) for size in sizes)
+    sizes = Counter(target.size or header(target.image_path(index)).upright_size for index in range(len(target)))
+    settings, classes = job.config.pseudo_labels, job.config.num_classes
+    stored = sum(count * stored_bytes(settings, classes, size) for size, count in sizes.items())
     there = next(place for place in (job.run, *job.run.absolute().parents) if place.exists())
     needed, free = stored / 1e9, shutil.disk_usage(there).free / 1e9
     short = "" if needed < free else ": free some, or choose another RUN"

@@ -83,8 +83,7 @@ class Job(ExperimentData):
 
         Raises: InputError if there is no source model.
         """
-        weak = self.config.weak_labels
-        return weak.enabled and weak.start == "source" and not has_weak_label_head(self.weights_before(0))
+        return self.config.weak_labels.wants_trained_head and not has_weak_label_head(self.weights_before(0))
 
     @property
     def readers(self) -> int:
