@@ -355,8 +355,9 @@ help:
 	@.venv-torch/bin/pip --disable-pip-version-check -q install -c constraints.txt onnx onnxruntime
 	@touch $@
 
+# Up to four files of tests at once, one a core; on a GPU one, for its memory.
 test: $(DEVELOPER) lint browser .venv-torch/tested
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest $(if $(filter gpu%,$(CTX)),,-n auto --maxprocesses 4 --dist loadfile)
 
 # For the test that opens the reports: a Chromium or Chrome that is there and runs, or else Debian's, where that is allowed.
 # What drives it, Playwright's node, is linked to libatomic, which not every Debian's chromium brings.

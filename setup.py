@@ -71,7 +71,15 @@ setup(
         # The second engine. MXNet need not be there for it: `make setup-torch` leaves it out.
         "torch": ["torch"],
         "onnx": ONNX,
-        "dev": ["cityscapesScripts==2.3.0", "hypothesis==6.168.5", "playwright", "pytest", "ruff==0.17.6", *ONNX],
+        "dev": [
+            "cityscapesScripts==2.3.0",
+            "hypothesis==6.168.5",
+            "playwright",
+            "pytest",
+            "pytest-xdist",
+            "ruff==0.17.6",
+            *ONNX,
+        ],
     },
     cmdclass={"build_py": BuildWithShipped},
     entry_points={"console_scripts": ["mlsl = mlsl_mx.__main__:main"]},
