@@ -60,7 +60,7 @@ OWN_WAYS: dict[str, dict[str, Any]] = {  # of an experiment: how many patches, w
     "whole image and SISC, K = 50": {"start": "single", "flip": False, "patches": 50, "placement": "random"},
     "whole image and SISC, K = 25, sliding": {"start": "single", "flip": False, "patches": 25, "placement": "sliding"},
 }
-SIDES = (0.5, 1.5, 2)  # of other patches, in those of the experiment
+SIDES = (0.5, 1.5, 2)  # of other patches, in those of the experiment, whose own is 1
 
 
 def main() -> None:
@@ -95,10 +95,16 @@ def of_experiment(experiment: Path, weights: Path, every: int) -> None:
         job = open_job(experiment, "sisc", (), Path(folder), {}, 0, "cpu")
         images = job.validation.subset(range(0, len(job.validation), every))
         found = {}
-        for way, changes in {**OWN_WAYS, **other_sizes(job.config.pseudo_labels.patch)}.items():
-            found[way] = [measured(job, images, weights, replace(job.config.pseudo_labels, **changes))]
+        patch = job.config.pseudo_labels.patch
+        ways = {
+            **{way: [changes] for way, changes in {**OWN_WAYS, **other_sizes(patch)}.items()},
+            **several_sizes(patch),
+        }
+        for way, summed in ways.items():
+            settings = [replace(job.config.pseudo_labels, **changes) for changes in summed]
+            found[way] = [measured(job, images, weights, *settings)]
             print(way, found[way][0], flush=True)
-        content = {"weights": file_hash(weights), "images": len(images), "patch": job.config.pseudo_labels.patch}
+        content = {"weights": file_hash(weights), "images": len(images), "patch": patch}
         write(f"label_precision_{job.config.name}", content, found)
 
 
@@ -112,7 +118,23 @@ def other_sizes(patch: int) -> dict[str, dict[str, Any]]:
             "flip": False,
         }
         for placement in ("random", "sliding")
-        for side in (int(patch * share) // 8 * 8 for share in SIDES)
+        for side in (side_of(patch, share) for share in SIDES)
+    }
+
+
+def side_of(patch: int, share: float) -> int:
+    """The side of other patches, a multiple of 8."""
+    return int(patch * share) // 8 * 8
+
+
+def several_sizes(patch: int) -> dict[str, list[dict[str, Any]]]:
+    """The probabilities of 25 sliding patches of each of several sizes, in pixels, summed, as those of one size are."""
+    sides = [side_of(patch, share) for share in (0.5, 1, *SIDES[1:])]
+    return {
+        f"SISC, K = 25 of each, sliding, patches of {' and '.join(map(str, chosen))}": [
+            {"patch": side, "patches": 25, "placement": "sliding", "flip": False} for side in chosen
+        ]
+        for chosen in (sides[:2], sides[1:3], sides[1:], sides)
     }
 
 
@@ -127,14 +149,19 @@ def write(name: str, content: dict[str, Any], found: dict[str, list[dict[str, An
     write_results(name, content, table(header, [row(way, found) for way in found]))
 
 
-def measured(job: Job, images: SceneDataset, weights: Path, settings: PseudoLabels) -> dict[str, Any]:
-    """{precision: one for each of COVERAGES, in percent, seconds: of all images} of one way to look at them."""
+def measured(job: Job, images: SceneDataset, weights: Path, *summed: PseudoLabels) -> dict[str, Any]:
+    """{precision: one for each of COVERAGES, in percent, seconds: of all images} of one way to look at them.
+
+    Where it has several settings, what the network says with each is summed.
+    """
     net, _ = job.segmentation_network(weights)
-    segmenter = Segmenter(net, job.ctx, settings, job.seed)
+    segmenters = [Segmenter(net, job.ctx, settings, job.seed) for settings in summed]
     seen, seconds = [], 0.0
     for index, name in enumerate(images.names):
         started = time.process_time()
-        classes, confidences = segmenter.confidences(segmenter.maps(images.image(index), name))
+        maps = [segmenter.maps(images.image(index), name) for segmenter in segmenters]
+        parts = tuple(part for each in maps for part in each.parts)
+        classes, confidences = segmenters[0].confidences(replace(maps[0], parts=parts))
         seconds += time.process_time() - started
         seen.append((classes.ravel(), confidences.ravel(), images.label(index).ravel()))
     classes, confidences, truth = map(np.concatenate, zip(*seen, strict=True))  # (N,) each
