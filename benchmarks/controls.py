@@ -4,6 +4,8 @@
 - true labels: the rounds with the truth of every target pixel in place of pseudo-labels, the ceiling of self-training.
   The truth comes from the generator; the program that adapts has no label of these images.
 
+As in the rounds, crops are centred on the rarest classes, here of the labels that take the place of pseudo-labels.
+
     .venv/bin/python benchmarks/controls.py --experiment gta2city --seeds 0 1 2 3 4
 
 `--epochs 12` gives each round more than the experiment's: what the truth is worth when steps do not run out.
@@ -13,7 +15,9 @@ another experiment file, which must be other images:
 
     .venv/bin/python benchmarks/controls.py --own experiments/real/idda2camvid.yaml \\
         --measured experiments/real/idda2camvid_test.yaml \\
-        --weights runs/own/idda2camvid_test-seed0/source/weights.params
+        --weights runs/own/idda2camvid-seed0/source/weights.params
+
+`--own experiments/real/idda2camvid_ceiling.yaml` has the truth of the very pictures that the rounds adapt to.
 """
 
 from __future__ import annotations
@@ -28,13 +32,17 @@ from measure import option_parser, table, write_results  # first: it sets the nu
 from source_model import SOURCE_MODELS, miniature_job
 
 # isort: split
+import numpy as np
+
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.label_files import published_format
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.miniature.datasets import draw
+from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.evaluation.evaluate import evaluate
 from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
+from mlsl_mx.pseudo_labels.selection import mined_classes
 from mlsl_mx.stages.inputs import class_sizes
 from mlsl_mx.stages.job import Job, open_job
 from mlsl_mx.system.errors import InputError
@@ -116,7 +124,7 @@ def true_labels(job: Job, folder: Path) -> SceneDataset:
 def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[float]:
     """The rounds' training with the labels of `target`. Returns: mIoU before them and after each, in percent."""
     found, config = [miou(job, weights, out / "source")], job.config
-    h_s, mined = class_sizes(job, job.source), ((), ())  # none: every pixel has a label
+    h_s, mined = class_sizes(job, job.source), rarest(job, target)
     for r in range(config.self_training.rounds):
         net, folder = job.network(weak_label_head=False), out / f"round-{r}"
         net.initialize(ctx=list(job.devices))
@@ -128,6 +136,16 @@ def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[fl
         weights = folder / "weights.params"
         found.append(miou(job, weights, folder))
     return found
+
+
+def rarest(job: Job, labelled: SceneDataset) -> tuple[MinedGroups, MinedGroups]:
+    """What the rounds would mine, in source images and in the others, if these labels were what was predicted."""
+    selection, counts = job.config.selection, np.zeros(labelled.classes.num_classes, np.int64)
+    for index in range(len(labelled)):
+        train_ids = labelled.label(index)
+        counts += np.bincount(train_ids[train_ids < len(counts)], minlength=len(counts))
+    groups = mined_classes(counts, selection.mining_share, selection.mining_rarest)
+    return (tuple(map(tuple, groups)),) * 2
 
 
 def miou(job: Job, weights: Path, out: Path) -> float:
