@@ -162,6 +162,23 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes(folder):
 
 
 @needs_pytorch
+def test_a_worker_without_the_launchers_other_variables_is_refused(tmp_path):
+    command = (
+        "-m",
+        "mlsl_mx",
+        "evaluate",
+        "--source",
+        "--experiment",
+        ROOT / "experiments/gta2city.yaml",
+        "--run",
+        tmp_path,
+    )
+    found = by_pytorch(*command, "--ctx", "torch:cpu", env={"PATH": "/usr/bin:/bin", "RANK": "0", "WORLD_SIZE": "2"})
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
+    assert "RANK is set without MASTER_ADDR, MASTER_PORT: take torchrun or `mlsl launch`, or unset it" in found.stderr
+
+
+@needs_pytorch
 def test_it_is_an_environment_without_mxnet():
     done = by_pytorch("-c", "import torch, mlsl_mx.pytorch.engine, importlib.util as u; print(u.find_spec('mxnet'))")
     assert done.stdout.strip() == "None", done.stderr

@@ -16,6 +16,7 @@ from mlsl_mx.network import MLSLNet
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog, read_log
 from mlsl_mx.system.stopping import Stopped
+from mlsl_mx.system.workers import Workers
 from mlsl_mx.training import segmentation_loss, weak_label_loss
 from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.gluon_steps import GluonSteps
@@ -75,9 +76,26 @@ def test_composite_loss_is_eq_6():
     ]
     assert [(name, term.asscalar()) for name, term in alone.items()] == [("segmentation", pytest.approx(seg))]
     assert list(composite_loss(logits, *known, weight=0.025, own_loss=own)) == ["segmentation", "own"]
-    for wrong, said in (({"segmentation": 0}, "names a term segmentation, as one of Eq. 6"), (0.5, "gives a float")):
+    for wrong, said in (
+        ({"segmentation": 0}, "names a term segmentation, as one of Eq. 6"),
+        ({"own": 0.5}, "its term own is a float: it must be one number of the engine"),
+        ({"own": logits}, r"its term own is of shape \(2, 3, 4, 4\): it must be one number"),
+        (0.5, "gives a float"),
+    ):
         with pytest.raises(InputError, match=said):
             composite_loss(logits, *known, weight=0.025, own_loss=lambda *given, wrong=wrong: wrong)
+
+
+@pytest.mark.parametrize(("rank", "tests_of_all_weights"), [(0, 6 + 3), (1, 3)])
+def test_weights_are_tested_where_they_are_saved_and_after_each_epoch(
+    tmp_path, monkeypatch, rank, tests_of_all_weights
+):
+    calls, found = [], GluonSteps.is_finite
+    monkeypatch.setattr(GluonSteps, "is_finite", lambda steps: calls.append(steps) or found(steps))
+    workers = Workers()
+    workers.rank = rank
+    train(make_net(), epochs(3), CPU, tmp_path, RunLog(None, "t"), "shared", workers, checkpoint_seconds=0)
+    assert len(calls) == tests_of_all_weights
 
 
 def test_a_broken_loss_names_step_and_files():

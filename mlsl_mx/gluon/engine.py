@@ -89,7 +89,7 @@ def check_network(settings: Network, device: mx.Context) -> None:
 
 
 def threads(device: mx.Context) -> int:
-    """0: MXNet is called from one thread alone."""
+    """0: besides the network's thread only one more calls MXNet, in the order of the images."""
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -79,16 +80,10 @@ def _add_map(
     count[first_row:last_row, first_column:last_column] += 1
 
 
-_KEPT: dict[tuple, torch.Tensor] = {}
-
-
+@lru_cache(maxsize=64)
 def _weights(length: int, output: int, method: str, device: torch.device) -> torch.Tensor:
     """The interpolation matrix (output, length), kept on the device."""
-    key = length, output, method, device
-    if key not in _KEPT:
-        matrix = torch.from_numpy(interpolation_matrix(length, output, method)).to(device)  # waits: it is there for all
-        _KEPT.setdefault(key, matrix)  # threads may make it at once: all take the first one's
-    return _KEPT[key]
+    return torch.from_numpy(interpolation_matrix(length, output, method)).to(device)  # waits: it is there for all
 
 
 def to_numpy(array: torch.Tensor) -> np.ndarray:

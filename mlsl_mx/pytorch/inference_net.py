@@ -15,7 +15,7 @@ from torch.nn import functional
 from mlsl_mx.pytorch.network import BatchNormReLU, MLSLNet, ResidualBlock
 from mlsl_mx.pytorch.streams import cudnn_flag
 
-# network.precision -> weights and feature maps, but for the last layer, which is always float32.
+# network.precision -> weights and feature maps, but for the first and last layer, which are always float32.
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -33,7 +33,7 @@ class InferenceNet(nn.Module):
         self.precision = precision
         dtype = DTYPES[precision]
         trunk, (hidden, _, classes) = net.trunk, net.segmentation_head
-        self.first = _folded(trunk.first, trunk.blocks[0].preactivation).to(dtype)
+        self.first = _folded(trunk.first, trunk.blocks[0].preactivation)
         self.blocks = nn.ModuleList(_Block(block, dtype, first=not i) for i, block in enumerate(trunk.blocks))
         self.last = _Normalisation(trunk.last)
         self.hidden = copy.deepcopy(hidden).to(dtype)
@@ -44,8 +44,8 @@ class InferenceNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         dtype = self.hidden.weight.dtype
         with cudnn_flag("allow_tf32", self.precision == "tf32"):
-            x = images.to(dtype, memory_format=torch.channels_last)
-            x = functional.relu(self.first(x), inplace=True)
+            x = images.to(memory_format=torch.channels_last)
+            x = functional.relu(self.first(x), inplace=True).to(dtype)
             for block in self.blocks:
                 x = block(x)
             x = functional.relu(self.hidden(self.last(x)), inplace=True)  # (B, hidden, H/8, W/8)

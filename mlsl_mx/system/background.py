@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-PATIENCE = 600  # seconds for one item, before a stuck thread is an error
 AHEAD = 2  # items done ahead, for each thread
 READERS = 2  # threads that read files where a data set is looked through
 
@@ -59,9 +58,9 @@ def ahead(call: Callable[[Any], Any], items: Iterable, threads: int) -> Iterator
             for item in items:
                 waiting.append(pool.submit(call, item))
                 if len(waiting) > AHEAD * threads:
-                    yield waiting.popleft().result(PATIENCE)
+                    yield waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result(PATIENCE)
+                yield waiting.popleft().result()
         finally:  # nobody wants the others any more
             for future in waiting:
                 future.cancel()

@@ -6,12 +6,13 @@ import os
 
 from mlsl_mx.system.errors import InputError
 
+TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each process
 SHARED = ("train-source", "train-head", "pseudo-label", "self-train", "evaluate")
 
 
 def is_worker() -> bool:
     """Whether a launcher started this process as one of several: MXNet's, or torchrun and its like."""
-    return os.environ.get("DMLC_ROLE") == "worker" or {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(os.environ)
+    return os.environ.get("DMLC_ROLE") == "worker" or set(TORCHRUN) <= set(os.environ)
 
 
 def check_shared(command: str) -> None:

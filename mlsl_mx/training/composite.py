@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,11 +47,18 @@ def composite_loss(
 
 
 def _with_own(terms: dict[str, Any], own: Any) -> dict[str, Any]:
-    """Raises: InputError for what is no dictionary, or names a term as one of Eq. 6 is named."""
+    """Raises: InputError for what is no dictionary, names a term as one of Eq. 6 is named, or has one that is no number
+    of the engine's."""
     if not isinstance(own, dict):
         raise InputError(f"self_training.own_loss gives a {type(own).__name__}: it must give {{name: term}}")
     if taken := sorted(terms.keys() & own.keys()):
         raise InputError(f"self_training.own_loss names a term {taken[0]}, as one of Eq. 6 is named: rename it")
+    for name, term in own.items():
+        if not hasattr(term, "shape") or math.prod(term.shape) != 1:
+            what = f"a {type(term).__name__}" if not hasattr(term, "shape") else f"of shape {tuple(term.shape)}"
+            raise InputError(
+                f"self_training.own_loss: its term {name} is {what}: it must be one number of the engine, e.g. a mean"
+            )
     return {**terms, **own}
 
 

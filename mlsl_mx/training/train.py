@@ -113,7 +113,7 @@ def train(
                     _save(checkpoint, net, steps, position, workers)
                     workers.barrier()  # none leaves before the first has saved: then the launcher ends the others
                     raise
-                if checkpoint.is_due():
+                if workers.rank == 0 and checkpoint.is_due():
                     _save(checkpoint, net, steps, position, workers)
             _check_finite(steps, epoch)
             loss = sum(sum(terms.values()) for terms in losses) / len(losses)
