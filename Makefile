@@ -260,9 +260,9 @@ $$(D_$(1))/source/weights.params: $$(DATA_READY) | begin-$(1)
 $$(D_$(1))/source/evaluation.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(WORKERS)) evaluate --source $$(call STAGE_$(1),$$(CTX))
 
-HEAD_$(1) := $$(if $$(HEADLESS),$$(M_$(1))/head/head.json)
-.PRECIOUS: $$(M_$(1))/head/head.json
-$$(M_$(1))/head/head.json: $$(D_$(1))/source/weights.params
+HEAD_$(1) := $$(if $$(HEADLESS),$$(M_$(1))/head.json)
+.PRECIOUS: $$(M_$(1))/head.json
+$$(M_$(1))/head.json: $$(D_$(1))/source/weights.params
 	$$(call SHARED_BY,$$(TRAIN_WORKERS)) train-head $$(call STAGE_$(1),$$(TRAIN_CTX)) --checkpoint-seconds $$(CHECKPOINT)
 
 $$(foreach r,$$(ROUNDS_LIST),$$(eval $$(call ROUND,$(1),$$(r))))

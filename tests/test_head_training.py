@@ -65,7 +65,7 @@ def test_a_published_source_model_gets_a_head_and_nothing_else(world, published,
     run = imported(world, tmp_path, published)
     for _ in range(2):  # the second time there is nothing to do
         assert main(words(world, run, "train-head")) == 0
-    weights = run / "sisc-pwl" / "head" / "weights.params"
+    weights = run / "source" / "head" / "weights.params"
     head, rest = tensors(weights)
     before = tensors(published)[1]
     assert rest.keys() == before.keys()
@@ -76,14 +76,29 @@ def test_a_published_source_model_gets_a_head_and_nothing_else(world, published,
     fresh.initialize()
     for name, parameter in fresh.weak_label_head.collect_params().items():
         assert np.abs(head[f"arg:{name[len(fresh.prefix) :]}"] - parameter.data().asnumpy()).max() > 0
-    assert json.loads((weights.parent / "head.json").read_text())["trained"]
+    assert json.loads((run / "sisc-pwl" / "head.json").read_text()) == {"trained": True, "start": str(weights)}
     outcomes = [e["outcome"] for e in read_log(run / "log.jsonl") if (e["stage"], e["event"]) == ("train-head", "end")]
     assert outcomes == ["worked", "no-op"]
     assert main(words(world, run, "self-train", "--round", "0")) == 0
     assert start_of_round_0(run) == str(weights)
     curves = loss_curves(read_log(run / "log.jsonl"))  # each training's own
-    assert {name for p in curves["train-head", "sisc-pwl", 0] for name in p.losses} == {"weak_labels"}
+    assert {name for p in curves["train-head", "source-only", None] for name in p.losses} == {"weak_labels"}
     assert {name for p in curves["self-train", "sisc-pwl", 0] for name in p.losses} == {"segmentation", "weak_labels"}
+
+
+def test_all_methods_of_a_run_share_the_head_and_its_settings_bind(world, published, tmp_path, capsys):
+    run = imported(world, tmp_path, published)
+    assert main(words(world, run, "train-head")) == 0
+    weights = run / "source" / "head" / "weights.params"
+    before = weights.read_bytes()
+    other = {"weak_labels.weight": 0.1}
+    assert main([*words(world, run, "train-head", **other), "--method", "cbst-pwl"]) == 0
+    assert "is there already" in capsys.readouterr().out.splitlines()[-1]
+    assert json.loads((run / "cbst-pwl" / "head.json").read_text())["start"] == str(weights)
+    for setting in ({"head_training.epochs": 9}, {"network.head_relu": "released"}):
+        assert main(words(world, run, "train-head", **setting)) == 2
+        assert f"holds results of other settings ({next(iter(setting))}: " in capsys.readouterr().err
+    assert weights.read_bytes() == before
 
 
 def test_a_round_does_not_start_before_its_head_is_trained(world, published, tmp_path, capsys):
@@ -102,8 +117,8 @@ def test_where_nothing_is_to_be_trained_the_stage_says_so(world, published, tmp_
         assert main(words(world, run, "train-source")) == 0
     assert main(words(world, run, "train-head", **setting)) == 0
     assert "no weak-label head to train" in capsys.readouterr().out
-    assert not (run / "sisc-pwl" / "head" / "weights.params").exists()
-    assert not json.loads((run / "sisc-pwl" / "head" / "head.json").read_text())["trained"]
+    assert not (run / "source" / "head").exists()
+    assert not json.loads((run / "sisc-pwl" / "head.json").read_text())["trained"]
 
 
 def test_a_random_start_is_the_same_whatever_the_source_model_has(world, published, tmp_path):

@@ -75,8 +75,8 @@ class Job(ExperimentData):
 
     @property
     def head_folder(self) -> Path:
-        """Where this method's weak-label head is trained if the source model has none."""
-        return self.method_folder / "head"
+        """Where a weak-label head is trained if the source model has none, for all methods of a run."""
+        return self.source_folder / "head"
 
     def needs_head_training(self) -> bool:
         """Whether a weak-label head must be trained before round 0 (Eq. 5 on the source).

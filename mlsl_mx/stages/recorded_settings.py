@@ -21,6 +21,8 @@ from mlsl_mx.system.own_code import code_files
 from mlsl_mx.system.runs import check_settings, keep_settings, own_list
 from mlsl_mx.system.whole_files import file_hash, write_bytes, write_json
 
+TRAINED = ("weights.params", ".checkpoint")  # what a training leaves in its folder
+
 
 @dataclass(frozen=True)
 class RecordedSettings:
@@ -71,7 +73,17 @@ def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None
     settings = {"seed": job.seed, "start": start, "lists": lists, **{key: values[key] for key in shared}}
     settings.update(own_code(job, shared))
     named = {"source": job.source, "val": job.validation}
-    return RecordedSettings(job.run, job.source_folder, settings, ("weights.params", ".checkpoint"), named)
+    return RecordedSettings(job.run, job.source_folder, settings, TRAINED, named)
+
+
+def head_settings(job: Job) -> RecordedSettings:
+    """What the weak-label head comes from that is trained beside a source model without one."""
+    values = to_dict(job.config)
+    del values["network"]["precision"]  # of inference
+    settings = {"seed": job.seed, "lists": {"source": job.source.fingerprint}}
+    settings.update({key: values[key] for key in ("classes", "network", "head_training")})
+    settings.update(own_code(job, ("network",)))
+    return RecordedSettings(job.run, job.head_folder, settings, TRAINED, {})
 
 
 def method_settings(job: Job) -> RecordedSettings:

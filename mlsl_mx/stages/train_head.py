@@ -7,7 +7,7 @@ from functools import partial
 from mlsl_mx.network import load_original
 from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
-from mlsl_mx.stages.recorded_settings import method_settings
+from mlsl_mx.stages.recorded_settings import head_settings
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.system.whole_files import file_hash, write_json
 from mlsl_mx.training.epochs import head_epochs
@@ -15,31 +15,42 @@ from mlsl_mx.training.train import train
 
 
 def train_head(job: Job, checkpoint_seconds: float) -> str:
-    """Train the head on the source if it is needed; head.json says whether.
+    """Train the head on the source if the job's method needs it; METHOD/head.json says whether, and with what.
 
     All else of the network stays as it is, so the round's pseudo-labels are those of the source model.
     """
-    folder, source_model, needed = job.head_folder, job.weights_before(0), job.needs_head_training()
-    weights = folder / "weights.params"
+    needed, start = job.needs_head_training(), job.weights_before(0)
+    said = f"{start}: no weak-label head to train"
     if needed:
-        job.check_batch("head_training")
-    inputs = {"weights": file_hash(source_model), "source": job.source.fingerprint, "seed": job.seed}
-    outputs = [folder / "head.json", weights, folder / ".checkpoint"]
-    settings, check = method_settings(job), partial(check_files, job.source, "source") if needed else None
-    with open_stage(job, "train-head", 0, outputs=outputs, settings=settings, inputs=inputs, check=check) as stage:
+        start = job.head_folder / "weights.params"
+        said = _trained(job, checkpoint_seconds)
+    if job.workers.rank == 0:
+        write_json(job.method_folder / "head.json", {"trained": needed, "start": str(start)})
+    return said
+
+
+def _trained(job: Job, checkpoint_seconds: float) -> str:
+    """The head beside the source model, which the methods of a run share: it depends on neither lambda nor eta."""
+    folder, source_model = job.head_folder, job.weights_before(0)
+    job.check_batch("head_training")
+    with open_stage(
+        job,
+        "train-head",
+        None,
+        outputs=[folder / "weights.params", folder / ".checkpoint"],
+        settings=head_settings(job),
+        inputs={"weights": file_hash(source_model)},
+        check=partial(check_files, job.source, "source"),
+    ) as stage:
         if stage.done:
             return str(stage)
-        if needed:
-            job.engine.seed(job.seed)
-            net = job.network(weak_label_head=True)
-            net.initialize(ctx=list(job.devices))
-            stage.log.write("start", weights=str(source_model), report=str(load_original(net, source_model)))
-            net.freeze_all_but_head()
-            how = job.seed, job.readers, job.engine.losses, job.workers
-            epochs = head_epochs(job.source, job.config.head_training, *how)
-            events, title = job.tensorboard_folder(0) / "head", "weak-label head"
-            train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
-        start = str(weights if needed else source_model)
-        if stage.first:
-            write_json(outputs[0], {"trained": needed, "start": start})
-    return f"weak-label head of round 0: {start}" if needed else f"{start}: no weak-label head to train"
+        job.engine.seed(job.seed)
+        net = job.network(weak_label_head=True)
+        net.initialize(ctx=list(job.devices))
+        stage.log.write("start", weights=str(source_model), report=str(load_original(net, source_model)))
+        net.freeze_all_but_head()
+        how = job.seed, job.readers, job.engine.losses, job.workers
+        epochs = head_epochs(job.source, job.config.head_training, *how)
+        events, title = job.tensorboard_folder(None) / "head", "weak-label head"
+        train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
+    return f"weak-label head of round 0: {stage.result}"

@@ -3,8 +3,8 @@
 RUN/source/             the source model, shared by all methods: config.yaml, weights.params, evaluation.json, ...
 RUN/source/model_card.json, .md           and those of each method beside its config.yaml
 RUN/source/spatial_prior-KEY.npz, .png    for the methods that use it
-RUN/METHOD/             config.yaml, model_card.md, ...
-RUN/METHOD/head/        weights.params before round 0, if the source model has no weak-label head
+RUN/source/head/        weights.params before round 0, if a method needs a weak-label head and the source model has none
+RUN/METHOD/             config.yaml, model_card.md, head.json (whether round 0 starts from that head), ...
 RUN/METHOD/round-0/     pseudo_labels/, weights.params, evaluation.json, diagnosis.json, ...
 RUN/METHOD/round-1/     ...
 RUN/report/             report.html, report.md and its pictures/, report.json
@@ -33,7 +33,7 @@ LONGEST_SHOWN = 100  # characters of a value in it
 # What a stage needs no more once the file beside it is there, in folders of a run directory.
 NEEDED_BEFORE = {
     "source/.checkpoint": "weights.params",
-    "*/head/.checkpoint": "weights.params",
+    "source/head/.checkpoint": "weights.params",
     "*/round-*/.checkpoint": "weights.params",
     "*/round-*/pseudo_labels/.store": "selection.json",
 }
