@@ -301,6 +301,41 @@ def test_settings_bind_only_once_there_are_results(world, tmp_path, capsys):
     assert "self_training.batch" not in capsys.readouterr().err
 
 
+def test_settings_of_a_round_bind_from_its_first_labels_on(finished, world, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished / "source", run / "source")
+    with patch("mlsl_mx.pseudo_labels.labelling._TwoPasses.thresholds", side_effect=KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            stage(world, run, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 3})
+    assert (run / "sisc-pwl" / "round-0" / "pseudo_labels").is_dir()
+    assert stage(world, run, "pseudo-label", "--round", "0") == 0
+    capsys.readouterr()
+    line = refused(capsys, stage(world, run, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 3}))
+    assert "pseudo_labels.patches: 4 -> 3" in line
+
+
+def test_where_memory_is_short_the_batch_may_change_at_any_time(finished, world, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    labels = run / "sisc-pwl" / "round-1" / "pseudo_labels"
+    before = files(labels)
+    shutil.rmtree(labels)
+    assert stage(world, run, "pseudo-label", "--round", "1", **{"pseudo_labels.batch": 1}) == 0
+    after = files(labels)
+    assert after.keys() == before.keys()
+    assert all(after[name] == before[name] for name in before if name.endswith(".png"))
+
+
+def test_the_source_model_stays_with_other_images_to_adapt_to(finished, world, capsys):
+    before = files(finished / "source")
+    (world / "lists" / "fewer.txt").write_text((world / "lists" / "cityscapes_train.txt").read_text().split("\n")[0])
+    fewer = {"target.train": world / "lists" / "fewer.txt"}
+    assert stage(world, finished, "train-source", **fewer) == 0
+    assert files(finished / "source") == before
+    line = refused(capsys, stage(world, finished, "pseudo-label", "--round", "0", **fewer))
+    assert "lists.target: " in line
+
+
 def test_other_weights_before_a_round_make_it_anew(finished, world, tmp_path):
     run = tmp_path / "run"
     chain(world, run, "sisc-pwl")

@@ -14,9 +14,8 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_s
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.stages.inputs import check_files, class_sizes, prior
 from mlsl_mx.stages.job import Job
-from mlsl_mx.stages.recorded_settings import method_settings, own_code
+from mlsl_mx.stages.recorded_settings import labelling_settings, method_settings, own_code
 from mlsl_mx.stages.stage import open_stage
-from mlsl_mx.stages.start_files import selection_settings
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.own_code import called_for
 from mlsl_mx.system.result import Result
@@ -61,8 +60,7 @@ def _inputs(job: Job, round_index: int, weights_hash: str, own: bool) -> dict[st
         "list": job.target.fingerprint,
         "round": round_index,
         "seed": job.seed,
-        "pseudo_labels": to_dict(job.config)["pseudo_labels"],
-        "selection": selection_settings(job.config.selection),
+        **labelling_settings(job.config),
         **own_code(job, ("selection",)),
     }
     if own:  # whose weak labels are written beside the labels

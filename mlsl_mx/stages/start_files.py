@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from mlsl_mx.config.setting import own_code_in
-from mlsl_mx.config.settings import Config, Selection
+from mlsl_mx.config.settings import Config
 from mlsl_mx.network.weights.gluoncv_store import GLUONCV, fetched
 from mlsl_mx.network.weights.published_weights import check_source_model, check_trunk
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import code_files
-from mlsl_mx.system.whole_files import file_hash
 
 
 def check_start(config: Config, imagenet: Path | None) -> None:
@@ -58,12 +55,3 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
         shape = read_prior(Path(selection.prior_file), config.num_classes).frequency.shape
         lines.append(f"  spatial prior: {selection.prior_file}, {'x'.join(map(str, shape))}")
     return lines
-
-
-def selection_settings(selection: Selection) -> dict[str, Any]:
-    """The settings that labels depend on. An imported prior counts by its content (`prior`), wherever its file lies."""
-    values = asdict(selection)
-    prior_file = values.pop("prior_file")
-    if selection.spatial_prior and prior_file:
-        values["prior"] = file_hash(Path(prior_file))
-    return values

@@ -26,9 +26,9 @@ LESS_MEMORY = {
     "train-source": "lower source_training.batch or source_training.crops.size",
     "train-head": "lower head_training.batch or head_training.crops.size",
     "self-train": "lower self_training.batch or self_training.crops.size",
-    "pseudo-label": "lower pseudo_labels.batch or pseudo_labels.patch, or target.size",
-    "diagnose": "lower pseudo_labels.batch or pseudo_labels.patch, or target.size",
-    "evaluate": "set evaluation.flip=false, or lower target.size",
+    "pseudo-label": "lower pseudo_labels.batch; or, in another RUN, pseudo_labels.patch or target.size",
+    "diagnose": "lower pseudo_labels.batch; or, in another RUN, pseudo_labels.patch or target.size",
+    "evaluate": "set evaluation.flip=false, or lower target.size, in another RUN",
     "predict": "use --inference sisc with a small --patch, e.g. 256, --no-flip, or smaller images",
 }
 
