@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from tiny_run import EXPERIMENT, words, write_world
@@ -71,11 +73,33 @@ def test_a_round_that_forgets_is_told(world, labelled, factor, capsys):
 def test_the_source_model_is_measured_again_on_as_many_images_as_the_round(world, labelled, capsys):
     path, weights = labelled / "source" / source_iou.FILE, labelled / "sisc-pwl" / "round-0" / "weights.params"
     before = read_json(path)
-    write_json(path, {**before, "miou": 50.0, "images": 7})
+    write_json(path, {**before, "miou": 50.0, "list_hash": "another"})
     weights.unlink(missing_ok=True)
     assert main(words(world, labelled, "self-train", "--round", "0")) == 0
     assert "the network forgets its source" not in capsys.readouterr().err
     assert read_json(path) == before
+
+
+def test_a_training_that_was_killed_before_it_was_measured_is_measured_by_the_next_start(world, labelled, capsys):
+    model, weights = labelled / "source", labelled / "sisc-pwl" / "round-0" / "weights.params"
+    assert main(words(world, labelled, "self-train", "--round", "0")) == 0
+    for folder, stage in ((model, ("train-source",)), (weights.parent, ("self-train", "--round", "0"))):
+        before = (folder / source_iou.FILE).read_bytes()
+        for left in (None, {**json.loads(before), "weights": "of others"}):
+            (folder / source_iou.FILE).unlink()
+            if left:
+                write_json(folder / source_iou.FILE, left)
+            assert main(words(world, labelled, *stage)) == 0
+            assert (folder / source_iou.FILE).read_bytes() == before
+    capsys.readouterr()
+    assert main(words(world, labelled, "train-source")) == 0
+    assert "learnt" not in capsys.readouterr().err  # it has been said
+
+
+def test_of_many_held_out_images_some_are_measured(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(source_iou, "MOST", 1)
+    assert main(words(world, tmp_path / "run", "train-source", **{"source.held_out": 0.5})) == 0
+    assert read_json(tmp_path / "run" / "source" / source_iou.FILE)["images"] == 1
 
 
 def test_without_images_to_look_at_nothing_is_measured_or_said(world, tmp_path, capsys):

@@ -19,7 +19,7 @@ from mlsl_mx.cli import main
 from mlsl_mx.data.miniature.datasets import make_miniature
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.whole_files import read_json, write_json
+from mlsl_mx.system.whole_files import file_hash, read_json, write_json
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "miniature" / "gta2city.yaml"
 LISTS = {
@@ -312,6 +312,24 @@ def test_settings_of_a_round_bind_from_its_first_labels_on(finished, world, tmp_
     capsys.readouterr()
     line = refused(capsys, stage(world, run, "pseudo-label", "--round", "0", **{"pseudo_labels.patches": 3}))
     assert "pseudo_labels.patches: 4 -> 3" in line
+
+
+def test_an_evaluation_is_made_anew_of_other_weights_and_stays_where_that_is_refused(finished, world, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished / "source", run / "source")
+    before, weights = files(run / "source"), run / "source" / "weights.params"
+    assert stage(world, run, "evaluate", "--source") == 0
+    assert files(run / "source") == before
+    shutil.copyfile(finished / "sisc-pwl" / "round-0" / "weights.params", weights)
+    image = next(p for p in (world / "data" / "cityscapes" / "leftImg8bit" / "val").rglob("*.png"))
+    hidden = image.rename(image.with_suffix(".hidden"))
+    try:
+        assert "no such file" in refused(capsys, stage(world, run, "evaluate", "--source"))
+    finally:
+        hidden.rename(image)
+    assert {**files(run / "source"), "weights.params": b""} == {**before, "weights.params": b""}
+    assert stage(world, run, "evaluate", "--source") == 0
+    assert read_json(run / "source" / "evaluation.json")["weights"] == file_hash(weights)
 
 
 def test_where_memory_is_short_the_batch_may_change_at_any_time(finished, world, tmp_path):

@@ -50,7 +50,7 @@ class SourceData:
     held_out: float = setting(
         0.0,
         "share of the source images, evenly spread over their list, that nothing is trained on: what a network knows "
-        "of its source is measured on them; 0: on a few that it is trained on",
+        "of its source is measured on at most 100 of them; 0: on a few that it is trained on",
         "share",
         between=(0, 0.5),
     )

@@ -76,3 +76,8 @@ def image_name(entry: str) -> str:
     """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`, in NFC."""
     stem, ending = composed(PurePosixPath(entry).stem), "_leftImg8bit"
     return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem
+
+
+def evenly_spread(count: int, most: int) -> list[int]:
+    """Up to `most` of the indices 0..count-1, at equal distances from the first on."""
+    return [i * count // min(most, count) for i in range(min(most, count))]

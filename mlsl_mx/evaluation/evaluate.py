@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +32,7 @@ from mlsl_mx.system.background import Background, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import begin_stage
-from mlsl_mx.system.whole_files import read_json, write_bytes, write_json
+from mlsl_mx.system.whole_files import write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
 
@@ -41,59 +42,69 @@ def evaluate(
     out_dir: Path,
     *,
     log: RunLog | None = None,
-    weights: str = "",
-    precision: str = "float32",
+    made_from: Mapping[str, Any] = MappingProxyType({}),
     workers: Workers = ALONE,
 ) -> dict:
     """Segment and score every image of a SceneDataset with labels.
 
     Writes `out_dir/predictions/palette/NAME.png` (train ids in colour), `out_dir/predictions/label_ids/NAME.png`
     (what the official script reads: set CITYSCAPES_RESULTS to that folder; of more than 255 classes train ids), and
-    last `out_dir/evaluation.json`.
-    Started again, it re-uses the predictions it finds; a finished evaluation is returned as it is. Both only if
-    flip, image list, classes, `precision` and `weights` (hash of the weights file) are still the same. Several workers
-    take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many there are.
+    last `out_dir/evaluation.json`. Predictions that an earlier start left there are re-used: the caller removes those
+    of another network, as `open_stage` does.
 
     Args:
         segmenter: of whole images, as of `whole_image_segmenter`.
+        made_from: noted in evaluation.json, as are the flip and the list's hash.
+        workers: take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many
+            there are.
 
-    Returns: the content of evaluation.json: `summary`, `resized` as `resized_labels` gives it, and flip, weights,
-        list_hash, seconds and network_seconds (of this start).
+    Returns: the content of evaluation.json: `summary`, `resized` as `resized_labels` gives it, what it is made from,
+        seconds and network_seconds (of this start).
     Raises: InputError if the network's output is not finite or does not fit a label map.
     """
-    out_dir = Path(out_dir)
-    path, predictions = out_dir / "evaluation.json", out_dir / "predictions"
-    inputs = {
-        "weights": weights,
+    out_dir, started = Path(out_dir), time.monotonic()
+    confusion = confusion_of(segmenter, dataset, "evaluate", out_dir / "predictions", workers)
+    result = {
+        **summary(confusion, dataset.classes, len(dataset)),
+        "resized": resized_labels(dataset),
         "list_hash": dataset.fingerprint,
         "flip": segmenter.settings.flip,
-        "precision": precision,
+        **made_from,
+        "seconds": round(time.monotonic() - started, 1),
+        "network_seconds": round(segmenter.net.seconds, 1),
     }
     if workers.rank == 0:
-        begin_stage(out_dir / "evaluation.inputs.json", inputs, [path, predictions])
-    if workers.agreed(path.exists()):
-        return read_json(path, "miou", "mious", "images")
-    started, confusion = time.monotonic(), ConfusionMatrix(dataset.classes.num_classes)
+        write_json(out_dir / "evaluation.json", result)
+    if log is not None:
+        logged = {key: result[key] for key in ("miou", "mious", "images", "seconds", "network_seconds")}
+        log.write("evaluated", **logged)
+    return result
+
+
+def confusion_of(
+    segmenter: Segmenter, dataset, title: str, predictions: Path | None = None, workers: Workers = ALONE
+) -> ConfusionMatrix:
+    """Every image of a SceneDataset with labels, segmented and counted; what the workers count is summed.
+
+    Args:
+        title: of the progress bar.
+        predictions: where they are stored and, if they are there already, read from; None: nowhere.
+
+    Raises: InputError as `evaluate`.
+    """
+    confusion = ConfusionMatrix(dataset.classes.num_classes)
     # What comes before and after the network runs beside its work on another image.
     counted, shard, threads = _Counted(confusion), workers.shard(len(dataset)), segmenter.threads
     read = ahead(partial(_read, dataset, predictions), shard, threads)
     with Background(max(1, threads // 2)) as background:
-        for index, label, predicted, image in progress(read, "evaluate", "image", len(shard), network=segmenter.net):
+        for index, label, predicted, image in progress(read, title, "image", len(shard), network=segmenter.net):
             if predicted is None:
                 maps = segmenter.exact_maps(image, str(dataset.image_path(index)))
                 background.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, counted)
             else:
                 background.run(counted.update, label, predicted)
     confusion.sum_over(workers)
-    result = {**summary(confusion, dataset.classes, len(dataset)), "resized": resized_labels(dataset), **inputs}
-    seconds = time.monotonic() - started
-    result.update(seconds=round(seconds, 1), network_seconds=round(segmenter.net.seconds, 1))
-    if workers.rank == 0:
-        write_json(path, result)
-    if log is not None:
-        logged = {key: result[key] for key in ("miou", "mious", "images", "seconds", "network_seconds")}
-        log.write("evaluated", **logged)
-    return result
+    return confusion
 
 
 def evaluate_predictions(folder: Path, dataset) -> dict:
@@ -150,20 +161,29 @@ class _Counted:
             self._confusion.update(label, predicted)
 
 
-def _read(dataset, predictions: Path, index: int) -> tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]:
+def _read(
+    dataset, predictions: Path | None, index: int
+) -> tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]:
     """An image's index, its label, and the prediction of an earlier start, or if there is none, the image."""
     label = dataset.label(index)
-    predicted = _stored_prediction(predictions, dataset, index, label.shape)
+    predicted = predictions and _stored_prediction(predictions, dataset, index, label.shape)
     return index, label, predicted, dataset.image(index) if predicted is None else None
 
 
 def _predict_and_count(
-    segmenter: Segmenter, maps: ImageMaps, dataset, index: int, label: np.ndarray, predictions: Path, counted: _Counted
+    segmenter: Segmenter,
+    maps: ImageMaps,
+    dataset,
+    index: int,
+    label: np.ndarray,
+    predictions: Path | None,
+    counted: _Counted,
 ):
-    """From the maps of an image to its prediction, which is stored and counted."""
+    """From the maps of an image to its prediction, which is counted and, where there is a folder for it, stored."""
     predicted, _ = segmenter.predicted(maps)
     _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
-    _store_prediction(predictions, dataset, index, predicted)
+    if predictions:
+        _store_prediction(predictions, dataset, index, predicted)
     counted.update(label, predicted)
 
 

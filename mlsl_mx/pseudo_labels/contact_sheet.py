@@ -10,6 +10,7 @@ from PIL import Image
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.experiment_data import SHEET
 from mlsl_mx.data.label_files import read_pseudo_label
+from mlsl_mx.data.lists import evenly_spread
 from mlsl_mx.system.whole_files import whole_file
 
 SHEET_IMAGES = 12
@@ -49,8 +50,3 @@ def _in_colour(labels: Path, classes: ClassSet) -> Image.Image:
     if classes.id_type == np.uint8:
         return Image.open(labels)
     return Image.fromarray(classes.palette[read_pseudo_label(labels, classes)])
-
-
-def evenly_spread(count: int, most: int) -> list[int]:
-    """Up to `most` of the indices 0..count-1, at equal distances from the first on."""
-    return [i * count // min(most, count) for i in range(min(most, count))]

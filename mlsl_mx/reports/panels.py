@@ -10,7 +10,8 @@ from PIL import Image
 
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.data.label_images import encoded, palette_png
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
+from mlsl_mx.data.lists import evenly_spread
+from mlsl_mx.pseudo_labels.contact_sheet import sheet_path
 from mlsl_mx.reports.document import Picture, PictureRows
 from mlsl_mx.reports.results import MethodResults
 from mlsl_mx.system.runs import prior_path

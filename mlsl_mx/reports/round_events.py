@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from mlsl_mx.data.label_images import encoded
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
+from mlsl_mx.data.lists import evenly_spread
+from mlsl_mx.pseudo_labels.contact_sheet import sheet_path
 from mlsl_mx.reports.cells import percent
 from mlsl_mx.reports.panels import PANEL_WIDTH, read_segmentation, read_sheet
 from mlsl_mx.reports.results import Round, read_round

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.data.lists import evenly_spread
 from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread, sheet_path
+from mlsl_mx.pseudo_labels.contact_sheet import sheet_path
 from mlsl_mx.pseudo_labels.diagnosis import CONSISTENCY, compare_with_truth, diagnosis, drift_in_words, in_words
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.stages.inputs import prior

@@ -16,24 +16,29 @@ from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.whole_files import check_lengths
+from mlsl_mx.system.whole_files import check_lengths, read_json
 
 
 def evaluate_weights(job: Job, round_index: int | None) -> Result:
     """IoU of the weights after a round, or (None) of the source model."""
     folder, config = job.folder(round_index), job.config
     net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
+    made_from = {"weights": weights_hash, "precision": config.network.precision}
     with open_stage(
         job,
         "evaluate",
         round_index,
-        outputs=[folder / "evaluation.json"],
+        outputs=[folder / "evaluation.json", folder / "predictions"],
         settings=None if round_index is None else method_settings(job),
+        inputs={**made_from, "list_hash": job.validation.fingerprint, "flip": config.evaluation.flip},
         check=partial(_check, job, folder),
     ) as stage:
-        segmenter = whole_image_segmenter(net, job.ctx, config.evaluation.flip)
-        how = {"weights": weights_hash, "precision": config.network.precision, "workers": job.workers}
-        result = evaluate(segmenter, job.validation, folder, log=stage.log, **how)
+        if stage.done:
+            result = read_json(stage.result, "miou", "mious", "images")
+        else:
+            segmenter = whole_image_segmenter(net, job.ctx, config.evaluation.flip)
+            how = {"log": stage.log, "made_from": made_from, "workers": job.workers}
+            result = evaluate(segmenter, job.validation, folder, **how)
         show_in_tensorboard(job, round_index)
     return Result(_in_words("source model" if round_index is None else f"round {round_index}", result), result)
 

@@ -38,17 +38,16 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
         inputs={"weights": file_hash(start), "labels": file_hash(labels)},
         check=partial(_check, source, target, labels),
     ) as stage:
-        if stage.done:
-            return str(stage)
-        h_s = class_sizes(job, source)
-        net = _network(job, round_index, start, stage.log)
-        mined = mined_groups(selection, source.classes.names)
-        settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
-        epochs = self_training_epochs(source, target, *settings, job.readers, job.engine.losses, job.workers)
-        title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
-        train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
-        check_round(job, round_index, stage.log)
-    return f"round {round_index}: {weights}"
+        if not stage.done:
+            h_s = class_sizes(job, source)
+            net = _network(job, round_index, start, stage.log)
+            mined = mined_groups(selection, source.classes.names)
+            settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
+            epochs = self_training_epochs(source, target, *settings, job.readers, job.engine.losses, job.workers)
+            title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
+            train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
+        check_round(job, round_index, stage)
+    return str(stage) if stage.done else f"round {round_index}: {weights}"
 
 
 def _check(source, target, labels: Path) -> None:

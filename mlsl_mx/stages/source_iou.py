@@ -14,54 +14,51 @@ from typing import Any
 
 from mlsl_mx.config.classes import listed
 from mlsl_mx.data.datasets import SceneDataset
-from mlsl_mx.evaluation.evaluate import summary
-from mlsl_mx.evaluation.metrics import ConfusionMatrix
-from mlsl_mx.pseudo_labels.contact_sheet import evenly_spread
+from mlsl_mx.data.lists import evenly_spread
+from mlsl_mx.evaluation.evaluate import confusion_of, summary
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.stage import Stage
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.whole_files import read_json, write_json
+from mlsl_mx.system.whole_files import file_hash, read_json, write_json
 
 LOGGER = logging.getLogger(__name__)
 
 FILE = "source_iou.json"  # beside the weights that it is of
+MOST = 100  # images that are looked at, of those held out
 UNLEARNT = 1.0  # percent: a class below it has not been learnt
 LITTLE = 40.0  # mIoU in percent: a source model below it has not learnt its source
 FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has forgotten
 
 
-def check_source_model(job: Job, log: RunLog) -> None:
-    """Measure the source model, and warn of what it has not learnt. The first worker alone does."""
-    seen = _images(job)
-    if job.workers.rank or not len(seen):
+def check_source_model(job: Job, stage: Stage) -> None:
+    """Measure the source model, and warn of what it has not learnt. The first worker alone does, and once."""
+    if not stage.first or not (images := _images(job)) or (stage.done and _measured(job.source_folder, images)):
         return
-    found = _measure(job, job.source_folder, seen, log)
-    images = f"{found['images']} source images that it is {'not ' if found['held_out'] else ''}trained on"
-    LOGGER.info("source model: %.1f mIoU on %s", found["miou"] or 0.0, images)
+    found = _measure(job, job.source_folder, images, stage.log)
+    seen = f"{found['images']} source images that it is {'not ' if found['held_out'] else ''}trained on"
+    LOGGER.info("source model: %.1f mIoU on %s", found["miou"] or 0.0, seen)
     if (found["miou"] or 0.0) < LITTLE:
         LOGGER.warning(
             "the source model has not learnt its source: %.1f mIoU on %s; rounds on top of it rarely help: train it "
             "longer (source_training.epochs) before you spend time on them",
-            *(found["miou"] or 0.0, images),
+            *(found["miou"] or 0.0, seen),
         )
     if found["unlearnt"]:
         LOGGER.warning(
             "the source model does not know %s: IoU below %g %% on %s, so no round can find them in the target: train "
             "it longer (source_training.epochs), or centre crops on rare classes (source_training.mining_probability)",
-            *(listed(found["unlearnt"]), UNLEARNT, images),
+            *(listed(found["unlearnt"]), UNLEARNT, seen),
         )
 
 
-def check_round(job: Job, round_index: int, log: RunLog) -> None:
+def check_round(job: Job, round_index: int, stage: Stage) -> None:
     """Measure the weights after a round, and warn if they know the source much worse than the source model."""
-    seen = _images(job)
-    if job.workers.rank or not len(seen):
+    folder = job.folder(round_index)
+    if not stage.first or not (images := _images(job)) or (stage.done and _measured(folder, images)):
         return
-    known = job.source_folder / FILE
-    before = read_json(known, "miou", "images") if known.exists() else {"images": 0}
-    if before["images"] != len(seen):  # evaluation.diagnosed_images has changed
-        before = _measure(job, job.source_folder, seen, log)
-    after = _measure(job, job.folder(round_index), seen, log)
+    before = _measured(job.source_folder, images) or _measure(job, job.source_folder, images, stage.log)
+    after = _measure(job, folder, images, stage.log)
     if (after["miou"] or 0.0) < FORGOTTEN * (before["miou"] or 0.0):
         LOGGER.warning(
             "round %d: the network forgets its source: %.1f mIoU on %d source images, %.1f before the rounds: steps "
@@ -71,28 +68,35 @@ def check_round(job: Job, round_index: int, log: RunLog) -> None:
 
 
 def _images(job: Job) -> SceneDataset:
-    """Those held out, or else some that it is trained on: `evaluation.diagnosed_images`; with 0 nothing is measured."""
-    few = evenly_spread(len(job.source), job.config.evaluation.diagnosed_images)
-    return job.source.subset(few) if job.held_out is None else job.held_out
+    """Of those held out at most MOST, or else some that it is trained on: `evaluation.diagnosed_images`; with 0 nothing
+    is measured."""
+    seen, most = (job.source, job.config.evaluation.diagnosed_images) if job.held_out is None else (job.held_out, MOST)
+    return seen.subset(evenly_spread(len(seen), most))
+
+
+def _measured(folder: Path, images: SceneDataset) -> dict[str, Any] | None:
+    """What source_iou.json says, if it is of the weights that are there and of these images."""
+    if not (folder / FILE).exists():
+        return None
+    found = read_json(folder / FILE, "miou", "images")
+    made_from = {"weights": file_hash(folder / "weights.params"), "list_hash": images.fingerprint}
+    return found if made_from.items() <= found.items() else None
 
 
 def _measure(job: Job, folder: Path, images: SceneDataset, log: RunLog) -> dict[str, Any]:
     """Write `folder`/source_iou.json. Returns: its content.
 
-    That is miou and per_class in percent, the number of images, whether they are held out, and `unlearnt`: classes of
-    their truth below UNLEARNT.
+    That is miou and per_class in percent, the number of images, whether they are held out, `unlearnt`: classes of their
+    truth below UNLEARNT; and the hashes of the weights and the images' list.
     """
-    net, _ = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
+    net, weights = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
     segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)
-    confusion = ConfusionMatrix(images.classes.num_classes)
-    for index, name in enumerate(images.names):
-        predicted, _ = segmenter.predicted(segmenter.exact_maps(images.image(index), name))
-        confusion.update(images.label(index), predicted)
-    scored = summary(confusion, images.classes, len(images))
+    scored = summary(confusion_of(segmenter, images, "source IoU"), images.classes, len(images))
     in_truth = (name for name, row in zip(images.classes.names, scored["confusion"], strict=True) if sum(row))
     found = {key: scored[key] for key in ("miou", "per_class", "images")}
     found["held_out"] = job.held_out is not None
     found["unlearnt"] = [name for name in in_truth if scored["per_class"][name] < UNLEARNT]
+    found.update(weights=weights, list_hash=images.fingerprint)
     write_json(folder / FILE, found)
     log.write("source_iou", weights=folder.name, miou=found["miou"], images=found["images"])
     return found

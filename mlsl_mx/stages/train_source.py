@@ -34,15 +34,14 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
     loaded = str(load_original(net, imagenet, part="trunk")) if imagenet else None
     settings, check = source_settings(job, imagenet=imagenet), partial(check_files, job.source, "source")
     with open_stage(job, "train-source", None, outputs=[weights], settings=settings, check=check) as stage:
-        if stage.done:
-            return str(stage)
-        if imagenet:
-            stage.log.write("imagenet", file=str(imagenet), report=loaded)
-            LOGGER.info("%s: %s", imagenet, loaded)
-        by_class = rare_classes(job, job.source), class_weights(job, job.source)
-        how = job.seed, job.readers, job.engine.losses, job.workers
-        epochs = source_epochs(job.source, training, *by_class, *how)
-        events = job.tensorboard_folder(None) / "training"
-        train(net, epochs, job.devices, job.source_folder, stage.log, "source", job.workers, checkpoint_seconds, events)
-        check_source_model(job, stage.log)
-    return f"source model: {weights}"
+        if not stage.done:
+            if imagenet:
+                stage.log.write("imagenet", file=str(imagenet), report=loaded)
+                LOGGER.info("%s: %s", imagenet, loaded)
+            by_class = rare_classes(job, job.source), class_weights(job, job.source)
+            how = job.seed, job.readers, job.engine.losses, job.workers
+            epochs = source_epochs(job.source, training, *by_class, *how)
+            out, events = job.source_folder, job.tensorboard_folder(None) / "training"
+            train(net, epochs, job.devices, out, stage.log, "source", job.workers, checkpoint_seconds, events)
+        check_source_model(job, stage)
+    return str(stage) if stage.done else f"source model: {weights}"
