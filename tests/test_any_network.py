@@ -212,7 +212,8 @@ def test_the_documented_lines_run(tmp_path):
     done = by_pytorch(tmp_path, "-c", lines)
     assert done.returncode == 0, done.stderr
     found = {path.name for path in (tmp_path / "labels").iterdir()}
-    assert found == {"a.png", "contact_sheet.png", "selection.json", "weak_labels.json"}
+    made = {"a.png", "contact_sheet.png", "selection.json", "weak_labels.json"}
+    assert found == {*made, "label_images.inputs.json"}
     labels = written(tmp_path / "labels", "a")
     assert labels.shape == (520, 600) and 0 < (labels < 19).mean() < 1
 

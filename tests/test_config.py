@@ -112,6 +112,8 @@ def test_source_only_has_no_rounds():
         ("pseudo_labels: {patches: 0}", "must be between 1 and 10000"),
         ("pseudo_labels: 3", "group of settings"),
         ("selection: {portion: 1.5}", "between 0 and 1"),
+        ("selection: {portion: 0.6}", "selection.portion is 0.6, above selection.portion_max=0.5: raise that, too"),
+        ("self_training: {source_portion: 0.5}", "above self_training.source_portion_max=0.06: raise that, too"),
         ("weak_labels: {eta: -0.1}", "between 0 and 1"),
         ("pseudo_labels: {patch: 100}", "multiple of 8"),
         ("pseudo_labels: {patch: 2048}", "lower it"),

@@ -15,8 +15,8 @@ from scene_files import write_cityscapes, write_gta5, write_palette_png, write_p
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.lists import read_list
+from mlsl_mx.gluon.scenes import GluonScenes
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.training.gluon_scenes import GluonScenes
 
 WRITERS = {"gta5": write_gta5, "synthia": write_synthia, "cityscapes": write_cityscapes}
 FIRST = {"gta5": "00001", "synthia": "0000000", "cityscapes": "ulm_000000_000019"}

@@ -16,9 +16,9 @@ from mlsl_mx.data.datasets import open_dataset
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.evaluation import ConfusionMatrix
 from mlsl_mx.evaluation.evaluate import evaluate
+from mlsl_mx.gluon.scenes import GluonScenes
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.predict import Predictor
-from mlsl_mx.training.gluon_scenes import GluonScenes
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from scene_files import write_cityscapes, write_gta5, write_palette_png
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.settings import WeakLabels
 from mlsl_mx.config.training_settings import Crops, SelfTraining
+from mlsl_mx.data import label_counts
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
 from mlsl_mx.data.sampling import (
     SOURCE,
@@ -80,6 +81,15 @@ def test_source_first_and_target_first_are_mixed():
 def test_classes_present():
     assert np.flatnonzero(present(np.array([[0, 18, 255, 18]], np.uint8))).tolist() == [0, 18]
     assert present(np.full((2, 2), 255, np.uint8)).tolist() == [0] * 19
+
+
+@pytest.mark.parametrize(("kind", "classes"), [(np.uint8, 19), (np.uint16, 300), (np.int64, 19)])
+def test_counts_are_those_of_each_id(kind, classes, monkeypatch):
+    monkeypatch.setattr(label_counts, "EXACT", 100)  # pixels at a time
+    train_ids = np.random.default_rng(0).integers(0, classes + 3, (31, 43)).astype(kind)
+    train_ids[3, 5] = 255 if classes == 19 else 65535
+    found = label_counts.counts_of(train_ids[:, ::2], classes)
+    assert found.tolist() == [(train_ids[:, ::2] == c).sum() for c in range(classes)]
 
 
 def test_an_item_is_the_crop_of_its_seed_epoch_and_position(domains):

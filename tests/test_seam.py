@@ -17,11 +17,11 @@ ROOT = Path(__file__).parents[1]
 
 # Room -> its modules that need MXNet, or PyTorch. All others are imported without both.
 ENGINES = {
-    "gluon": "engine",
+    "gluon": "engine scenes",
     "network": "gluoncv_trunks heads inference_net layers mlsl_net onnx_export onnx_graph resnet38 trunks upsampling",
     "pseudo_labels": "composition inference sisc",
     "pytorch": "composition devices engine inference inference_net losses network own_network steps streams workers",
-    "training": "gluon_scenes gluon_steps losses",
+    "training": "gluon_steps losses",
 }
 
 # Imports the modules that are named, without MXNet, GluonCV and PyTorch; prints the names of those that need them.

@@ -7,15 +7,17 @@ import dataclasses
 import mxnet as mx
 import numpy as np
 import pytest
+from scene_files import write_png
 from volumes import naive_volume, selected_from
 
 from mlsl_mx.config.class_table import numbered_classes
-from mlsl_mx.config.settings import PseudoLabels
+from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.pseudo_labels import label_images, patch_positions, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.whole_files import read_json
 
 SETTINGS = PseudoLabels(patches=9, patch=32)
 PICTURE = np.random.RandomState(0).randint(0, 256, (96, 300, 3)).astype(np.uint8)  # more than one window
@@ -67,6 +69,26 @@ def test_the_identity_tells_networks_without_parameters_apart():
         Segmenter(abs, mx.cpu(), PseudoLabels(), 0, identity=name).parameters_checksum for name in ("a", "b", "")
     }
     assert len(digests) == 3 and 0 in digests
+
+
+def test_labels_of_a_folder_are_made_anew_with_other_settings_or_of_other_images(tmp_path):
+    def labelled(**selection):
+        settings, chosen = PseudoLabels(inference="single"), Selection(**selection)
+        where = tmp_path / "images", tmp_path / "out", numbered_classes(4), "cpu"
+        return label_images(network, *where, pseudo_labels=settings, selection=chosen)["coverage"]
+
+    write_png(tmp_path / "images" / "a.png", PICTURE)
+    few, more = labelled(portion=0.1), labelled(portion=0.4)
+    assert few == pytest.approx(0.1, abs=0.02) and more == pytest.approx(0.4, abs=0.02)
+    result = tmp_path / "out" / "selection.json"
+    before = result.stat().st_mtime_ns
+    assert labelled(portion=0.4) == more and result.stat().st_mtime_ns == before
+    write_png(tmp_path / "images" / "b.png", PICTURE)
+    labelled(portion=0.4)
+    assert read_json(result)["images"] == 2
+    write_png(tmp_path / "images" / "contact_sheet.png", PICTURE)
+    with pytest.raises(InputError, match="images: an image is named contact_sheet, as the sheet beside its labels"):
+        labelled(portion=0.4)
 
 
 def test_several_devices_are_refused_from_python(tmp_path):

@@ -22,6 +22,10 @@ def check_values(config) -> None:
             f"weak_labels.sizes is released, but the release has sizes of 19 classes, not of {config.num_classes}: "
             "use weak_labels.sizes=source"
         )
+    for group, key in (("selection", "portion"), ("self_training", "source_portion")):
+        first, most = (getattr(getattr(config, group), name) for name in (key, f"{key}_max"))
+        if first > most:
+            raise InputError(f"{group}.{key} is {first}, above {group}.{key}_max={most}: raise that, too")
     _check_places(config)
     _check_tables(config)
 

@@ -61,8 +61,7 @@ class ExperimentData:
         """
         data = self.config.target
         target, validation = self._open(data, "target.train", None), self.validation
-        if SHEET in target.names:
-            raise InputError(f"{data.train}: an image is named {SHEET}, as the sheet beside its labels: rename it")
+        check_sheet(target, data.train)
         shared = sorted(_identities(target) & _identities(validation))
         if shared:
             raise InputError(
@@ -114,3 +113,9 @@ def _identities(dataset: SceneDataset) -> set[str]:
     if dataset.kind != OWN:
         return set(dataset.names)
     return {os.path.realpath(dataset.image_path(index)) for index in range(len(dataset))}
+
+
+def check_sheet(images: SceneDataset, where: str) -> None:
+    """Raises: InputError if an image has the name of the sheet that stands beside the labels of all."""
+    if SHEET in images.names:
+        raise InputError(f"{where}: an image is named {SHEET}, as the sheet beside its labels: rename it")

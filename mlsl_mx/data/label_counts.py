@@ -25,6 +25,17 @@ def no_counts(num_classes: int) -> np.ndarray:
     return np.zeros((n, n), np.int64)
 
 
+def counts_of(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """(C,) int64: how many pixels of a label map, of ids from 0 to 65535, have each class; other ids count for none."""
+    ids = np.ascontiguousarray(train_ids)
+    ids = (ids if ids.dtype in (np.uint8, np.uint16) else ids.astype(np.uint16)).reshape(-1, 1)
+    bins, counts = np.iinfo(ids.dtype).max + 1, np.zeros(num_classes, np.int64)
+    for start in range(0, len(ids), EXACT):
+        histogram = cv2.calcHist([ids[start : start + EXACT]], [0], None, [bins], [0, bins])
+        counts += histogram.ravel()[:num_classes].astype(np.int64)
+    return counts
+
+
 def joint_counts(rows: np.ndarray, columns: np.ndarray, num_classes: int) -> np.ndarray:
     """How many pixels have which id in `rows` and which in `columns`.
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from mlsl_mx.config import settings as config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.image_files import size_text
+from mlsl_mx.data.label_counts import counts_of
 from mlsl_mx.data.transforms import MinedGroups, labels_at_stride, normalise, training_crop
 from mlsl_mx.system.errors import InputError
 
@@ -50,9 +50,7 @@ def joint_order(sizes: Sequence[int], seed: int, epoch: int) -> np.ndarray:
 
 def classes_present(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
     """(C,) float32 of 0 and 1: the weak label that ground truth gives."""
-    ids = np.iinfo(train_ids.dtype).max + 1
-    histogram = cv2.calcHist([train_ids], [0], None, [ids], [0, ids]).ravel()
-    return (histogram[:num_classes] > 0).astype(np.float32)
+    return (counts_of(train_ids, num_classes) > 0).astype(np.float32)
 
 
 @dataclass(frozen=True)

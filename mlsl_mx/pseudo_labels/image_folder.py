@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.datasets import open_own
+from mlsl_mx.data.experiment_data import check_sheet
 from mlsl_mx.engine import engine_of
-from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels
+from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.pseudo_labels.weak_label_file import write_weak_labels
+from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import begin_stage
 
 
 def label_images(
@@ -30,8 +33,9 @@ def label_images(
 ) -> dict[str, Any]:
     """Write pseudo-labels of all images of a folder (Sec. 3.2), and their weak labels (Sec. 3.3.1) if h_s is given.
 
-    A folder that holds selection.json is done, whatever network made it; an interrupted call goes on. Of a network that
-    is a function of no parameters, delete what was interrupted if the function has changed.
+    A folder that holds selection.json, made with these settings from these images, is done, whatever network made it;
+    an interrupted call goes on. Of a network that is a function of no parameters, delete what was interrupted if the
+    function has changed.
 
     Args:
         net: on the device and in the mode in which it is to label: normalised images (B, 3, H, W) float32 -> logits
@@ -45,8 +49,8 @@ def label_images(
         seed: of the patches' positions.
 
     Returns: the content of selection.json.
-    Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, or a
-        folder that is missing.
+    Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, a folder that is missing,
+        or an image with the name of the contact sheet.
     """
     engine, out = engine_of(ctx), Path(out)
     devices, identity = engine.devices(ctx), ""
@@ -55,8 +59,13 @@ def label_images(
     if isinstance(net, str):
         net, identity = engine.own_network(net, devices[0])
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
-    segmenter = Segmenter(net, devices[0], pseudo_labels or PseudoLabels(), patch_seed(seed, 0), identity=identity)
-    found = generate_pseudo_labels(segmenter, dataset, selection or Selection(), 0, out)
+    check_sheet(dataset, str(images))
+    pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
+    made_from = {"images": dataset.fingerprint, "seed": seed, "pseudo_labels": asdict(pseudo_labels)}
+    made_from["selection"] = asdict(selection)
+    begin_stage(out / "label_images.inputs.json", made_from, [out / SUMMARY, out / WEAK_LABELS])
+    segmenter = Segmenter(net, devices[0], pseudo_labels, patch_seed(seed, 0), identity=identity)
+    found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)
     if h_s is not None:
         write_weak_labels(out, dataset, h_s)
     return found

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlsl_mx.data.label_counts import counts_of
+
 # By train id: what the release has in place of h_s, shares of GTA-V's pixels. They are means over all images; Eq. 4's,
 # over the images with the class, are larger for rare classes.
 RELEASED_SIZES = (
@@ -63,5 +65,4 @@ def weak_labels(train_ids: np.ndarray, h_s: Sequence[float], eta: float, compari
 
 def _shares(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
     """(C,) share of all pixels, ignored ones too, that have each class."""
-    flat = np.asarray(train_ids).ravel()
-    return np.bincount(flat[flat < num_classes].astype(np.int64), minlength=num_classes) / flat.size
+    return counts_of(train_ids, num_classes) / np.size(train_ids)
