@@ -7,10 +7,12 @@ import pytest
 from scene_files import write_gta5, write_palette_png
 
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.data.datasets import open_dataset
+from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
+from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.statistics import label_maps, source_class_sizes
 from mlsl_mx.pseudo_labels import ClassSizes
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.whole_files import write_bytes
 
 
 def written(tmp_path, size=(2, 4)):
@@ -40,6 +42,10 @@ def test_a_cache_of_something_else_is_not_used(tmp_path):
         source_class_sizes(dataset.subset([1]), ClassSizes(19), cache).mean()[:2], [0.25, np.nan]
     )
     np.testing.assert_allclose(source_class_sizes(dataset, ClassSizes(19), cache).mean()[:2], [0.375, 0.125])
+    for name in dataset.names:
+        write_bytes(tmp_path / "others" / f"{name}.png", train_id_png(np.ones((2, 4), np.uint8), dataset.classes))
+    others = with_pseudo_labels(dataset, tmp_path / "others")  # of the same images
+    np.testing.assert_allclose(source_class_sizes(others, ClassSizes(19), cache).mean()[:2], [np.nan, 1])
 
 
 def test_a_damaged_cache_is_named(tmp_path):

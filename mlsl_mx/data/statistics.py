@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from mlsl_mx.system.whole_files import read_json, write_json
 def source_class_sizes(dataset: SceneDataset, sizes, cache: Path):
     """Count every label of a data set, for h_s of Eq. 4 and for which classes are rare.
 
-    The counts are kept in `cache` under the data set's fingerprint; a cache of another list, class set or size is
-    computed again and overwritten.
+    The counts are kept in `cache` under the fingerprint and where the labels lie; a cache of another list, of
+    other label files, another class set or size is computed again and overwritten.
 
     Args:
         dataset: with labels.
@@ -27,7 +29,12 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path):
     Returns: `sizes`, with all labels counted.
     Raises: InputError naming a label file that cannot be used, or an unreadable cache.
     """
-    kept = {"fingerprint": dataset.fingerprint, "classes": list(dataset.classes.names)}
+    places = [os.path.relpath(dataset.label_path(index), dataset.root) for index in range(len(dataset))]
+    kept = {
+        "fingerprint": dataset.fingerprint,
+        "labels": hashlib.sha256("\n".join(places).encode()).hexdigest()[:16],
+        "classes": list(dataset.classes.names),
+    }
     if Path(cache).exists():
         cached = read_json(cache)
         if isinstance(cached, dict) and {"share_sum", "images"} <= cached.keys() and kept.items() <= cached.items():
