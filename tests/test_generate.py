@@ -17,9 +17,11 @@ from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.pseudo_labels import ClassConfidences, select_pseudo_labels
 from mlsl_mx.pseudo_labels import labelling as generate
 from mlsl_mx.pseudo_labels.diagnosis import compare_with_truth
-from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels, mined_groups
+from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
+from mlsl_mx.stages.pseudo_label import take_over_labels
+from mlsl_mx.stages.self_train import mined_groups
 from mlsl_mx.system.errors import InputError
 
 SETTINGS = PseudoLabels(patches=5, patch=16, batch=2)
@@ -374,5 +376,5 @@ def test_labels_that_cannot_be_taken_over_leave_the_folder_as_it_is(tmp_path, mo
         raise OSError("no space left")
 
     monkeypatch.setattr(shutil, "copytree", full)
-    generate.take_over_labels(tmp_path, mine / "record.json", {}, mine, log=None)
+    take_over_labels(tmp_path, mine / "record.json", {}, mine, log=None)
     assert [file.name for file in mine.iterdir()] == ["record.json"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +22,6 @@ import numpy as np
 from mlsl_mx.config.settings import Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import train_id_png
-from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
@@ -92,51 +91,6 @@ def generate_pseudo_labels(
             log.write("pseudo_labels", **summary)
     workers.barrier()
     return summary
-
-
-def mined_groups(summary: Mapping[str, Any], names: Sequence[str]) -> tuple[MinedGroups, MinedGroups]:
-    """What a round mines, for `training_crop`: in source images, and in target images.
-
-    Labels of the source are the truth. In the target, predictions of very rare classes are mostly wrong, so classes
-    with a smaller share of the labels than `selection.mining_least` are not mined there.
-
-    Args:
-        summary: the content of selection.json.
-        names: of all classes.
-    """
-    source, target = (
-        tuple(tuple(map(names.index, found[key])) for key in ("mined_first", "mined"))
-        for found in (summary, summary["mined_in_target"])
-    )
-    return source, target
-
-
-def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
-    """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's.
-
-    Args:
-        record: where the stage notes its `inputs`.
-        folder: of the round's pseudo-labels; replaced if there are some to take over.
-    """
-    for other in sorted(run.glob(f"*/round-*/{folder.name}/{record.name}")):
-        made = other.parent
-        if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
-            copy = folder.with_name(f".{folder.name}.copy")  # takes its name when it is whole
-            shutil.rmtree(copy, ignore_errors=True)
-            try:
-                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
-            except OSError:  # the other method is making them anew: then this one makes its own
-                shutil.rmtree(copy, ignore_errors=True)
-                return
-            shutil.rmtree(folder, ignore_errors=True)
-            copy.replace(folder)
-            log.write("taken_over", labels=str(made.relative_to(run)))
-            return
-
-
-def _copy_whole(source: str, copy: str) -> None:
-    """Copy a file so that it survives a power failure."""
-    write_bytes(Path(copy), Path(source).read_bytes())
 
 
 class _TwoPasses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
-from mlsl_mx.pseudo_labels.labelling import generate_pseudo_labels, take_over_labels
+from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_segmenter
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.stages.inputs import check_files, class_sizes, prior
@@ -19,7 +20,8 @@ from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.own_code import called_for
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.whole_files import check_lengths
+from mlsl_mx.system.run_log import RunLog
+from mlsl_mx.system.whole_files import check_lengths, read_json, write_bytes
 
 
 def pseudo_label(job: Job, round_index: int, own: str | None = None) -> Result:
@@ -66,6 +68,34 @@ def _inputs(job: Job, round_index: int, weights_hash: str, own: bool) -> dict[st
     if own:  # whose weak labels are written beside the labels
         inputs.update(weak_labels=to_dict(job.config)["weak_labels"], source=job.source.fingerprint)
     return inputs
+
+
+def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
+    """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's.
+
+    Args:
+        record: where the stage notes its `inputs`.
+        folder: of the round's pseudo-labels; replaced if there are some to take over.
+    """
+    for other in sorted(run.glob(f"*/round-*/{folder.name}/{record.name}")):
+        made = other.parent
+        if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
+            copy = folder.with_name(f".{folder.name}.copy")  # takes its name when it is whole
+            shutil.rmtree(copy, ignore_errors=True)
+            try:
+                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
+            except OSError:  # the other method is making them anew: then this one makes its own
+                shutil.rmtree(copy, ignore_errors=True)
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            copy.replace(folder)
+            log.write("taken_over", labels=str(made.relative_to(run)))
+            return
+
+
+def _copy_whole(source: str, copy: str) -> None:
+    """Copy a file so that it survives a power failure."""
+    write_bytes(Path(copy), Path(source).read_bytes())
 
 
 def _check(job: Job, folder: Path, net: Callable, own: str | None) -> None:

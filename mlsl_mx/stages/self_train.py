@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.network import load_original
-from mlsl_mx.pseudo_labels.labelling import mined_groups
 from mlsl_mx.stages.inputs import check_files, class_sizes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
@@ -48,6 +49,23 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
             train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
         check_round(job, round_index, stage)
     return str(stage) if stage.done else f"round {round_index}: {weights}"
+
+
+def mined_groups(summary: Mapping[str, Any], names: Sequence[str]) -> tuple[MinedGroups, MinedGroups]:
+    """What a round mines, for `training_crop`: in source images, and in target images.
+
+    Labels of the source are the truth. In the target, predictions of very rare classes are mostly wrong, so classes
+    with a smaller share of the labels than `selection.mining_least` are not mined there.
+
+    Args:
+        summary: the content of selection.json.
+        names: of all classes.
+    """
+    source, target = (
+        tuple(tuple(map(names.index, found[key])) for key in ("mined_first", "mined"))
+        for found in (summary, summary["mined_in_target"])
+    )
+    return source, target
 
 
 def _check(source, target, labels: Path) -> None:
