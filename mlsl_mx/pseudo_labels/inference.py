@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import mxnet as mx
 import numpy as np
 
 from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.maps import PatchMaps, seen_size
-
-Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), or (logits, weak_logits)
+from mlsl_mx.pseudo_labels.segmenter import Network
 
 
 def single_inference(net: Network, image: mx.nd.NDArray, flip: bool) -> PatchMaps:

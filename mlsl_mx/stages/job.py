@@ -98,6 +98,13 @@ class Job(ExperimentData):
         """The experiment's network, without weights."""
         return self.engine.network(self.config.num_classes, self.config.network, weak_label_head, frozen_statistics)
 
+    def network_to_train(self, weights: Path, weak_label_head: bool) -> tuple[Any, str]:
+        """The network with these weights on all devices, and what the file held; what it lacks is drawn by the seed."""
+        self.engine.seed(self.seed)
+        net = self.network(weak_label_head)
+        net.initialize(ctx=list(self.devices))
+        return net, str(load_original(net, weights))
+
     def segmentation_network(self, weights: Path) -> tuple[Callable, str]:
         """The network for inference with these weights, and their hash.
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from mlsl_mx.data.datasets import with_pseudo_labels
 from mlsl_mx.data.transforms import MinedGroups
-from mlsl_mx.network import load_original
 from mlsl_mx.stages.inputs import check_files, class_sizes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
@@ -94,10 +93,8 @@ def _start(job: Job, round_index: int) -> Path:
 def _network(job: Job, round_index: int, start: Path, log: RunLog) -> Any:
     """The network with the weights that it starts from."""
     weak = job.config.weak_labels
-    job.engine.seed(job.seed)
-    net = job.network(weak_label_head=weak.enabled)
-    net.initialize(ctx=list(job.devices))
-    log.write("start", weights=str(start), report=str(load_original(net, start)))
+    net, report = job.network_to_train(start, weak.enabled)
+    log.write("start", weights=str(start), report=report)
     if weak.enabled and weak.start == "random" and round_index == 0:
         job.engine.seed(job.seed)  # the same head, whether or not the source model has one
         net.redraw_head(list(job.devices))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from mlsl_mx.network import load_original
 from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import head_settings
@@ -44,10 +43,8 @@ def _trained(job: Job, checkpoint_seconds: float) -> str:
     ) as stage:
         if stage.done:
             return str(stage)
-        job.engine.seed(job.seed)
-        net = job.network(weak_label_head=True)
-        net.initialize(ctx=list(job.devices))
-        stage.log.write("start", weights=str(source_model), report=str(load_original(net, source_model)))
+        net, report = job.network_to_train(source_model, weak_label_head=True)
+        stage.log.write("start", weights=str(source_model), report=report)
         net.freeze_all_but_head()
         how = job.seed, job.readers, job.engine.losses, job.workers
         epochs = head_epochs(job.source, job.config.head_training, *how)
