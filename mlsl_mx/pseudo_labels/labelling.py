@@ -9,6 +9,7 @@ thresholds and labels are those of one.
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 import zlib
 from collections.abc import Iterable
@@ -101,6 +102,7 @@ class _TwoPasses:
         self.dataset = dataset
         self.store_dir = Path(store_dir)
         self.workers = workers
+        self._network_lock = threading.Lock()  # in pass 2 threads may need the network, where a store is lost
 
     @cached_property
     def key(self) -> str:
@@ -192,7 +194,9 @@ class _TwoPasses:
         if labels is None:
             maps = read_store(store, self.key)
             if maps is None:
-                maps = self.segmenter.maps(self.dataset.image(index), self.dataset.names[index])
+                image = self.dataset.image(index)
+                with self._network_lock:
+                    maps = self.segmenter.maps(image, self.dataset.names[index])
             labels = self.segmenter.labels(maps, found["thresholds"], rule)
             if self.segmenter.threads:
                 self._write_label(labels, path, store)  # this is a thread of many
