@@ -85,8 +85,24 @@ def test_the_table_of_real_pictures():
         cells = ", ".join(f"{miou:.1f}" for miou in found)
         gains = ", ".join(f"{miou - source:+.1f}" for miou in found).replace("-0.0", "0.0").replace("+0.0", "0.0")
         assert f"| {row['title']} | {cells} | {gains} |" in text, row["title"]
-    adapted = next(row["miou"]["mean"] for row in rows if row["method"] == "sisc-pwl")
-    assert f"({source:.1f} to {adapted:.1f} mIoU, 3 seeds)" in (ROOT / "README.md").read_text()
+    rows = read_json(ROOT / "experiments" / "results" / "real" / "idda2camvid-original-files" / "comparison.json")[
+        "rows"
+    ]
+    source, adapted = (row["miou"]["mean"] for row in rows)
+    assert f"({source:.1f} to {adapted:.1f} mIoU on the test pictures)" in (ROOT / "README.md").read_text()
+    assert f"| SISC+PWL | {adapted:.1f} | {adapted - source:+.1f} |" in text
+    for name, controls in (
+        ("_ceiling", ("source continued", "true labels of the 367")),
+        ("", ("true labels of the 101",)),
+    ):
+        (found,) = read_json(ROOT / "benchmarks" / "results" / f"controls_idda2camvid{name}.json")["seeds"].values()
+        by_round = dict(zip(("source continued", "true labels of other target images"), found.values(), strict=True))
+        for control in controls:
+            before, after = by_round[
+                "source continued" if "source" in control else "true labels of other target images"
+            ]
+            assert before == pytest.approx(source, abs=0.05)
+            assert f"{after:.1f} | {after - before:+.1f} |" in text, control
 
 
 def test_the_example_of_ones_own_data():
