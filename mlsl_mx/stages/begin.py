@@ -13,7 +13,7 @@ from mlsl_mx.engine import engine_of
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.stages.job import Job
-from mlsl_mx.stages.recorded_settings import method_settings, source_settings
+from mlsl_mx.stages.recorded_settings import head_settings, method_settings, source_settings
 from mlsl_mx.stages.shares import check_labelling, check_training
 from mlsl_mx.stages.start_files import check_start, described, start_file
 
@@ -37,9 +37,12 @@ def begin(
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
     check_labelling(job.devices, len(job.devices) if workers is None else workers)
     train_devices = engine_of(train_ctx).devices(train_ctx) if train_ctx else job.devices
-    check_training(job.config, train_devices, train_workers, _trainings(job.config, weights))
+    trainings = _trainings(job.config, weights)
+    check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in job.titled.items()]
     source_settings(job, imagenet, weights).check()
+    if "head_training" in trainings:
+        head_settings(job).check()
     if weights is None:
         check_start(job.config, imagenet)
     if rounds:
