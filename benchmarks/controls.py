@@ -100,8 +100,8 @@ def own_controls(
     """The same of one's own data: the truth of one experiment's validation images, measured on the other's."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = open_job(measured, "sisc", settings, place / "run", {}, seed, "cpu")
-        labelled = open_job(experiment, "sisc", (), place / "run", {}, seed, "cpu").validation
+        job = open_job(measured, "sisc", settings, place / "run", roots={}, seed=seed, ctx="cpu")
+        labelled = open_job(experiment, "sisc", (), place / "run", roots={}, seed=seed, ctx="cpu").validation
         if set(labelled.names) & set(job.validation.names):
             raise InputError(f"{measured}: measures on images whose labels {experiment} trains on: give others")
         more_source = job.source.subset(range(len(labelled)))
@@ -129,10 +129,11 @@ def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[fl
         net, folder = job.network(weak_label_head=False), out / f"round-{r}"
         net.initialize(ctx=list(job.devices))
         load_original(net, weights)
-        settings = (config.self_training, config.weak_labels, h_s, mined, r, job.seed)
-        how = job.readers, job.engine.losses, job.workers
-        epochs = self_training_epochs(job.source, target, *settings, *how)
-        train(net, epochs, job.devices, folder, RunLog(folder / "log.jsonl", "control"), f"round {r}")
+        settings = config.self_training, config.weak_labels
+        how = {"class_sizes": h_s, "mined": mined, "round_index": r, **job.reading}
+        epochs = self_training_epochs(job.source, target, *settings, **how)
+        log = RunLog(folder / "log.jsonl", "control")
+        train(net, epochs, job.devices, folder, log=log, title=f"round {r}")
         weights = folder / "weights.params"
         found.append(miou(job, weights, folder))
     return found

@@ -173,17 +173,20 @@ class Benchmark:
         at_source = replace(config.source_training, crops=crops, batch=16)
         head = replace(config.head_training, crops=crops, batch=16)
         source, target = again(self.source, 1024), again(self.selected, 256)
-        last = SEED, threads_beside(self.device.device_type), self.engine.losses
+        reading = {"seed": SEED, "readers": threads_beside(self.device.device_type), "losses": self.engine.losses}
 
         def of_a_round(batch: int, weak: bool) -> Epochs:
-            own = (replace(rounds, batch=batch), WeakLabels(enabled=weak), np.full(19, 0.05), (MINED, MINED), 0)
-            return self_training_epochs(source, target, *own, *last)
+            own = {"class_sizes": np.full(19, 0.05), "mined": (MINED, MINED), "round_index": 0}
+            settings = replace(rounds, batch=batch), WeakLabels(enabled=weak)
+            return self_training_epochs(source, target, *settings, **own, **reading)
+
+        both = source_epochs(source, at_source, mined=(), class_weights=None, **reading)
 
         for name, both_heads, epochs, batch, goal in (
             ("1 crop, both heads", True, of_a_round(1, True), 1, 25.0),
             ("2 crops, one head", False, of_a_round(2, False), 2, 25.0),
-            ("16 crops of source training, both heads", True, source_epochs(source, at_source, (), None, *last), 16, 0),
-            ("16 crops, the weak-label head alone", True, head_epochs(source, head, *last), 16, 0),
+            ("16 crops of source training, both heads", True, both, 16, 0),
+            ("16 crops, the weak-label head alone", True, head_epochs(source, head, **reading), 16, 0),
         ):
             self.card.free()
             try:

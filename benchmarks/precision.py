@@ -56,7 +56,7 @@ def label_and_evaluate(run: Path, data: Path, precision: str) -> None:
     """The stages from the source model to round 0's pseudo-labels, and the source model's evaluation."""
     roots = {name: data / name for name in ("gta5", "cityscapes")}
     settings = [f"network.precision={precision}"]
-    job = open_job(EXPERIMENTS / "gta2city.yaml", "sisc", settings, run, roots, 0, "cpu")
+    job = open_job(EXPERIMENTS / "gta2city.yaml", "sisc", settings, run, roots=roots, seed=0, ctx="cpu")
     print(import_weights(job, EXPERIMENTS / "pretrained.params"), flush=True)
     print(pseudo_label(job, 0), flush=True)
     print(evaluate_weights(job, None), flush=True)

@@ -53,7 +53,7 @@ def miniature_job(
     make_miniature(folder / "data", existing("data_lists/miniature"), scenes)
     roots = {name: folder / "data" / name for name in PUBLISHED}
     path = existing(f"experiments/miniature/{experiment}.yaml")
-    return open_job(path, method, settings, folder / "run" / experiment, roots, seed, "cpu")
+    return open_job(path, method, settings, folder / "run" / experiment, roots=roots, seed=seed, ctx="cpu")
 
 
 def measured(job: Job, weights: Path, images: SceneDataset, out: Path) -> dict:

@@ -78,7 +78,7 @@ def opened(run: Path, data: Path) -> Job:
     """The miniature's job of a run, with other data."""
     seed = read_settings(run / "source" / "config.yaml")["seed"]
     roots = {name: data / name for name in PUBLISHED}
-    return open_job(EXPERIMENT, "sisc-pwl", (), run, roots, seed, "cpu")
+    return open_job(EXPERIMENT, "sisc-pwl", (), run, roots=roots, seed=seed, ctx="cpu")
 
 
 def label_quality(job: Job) -> dict[str, dict[str, float]]:

@@ -171,7 +171,7 @@ def test_a_cpu_without_bfloat16_is_refused(net, tmp_path, monkeypatch, flags):
 
 def test_a_job_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="network.precision is float16, which is for GPUs"):
-        open_job(EXPERIMENT, None, ["network.precision=float16"], tmp_path, {}, 0, "cpu")
+        open_job(EXPERIMENT, None, ["network.precision=float16"], tmp_path, roots={}, seed=0, ctx="cpu")
 
 
 @needs_bfloat16
@@ -179,6 +179,6 @@ def test_a_job_has_the_network_in_its_precision(net, tmp_path):
     path = tmp_path / "narrow.params"
     save_original(net, path)
     settings = ["network.width=0.125", "network.precision=bfloat16"]
-    copy, _ = open_job(EXPERIMENT, None, settings, tmp_path, {}, 0, "cpu").segmentation_network(path)
+    copy, _ = open_job(EXPERIMENT, None, settings, tmp_path, roots={}, seed=0, ctx="cpu").segmentation_network(path)
     x = images(1, 3, 64, 64)
     np.testing.assert_array_equal(copy(x).asnumpy(), inference_net(net, "bfloat16")(x).asnumpy())

@@ -40,7 +40,7 @@ def finished(world):
 
 def test_labels_are_what_was_written(world):
     _, experiment, truth = world
-    job = open_job(experiment, None, (), Path("run"), {}, 0, "cpu")
+    job = open_job(experiment, None, (), Path("run"), roots={}, seed=0, ctx="cpu")
     for dataset, expected in ((job.all_source, truth["source"]), (job.validation, truth["val"])):
         for index, train_ids in enumerate(expected):
             np.testing.assert_array_equal(dataset.label(index), train_ids)
@@ -125,7 +125,7 @@ def test_classes_of_cityscapes_adapt_to_unlabelled_cameras(world, tmp_path, caps
         f'inherit: gta2city.yaml\ntarget: {{dataset: own, train: {root}/cams/train, val: "", size: null}}\n'
         "pseudo_labels: {patch: 16}\n",
     )
-    job = open_job(experiment, None, (), tmp_path / "run", {}, 0, "cpu")
+    job = open_job(experiment, None, (), tmp_path / "run", roots={}, seed=0, ctx="cpu")
     assert len(job.target) == 3 and job.target.classes.num_classes == 19 and len(job.validation) == 0
 
 

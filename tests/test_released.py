@@ -263,7 +263,8 @@ def epochs(tmp_path):
         training = replace(config.self_training, batch=1, source_portion=1.0, crops=Crops(64, (1.0, 1.0), False))
         h_s = np.full(19, np.nan)
         h_s[:5] = [0.5, 0.5, 0.5, 1.0, 0.0]
-        return self_training_epochs(*datasets, training, config.weak_labels, h_s, ((), ()), 0, 0, 0, engine_losses)
+        how = {"class_sizes": h_s, "mined": ((), ()), "round_index": 0, "seed": 0, "readers": 0}
+        return self_training_epochs(*datasets, training, config.weak_labels, **how, losses=engine_losses)
 
     return build
 

@@ -150,8 +150,8 @@ def test_source_and_target_of_a_round_have_mined_classes_of_their_own(domains, m
         write_palette_png(target.label_path(index), labels)
     crops = Crops(8, (1.0, 1.0), False)
     settings = SelfTraining(batch=1, source_portion=1.0, source_portion_max=1.0, crops=crops, mining_probability=1.0)
-    how = {"seed": 0, "readers": 0, "losses": losses}
-    epochs = self_training_epochs(source, target, settings, WeakLabels(), np.zeros(19), mined, 0, **how)
+    how = {"class_sizes": np.zeros(19), "mined": mined, "round_index": 0, "seed": 0, "readers": 0, "losses": losses}
+    epochs = self_training_epochs(source, target, settings, WeakLabels(), **how)
     found = {"source": [], "target": []}
     for batch in epochs.batches(0, 0):
         found["target" if batch.names[0].startswith("ulm") else "source"].append(batch.train_ids.item() == 3)

@@ -94,7 +94,16 @@ def test_weights_are_tested_where_they_are_saved_and_after_each_epoch(
     monkeypatch.setattr(GluonSteps, "is_finite", lambda steps: calls.append(steps) or found(steps))
     workers = Workers()
     workers.rank = rank
-    train(make_net(), epochs(3), CPU, tmp_path, RunLog(None, "t"), "shared", workers, checkpoint_seconds=0)
+    train(
+        make_net(),
+        epochs(3),
+        CPU,
+        tmp_path,
+        log=RunLog(None, "t"),
+        title="shared",
+        workers=workers,
+        checkpoint_seconds=0,
+    )
     assert len(calls) == tests_of_all_weights
 
 
@@ -117,8 +126,8 @@ def test_a_broken_loss_leaves_the_last_checkpoint_to_go_on_from(whole, tmp_path)
 
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(InputError, match="step 1, batch image-11-a, .*: lower .*; the last checkpoint is kept"):
-        train(make_net(), epochs(3, broken_at_the_fourth), CPU, tmp_path, log, "broken", checkpoint_seconds=0)
-    train(make_net(seed=99), epochs(3), CPU, tmp_path, log, "mended")
+        train(make_net(), epochs(3, broken_at_the_fourth), CPU, tmp_path, log=log, title="broken", checkpoint_seconds=0)
+    train(make_net(seed=99), epochs(3), CPU, tmp_path, log=log, title="mended")
     assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
     resumed = next(event for event in read_log(tmp_path / "log") if event["event"] == "resumed")
     assert (resumed["epoch"], resumed["step"]) == (1, 1)
@@ -138,7 +147,7 @@ def test_weights_that_leave_the_finite_are_never_saved(tmp_path):
     one_step = {"steps": 1, "batches": lambda epoch, start: iter([make_batch(0)])}
     wild = dataclasses.replace(epochs(1), **one_step, learning_rate=lambda step: 1e38)
     with pytest.raises(InputError, match="not finite in epoch 0"):
-        train(make_net(), wild, CPU, tmp_path, RunLog(tmp_path / "log", "t"), "wild")
+        train(make_net(), wild, CPU, tmp_path, log=RunLog(tmp_path / "log", "t"), title="wild")
     assert not (tmp_path / "weights.params").exists()
 
 
@@ -149,7 +158,7 @@ def test_each_epoch_logs_its_own_time_and_the_networks_part(tmp_path, monkeypatc
             yield batch
 
     monkeypatch.setattr("mlsl_mx.training.train.LossCurve.after_step", lambda *_: time.sleep(0.1))
-    train(make_net(), epochs(2, slow_second_epoch), CPU, tmp_path, RunLog(tmp_path / "log", "t"), "timed")
+    train(make_net(), epochs(2, slow_second_epoch), CPU, tmp_path, log=RunLog(tmp_path / "log", "t"), title="timed")
     first, second = (event for event in read_log(tmp_path / "log") if event["event"] == "epoch")
     for event, other in ((first, 0.2), (second, 0.4)):
         assert 0 < event["network_seconds"] <= event["seconds"] - other
@@ -175,7 +184,7 @@ def killed():
 def whole(tmp_path_factory):
     """Weights file of a training that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
-    train(make_net(), epochs(3), CPU, out, RunLog(out / "log", "t"), "whole")
+    train(make_net(), epochs(3), CPU, out, log=RunLog(out / "log", "t"), title="whole")
     return out / "weights.params"
 
 
@@ -184,11 +193,19 @@ def whole(tmp_path_factory):
 def test_a_training_that_is_killed_before_any_step_ends_with_the_same_weights(whole, tmp_path, step, seconds):
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut_before(step, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=seconds)
+        train(
+            make_net(),
+            epochs(3, cut_before(step, killed)),
+            CPU,
+            tmp_path,
+            log=log,
+            title="cut",
+            checkpoint_seconds=seconds,
+        )
     assert not (tmp_path / "weights.params").exists()
     # Its own weights must not matter, unless there was no time for a checkpoint.
     resumed = make_net(seed=0 if seconds or not step else 99)
-    train(resumed, epochs(3), CPU, tmp_path, log, "resumed")
+    train(resumed, epochs(3), CPU, tmp_path, log=log, title="resumed")
     assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
     assert not (tmp_path / ".checkpoint").exists()
     found = [(e["epoch"], e["step"]) for e in read_log(tmp_path / "log") if e["event"] == "resumed"]
@@ -200,9 +217,9 @@ def test_a_training_that_is_asked_to_stop_finishes_its_step_and_goes_on_from_the
     log, before = RunLog(tmp_path / "log", "t"), signal.getsignal(number)
     asked = epochs(3, cut_before(3, lambda: os.kill(os.getpid(), number)))
     with pytest.raises(Stopped) as stopped:
-        train(make_net(), asked, CPU, tmp_path, log, "asked")
+        train(make_net(), asked, CPU, tmp_path, log=log, title="asked")
     assert stopped.value.exit_code == 128 + number and signal.getsignal(number) == before
-    train(make_net(seed=99), epochs(3), CPU, tmp_path, log, "resumed")
+    train(make_net(seed=99), epochs(3), CPU, tmp_path, log=log, title="resumed")
     assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
     resumed = next(event for event in read_log(tmp_path / "log") if event["event"] == "resumed")
     assert (resumed["epoch"], resumed["step"]) == (1, 2)
@@ -211,8 +228,8 @@ def test_a_training_that_is_asked_to_stop_finishes_its_step_and_goes_on_from_the
 def test_the_loss_that_is_logged_is_that_of_all_steps_of_the_epoch(whole, tmp_path):
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut_before(3, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
-    train(make_net(), epochs(3), CPU, tmp_path, log, "resumed")
+        train(make_net(), epochs(3, cut_before(3, killed)), CPU, tmp_path, log=log, title="cut", checkpoint_seconds=0)
+    train(make_net(), epochs(3), CPU, tmp_path, log=log, title="resumed")
     logs = [read_log(path) for path in (whole.parent / "log", tmp_path / "log")]
     losses = [[event["loss"] for event in events if event["event"] == "epoch"] for events in logs]
     assert losses[0] == losses[1] and len(losses[0]) == 3
@@ -243,7 +260,7 @@ def test_terms_have_the_gradient_of_their_sum():
 def test_a_third_term_shows_up_wherever_the_loss_does(tmp_path):
     log = RunLog(tmp_path / "log", "self-train", method="mine", round=0)
     mine = dataclasses.replace(epochs(2), loss=with_a_third_term)
-    train(make_net(), mine, CPU, tmp_path, log, "mine", tensorboard=tmp_path / "events")
+    train(make_net(), mine, CPU, tmp_path, log=log, title="mine", tensorboard=tmp_path / "events")
     found = loss_curves(read_log(log.path))["self-train", "mine", 0]
     assert all(list(p.losses) == ["segmentation", "weak_labels", "sharpness"] for p in found) and len(found) == 4
     assert [p.loss for p in found] == pytest.approx([sum(p.losses.values()) for p in found])
@@ -253,20 +270,20 @@ def test_a_third_term_shows_up_wherever_the_loss_does(tmp_path):
     assert mean == pytest.approx((found[0].loss + found[1].loss) / 2)
     broken = dataclasses.replace(mine, loss=lambda *v: {**with_a_third_term(*v), "gap": v[0][1].sum() * np.inf})
     with pytest.raises(InputError, match=r"sharpness \d\.\d+, gap -?(inf|nan)\) at step 0"):
-        train(make_net(), broken, CPU, tmp_path / "broken", log, "broken")
+        train(make_net(), broken, CPU, tmp_path / "broken", log=log, title="broken")
 
 
 @pytest.mark.parametrize("seconds", [0, 1000])
 @pytest.mark.parametrize("step", [1, 3, 4])
 def test_a_training_that_is_killed_leaves_each_point_of_the_loss_once(tmp_path, step, seconds):
     log = RunLog(tmp_path / "log", "self-train", method="sisc", round=0)
-    train(make_net(), epochs(3), CPU, tmp_path / "whole", log, "whole")
+    train(make_net(), epochs(3), CPU, tmp_path / "whole", log=log, title="whole")
     whole = [point._replace(time="") for point in loss_curves(read_log(log.path))["self-train", "sisc", 0]]
     log.path.unlink()
     where = {"checkpoint_seconds": seconds, "tensorboard": tmp_path / "events"}
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut_before(step, killed)), CPU, tmp_path, log, "cut", **where)
-    train(make_net(), epochs(3), CPU, tmp_path, log, "resumed", **where)
+        train(make_net(), epochs(3, cut_before(step, killed)), CPU, tmp_path, log=log, title="cut", **where)
+    train(make_net(), epochs(3), CPU, tmp_path, log=log, title="resumed", **where)
     found = [point._replace(time="") for point in loss_curves(read_log(log.path))["self-train", "sisc", 0]]
     assert found == whole and [point.step for point in found] == [1, 2, 3, 4, 5, 6]
     shown = scalar_points(read_events(tmp_path / "events"))
@@ -294,7 +311,7 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
     trained = {}
     for devices in (CPU, TWO):
         net = net_on(devices)
-        train(net, epochs(2), devices, tmp_path / str(len(devices)), RunLog(tmp_path / "log", "t"), "devices")
+        train(net, epochs(2), devices, tmp_path / str(len(devices)), log=RunLog(tmp_path / "log", "t"), title="devices")
         trained[devices] = [[array.asnumpy() for array in p.list_data()] for p in net.collect_params().values()]
     for (one,), two in zip(trained[CPU], trained[TWO], strict=True):
         np.testing.assert_allclose(two[0], one, atol=2e-6)
@@ -347,12 +364,12 @@ def test_each_device_drops_other_units():
 
 def test_several_devices_go_on_after_an_interruption(tmp_path):
     log = RunLog(tmp_path / "log", "t")
-    train(net_on(TWO), epochs(3), TWO, tmp_path / "whole", log, "whole")
+    train(net_on(TWO), epochs(3), TWO, tmp_path / "whole", log=log, title="whole")
     cut = epochs(3, cut_before(3, killed))
     with pytest.raises(KeyboardInterrupt):
-        train(net_on(TWO), cut, TWO, tmp_path / "cut", log, "cut", checkpoint_seconds=0)
+        train(net_on(TWO), cut, TWO, tmp_path / "cut", log=log, title="cut", checkpoint_seconds=0)
     net = net_on(TWO)
-    train(net, epochs(3), TWO, tmp_path / "cut", log, "resumed")
+    train(net, epochs(3), TWO, tmp_path / "cut", log=log, title="resumed")
     whole, resumed = (mx.nd.load(str(tmp_path / name / "weights.params")) for name in ("whole", "cut"))
     assert all(np.array_equal(whole[name].asnumpy(), resumed[name].asnumpy()) for name in whole)
     assert all(np.array_equal(*(a.asnumpy() for a in p.list_data())) for p in net.collect_params().values())
@@ -373,11 +390,11 @@ def flipped(content: bytes) -> bytes:
 def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, caplog, file, damage):
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
+        train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log=log, title="cut", checkpoint_seconds=0)
     path = next((tmp_path / ".checkpoint").glob(file.replace("1-1", "*")))
     content = path.read_bytes()
     path.unlink() if damage is None else path.write_bytes(damage(content))
-    train(make_net(), epochs(3), CPU, tmp_path, log, "again")
+    train(make_net(), epochs(3), CPU, tmp_path, log=log, title="again")
     assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
     events = [event["event"] for event in read_log(tmp_path / "log")]
     if path.name == "position.json" and damage is None:  # then there is none
@@ -390,9 +407,9 @@ def test_a_damaged_checkpoint_is_noticed_and_left_out(whole, tmp_path, caplog, f
 def test_a_checkpoint_of_an_earlier_version_is_left_out(whole, tmp_path, caplog):
     log = RunLog(tmp_path / "log", "t")
     with pytest.raises(KeyboardInterrupt):
-        train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log, "cut", checkpoint_seconds=0)
+        train(make_net(), epochs(3, cut_before(4, killed)), CPU, tmp_path, log=log, title="cut", checkpoint_seconds=0)
     path = tmp_path / ".checkpoint" / "position.json"
     path.write_text(path.read_text().replace("step_terms", "step_losses"))  # as when losses had no names
-    train(make_net(), epochs(3), CPU, tmp_path, log, "again")
+    train(make_net(), epochs(3), CPU, tmp_path, log=log, title="again")
     assert (tmp_path / "weights.params").read_bytes() == whole.read_bytes()
     assert "is no checkpoint of this version" in caplog.text

@@ -104,7 +104,7 @@ def resumed(computed: Computed) -> None:
 
         epochs = Epochs(3, 2, batches, computed.loss("eq6"), lambda step: 0.01 / (1 + step), Optimizer(), seed=3)
         net, log = computed.network(True), RunLog(folder / name / "log", "t")
-        train(net, epochs, computed.devices, folder / name, log, name, checkpoint_seconds=0)
+        train(net, epochs, computed.devices, folder / name, log=log, title=name, checkpoint_seconds=0)
 
     trained("whole")
     try:

@@ -86,9 +86,10 @@ class Job(ExperimentData):
         return self.config.weak_labels.wants_trained_head and not has_weak_label_head(self.weights_before(0))
 
     @property
-    def readers(self) -> int:
-        """Reader threads: none where the network itself needs the cores."""
-        return threads_beside(self.ctx.device_type)
+    def reading(self) -> dict[str, Any]:
+        """What the epochs of each training are given; there are no reader threads where the network needs the cores."""
+        readers = threads_beside(self.ctx.device_type)
+        return {"seed": self.seed, "readers": readers, "losses": self.engine.losses, "workers": self.workers}
 
     def check_batch(self, stage: str) -> None:
         """Raises: InputError if several devices or workers cannot share the batches of a stage's settings."""
@@ -139,6 +140,7 @@ def open_job(
     method: str | None,
     settings: Sequence[str],
     run: Path,
+    *,
     roots: dict[str, Path | None],
     seed: int,
     ctx: str,

@@ -39,13 +39,27 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
         check=partial(_check, source, target, labels),
     ) as stage:
         if not stage.done:
-            h_s = class_sizes(job, source)
-            net = _network(job, round_index, start, stage.log)
-            mined = mined_groups(selection, source.classes.names)
-            settings = (config.self_training, config.weak_labels, h_s, mined, round_index, job.seed)
-            epochs = self_training_epochs(source, target, *settings, job.readers, job.engine.losses, job.workers)
-            title, events = f"round {round_index}", job.tensorboard_folder(round_index) / folder.name
-            train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
+            epochs = self_training_epochs(
+                source,
+                target,
+                config.self_training,
+                config.weak_labels,
+                class_sizes=class_sizes(job, source),
+                mined=mined_groups(selection, source.classes.names),
+                round_index=round_index,
+                **job.reading,
+            )
+            train(
+                _network(job, round_index, start, stage.log),
+                epochs,
+                job.devices,
+                folder,
+                log=stage.log,
+                title=f"round {round_index}",
+                workers=job.workers,
+                checkpoint_seconds=checkpoint_seconds,
+                tensorboard=job.tensorboard_folder(round_index) / folder.name,
+            )
         check_round(job, round_index, stage)
     return str(stage) if stage.done else f"round {round_index}: {weights}"
 

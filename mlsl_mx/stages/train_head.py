@@ -46,8 +46,15 @@ def _trained(job: Job, checkpoint_seconds: float) -> str:
         net, report = job.network_to_train(source_model, weak_label_head=True)
         stage.log.write("start", weights=str(source_model), report=report)
         net.freeze_all_but_head()
-        how = job.seed, job.readers, job.engine.losses, job.workers
-        epochs = head_epochs(job.source, job.config.head_training, *how)
-        events, title = job.tensorboard_folder(None) / "head", "weak-label head"
-        train(net, epochs, job.devices, folder, stage.log, title, job.workers, checkpoint_seconds, events)
+        train(
+            net,
+            head_epochs(job.source, job.config.head_training, **job.reading),
+            job.devices,
+            folder,
+            log=stage.log,
+            title="weak-label head",
+            workers=job.workers,
+            checkpoint_seconds=checkpoint_seconds,
+            tensorboard=job.tensorboard_folder(None) / "head",
+        )
     return f"weak-label head of round 0: {stage.result}"

@@ -38,10 +38,18 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
             if imagenet:
                 stage.log.write("imagenet", file=str(imagenet), report=loaded)
                 LOGGER.info("%s: %s", imagenet, loaded)
-            by_class = rare_classes(job, job.source), class_weights(job, job.source)
-            how = job.seed, job.readers, job.engine.losses, job.workers
-            epochs = source_epochs(job.source, training, *by_class, *how)
-            out, events = job.source_folder, job.tensorboard_folder(None) / "training"
-            train(net, epochs, job.devices, out, stage.log, "source", job.workers, checkpoint_seconds, events)
+            by_class = {"mined": rare_classes(job, job.source), "class_weights": class_weights(job, job.source)}
+            epochs = source_epochs(job.source, training, **by_class, **job.reading)
+            train(
+                net,
+                epochs,
+                job.devices,
+                job.source_folder,
+                log=stage.log,
+                title="source",
+                workers=job.workers,
+                checkpoint_seconds=checkpoint_seconds,
+                tensorboard=job.tensorboard_folder(None) / "training",
+            )
         check_source_model(job, stage)
     return str(stage) if stage.done else f"source model: {weights}"

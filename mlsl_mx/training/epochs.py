@@ -37,6 +37,7 @@ ROUNDS_AT_MOST = 1000
 def source_epochs(
     source: SceneDataset,
     settings: SourceTraining,
+    *,
     mined: tuple[tuple[int, ...], ...],
     class_weights: tuple[float, ...] | None,
     seed: int,
@@ -60,7 +61,7 @@ def source_epochs(
 
 
 def head_epochs(
-    source: SceneDataset, settings: HeadTraining, seed: int, readers: int, losses: Losses, workers: Workers = ALONE
+    source: SceneDataset, settings: HeadTraining, *, seed: int, readers: int, losses: Losses, workers: Workers = ALONE
 ) -> Epochs:
     """Training of the weak-label head alone (Eq. 5): every source image once an epoch, at a constant rate."""
     domain, rate = Domain(source, _present(source)), settings.optimizer.learning_rate
@@ -73,6 +74,7 @@ def self_training_epochs(
     target: SceneDataset,
     settings: SelfTraining,
     weak: WeakLabels,
+    *,
     class_sizes: np.ndarray,
     mined: tuple[MinedGroups, MinedGroups],
     round_index: int,

@@ -68,6 +68,7 @@ def train(
     epochs: Epochs,
     devices: Sequence[Any],
     out: Path,
+    *,
     log: RunLog,
     title: str,
     workers: Workers = ALONE,
