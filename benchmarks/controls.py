@@ -130,7 +130,7 @@ def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[fl
         net.initialize(ctx=list(job.devices))
         load_original(net, weights)
         settings = config.self_training, config.weak_labels
-        how = {"class_sizes": h_s, "mined": mined, "round_index": r, **job.reading}
+        how = {"class_sizes": h_s, "mined": mined, "round_index": r, **job.for_epochs}
         epochs = self_training_epochs(job.source, target, *settings, **how)
         log = RunLog(folder / "log.jsonl", "control")
         train(net, epochs, job.devices, folder, log=log, title=f"round {r}")

@@ -86,7 +86,7 @@ class Job(ExperimentData):
         return self.config.weak_labels.wants_trained_head and not has_weak_label_head(self.weights_before(0))
 
     @property
-    def reading(self) -> dict[str, Any]:
+    def for_epochs(self) -> dict[str, Any]:
         """What the epochs of each training are given; there are no reader threads where the network needs the cores."""
         readers = threads_beside(self.ctx.device_type)
         return {"seed": self.seed, "readers": readers, "losses": self.engine.losses, "workers": self.workers}

@@ -47,7 +47,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
                 class_sizes=class_sizes(job, source),
                 mined=mined_groups(selection, source.classes.names),
                 round_index=round_index,
-                **job.reading,
+                **job.for_epochs,
             )
             train(
                 _network(job, round_index, start, stage.log),

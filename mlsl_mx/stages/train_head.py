@@ -48,7 +48,7 @@ def _trained(job: Job, checkpoint_seconds: float) -> str:
         net.freeze_all_but_head()
         train(
             net,
-            head_epochs(job.source, job.config.head_training, **job.reading),
+            head_epochs(job.source, job.config.head_training, **job.for_epochs),
             job.devices,
             folder,
             log=stage.log,

@@ -39,7 +39,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
                 stage.log.write("imagenet", file=str(imagenet), report=loaded)
                 LOGGER.info("%s: %s", imagenet, loaded)
             by_class = {"mined": rare_classes(job, job.source), "class_weights": class_weights(job, job.source)}
-            epochs = source_epochs(job.source, training, **by_class, **job.reading)
+            epochs = source_epochs(job.source, training, **by_class, **job.for_epochs)
             train(
                 net,
                 epochs,
