@@ -14,6 +14,7 @@ from mlsl_mx.network import MLSLNet
 from mlsl_mx.network.weights.original_weights import WEAK_LABEL_NAME
 from mlsl_mx.network.weights.params_file import read_params
 from mlsl_mx.system.run_log import read_log
+from mlsl_mx.system.whole_files import file_hash, read_json
 from mlsl_mx.training.loss_curve import loss_curves
 
 ALONE = {"source_training.weak_label_weight": 0}  # a source model as the published ones: without the head
@@ -76,7 +77,8 @@ def test_a_published_source_model_gets_a_head_and_nothing_else(world, published,
     fresh.initialize()
     for name, parameter in fresh.weak_label_head.collect_params().items():
         assert np.abs(head[f"arg:{name[len(fresh.prefix) :]}"] - parameter.data().asnumpy()).max() > 0
-    assert json.loads((run / "sisc-pwl" / "head.json").read_text()) == {"trained": True, "start": str(weights)}
+    said = {"trained": True, "start": str(weights), "weights": file_hash(weights)}
+    assert json.loads((run / "sisc-pwl" / "head.json").read_text()) == said
     outcomes = [e["outcome"] for e in read_log(run / "log.jsonl") if (e["stage"], e["event"]) == ("train-head", "end")]
     assert outcomes == ["worked", "no-op"]
     assert main(words(world, run, "self-train", "--round", "0")) == 0
@@ -101,6 +103,23 @@ def test_all_methods_of_a_run_share_the_head_and_its_settings_bind(world, publis
         said = f"{run}/source/head/config.yaml: holds results of other settings ({next(iter(setting))}: "
         assert capsys.readouterr().err.count(said) == 2
     assert weights.read_bytes() == before
+
+
+def test_a_mistyped_run_gets_no_folder(world, tmp_path, capsys):
+    assert main([*words(world, tmp_path / "typo", "train-head"), "--method", "sisc"]) == 2
+    assert "weights.params" in capsys.readouterr().err and not (tmp_path / "typo").exists()
+
+
+def test_only_cards_of_methods_that_start_from_the_head_name_its_training(world, published, tmp_path):
+    run = imported(world, tmp_path, published)
+    assert main(words(world, run, "train-head")) == 0
+    assert main(words(world, run, "self-train", "--round", "0")) == 0
+    assert main(words(world, run, "evaluate", "--source")) == 0
+    assert main(words(world, run, "evaluate", "--round", "0")) == 0
+    assert main(words(world, run, "report")) == 0
+    cards = {folder: read_json(run / folder / "model_card.json") for folder in ("source", "sisc-pwl")}
+    named = {folder: {stage["stage"] for stage in card["stages"]} for folder, card in cards.items()}
+    assert "train-head" in named["sisc-pwl"] and "train-head" not in named["source"]
 
 
 def test_a_round_does_not_start_before_its_head_is_trained(world, published, tmp_path, capsys):

@@ -91,18 +91,19 @@ def test_the_table_of_real_pictures():
     source, adapted = (row["miou"]["mean"] for row in rows)
     assert f"({source:.1f} to {adapted:.1f} mIoU on the test pictures)" in (ROOT / "README.md").read_text()
     assert f"| SISC+PWL | {adapted:.1f} | {adapted - source:+.1f} |" in text
-    for name, controls in (
-        ("_ceiling", ("source continued", "true labels of the 367")),
-        ("", ("true labels of the 101",)),
-    ):
+    rows = {
+        "source training continued for as many steps, 333": ("_ceiling", "source continued"),
+        "**true labels** of the 367 pictures, 333 steps: the ceiling": (
+            "_ceiling",
+            "true labels of other target images",
+        ),
+        "**true labels** of the 101 validation pictures, 135 steps": ("", "true labels of other target images"),
+    }
+    for title, (name, control) in rows.items():
         (found,) = read_json(ROOT / "benchmarks" / "results" / f"controls_idda2camvid{name}.json")["seeds"].values()
-        by_round = dict(zip(("source continued", "true labels of other target images"), found.values(), strict=True))
-        for control in controls:
-            before, after = by_round[
-                "source continued" if "source" in control else "true labels of other target images"
-            ]
-            assert before == pytest.approx(source, abs=0.05)
-            assert f"{after:.1f} | {after - before:+.1f} |" in text, control
+        before, after = found[control]
+        assert before == pytest.approx(source, abs=0.05)
+        assert f"| control: {title} | {after:.1f} | {after - before:+.1f} |" in text
 
 
 def test_the_example_of_ones_own_data():

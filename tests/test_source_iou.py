@@ -16,8 +16,10 @@ from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.data.label_files import published_format, read_train_ids
 from mlsl_mx.predict import Predictor, read_image
 from mlsl_mx.reports.report_tables import source_class_table, source_table
+from mlsl_mx.reports.stage_times import stage_times
 from mlsl_mx.stages import source_iou
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.run_log import read_log
 from mlsl_mx.system.whole_files import read_json, write_json
 
 
@@ -83,6 +85,7 @@ def test_the_source_model_is_measured_again_on_as_many_images_as_the_round(world
 def test_a_training_that_was_killed_before_it_was_measured_is_measured_by_the_next_start(world, labelled, capsys):
     model, weights = labelled / "source", labelled / "sisc-pwl" / "round-0" / "weights.params"
     assert main(words(world, labelled, "self-train", "--round", "0")) == 0
+    times = stage_times(read_log(labelled / "log.jsonl"))
     for folder, stage in ((model, ("train-source",)), (weights.parent, ("self-train", "--round", "0"))):
         before = (folder / source_iou.FILE).read_bytes()
         for left in (None, {**json.loads(before), "weights": "of others"}):
@@ -91,6 +94,7 @@ def test_a_training_that_was_killed_before_it_was_measured_is_measured_by_the_ne
                 write_json(folder / source_iou.FILE, left)
             assert main(words(world, labelled, *stage)) == 0
             assert (folder / source_iou.FILE).read_bytes() == before
+    assert [time.seconds for time in stage_times(read_log(labelled / "log.jsonl"))] == [time.seconds for time in times]
     capsys.readouterr()
     assert main(words(world, labelled, "train-source")) == 0
     assert "learnt" not in capsys.readouterr().err  # it has been said

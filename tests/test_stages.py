@@ -330,6 +330,8 @@ def test_an_evaluation_is_made_anew_of_other_weights_and_stays_where_that_is_ref
     assert {**files(run / "source"), "weights.params": b""} == {**before, "weights.params": b""}
     assert stage(world, run, "evaluate", "--source") == 0
     assert read_json(run / "source" / "evaluation.json")["weights"] == file_hash(weights)
+    assert stage(world, run, "evaluate", "--source", **{"evaluation.flip": True}) == 0
+    assert read_json(run / "source" / "evaluation.json")["flip"]
 
 
 def test_where_memory_is_short_the_batch_may_change_at_any_time(finished, world, tmp_path):
@@ -342,16 +344,6 @@ def test_where_memory_is_short_the_batch_may_change_at_any_time(finished, world,
     after = files(labels)
     assert after.keys() == before.keys()
     assert all(after[name] == before[name] for name in before if name.endswith(".png"))
-
-
-def test_the_source_model_stays_with_other_images_to_adapt_to(finished, world, capsys):
-    before = files(finished / "source")
-    (world / "lists" / "fewer.txt").write_text((world / "lists" / "cityscapes_train.txt").read_text().split("\n")[0])
-    fewer = {"target.train": world / "lists" / "fewer.txt"}
-    assert stage(world, finished, "train-source", **fewer) == 0
-    assert files(finished / "source") == before
-    line = refused(capsys, stage(world, finished, "pseudo-label", "--round", "0", **fewer))
-    assert "lists.target: " in line
 
 
 def test_other_weights_before_a_round_make_it_anew(finished, world, tmp_path):

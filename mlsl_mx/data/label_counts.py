@@ -32,7 +32,7 @@ def counts_of(train_ids: np.ndarray, num_classes: int) -> np.ndarray:
     bins, counts = np.iinfo(ids.dtype).max + 1, np.zeros(num_classes, np.int64)
     for start in range(0, len(ids), EXACT):
         histogram = cv2.calcHist([ids[start : start + EXACT]], [0], None, [bins], [0, bins])
-        counts += histogram.ravel()[:num_classes].astype(np.int64)
+        counts[:bins] += histogram.ravel()[:num_classes].astype(np.int64)
     return counts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.experiment_data import check_sheet
 from mlsl_mx.engine import engine_of
-from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels
+from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
@@ -41,7 +40,8 @@ def label_images(
         net: on the device and in the mode in which it is to label: normalised images (B, 3, H, W) float32 -> logits
             (B, C, h, w), alone or first; or what `--net` takes. By MXNet at stride 8 alone.
         images: as `target.train` of an experiment file has it: a folder, or a list of images.
-        out: gets NAME.png (train ids), contact_sheet.png, selection.json, and weak_labels.json.
+        out: gets NAME.png (train ids), contact_sheet.png, selection.json, weak_labels.json, and what they were made
+            from, label_images.inputs.json.
         classes: `class_set(19)`, or `numbered_classes(C)`.
         ctx: the device: "cuda:0", "mps", "torch:cpu"; or one of MXNet's.
         pseudo_labels, selection: None: the paper's.
@@ -61,8 +61,8 @@ def label_images(
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
     check_sheet(dataset, str(images))
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
-    made_from = {"images": dataset.fingerprint, "seed": seed, "pseudo_labels": asdict(pseudo_labels)}
-    made_from["selection"] = asdict(selection)
+    made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
+    made_from.update(labelling_settings(pseudo_labels, selection))
     begin_stage(out / "label_images.inputs.json", made_from, [out / SUMMARY, out / WEAK_LABELS])
     segmenter = Segmenter(net, devices[0], pseudo_labels, patch_seed(seed, 0), identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from mlsl_mx.config.settings import Selection
+from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
@@ -32,7 +32,7 @@ from mlsl_mx.system.background import Background, ahead
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.whole_files import read_json, write_bytes, write_json
+from mlsl_mx.system.whole_files import file_hash, read_json, write_bytes, write_json
 from mlsl_mx.system.workers import ALONE, Workers
 
 SUMMARY = "selection.json"
@@ -92,6 +92,17 @@ def generate_pseudo_labels(
             log.write("pseudo_labels", **summary)
     workers.barrier()
     return summary
+
+
+def labelling_settings(patches: PseudoLabels, selection: Selection) -> dict[str, Any]:
+    """The settings that labels depend on, by group. An imported prior counts by its content (`prior`), wherever its
+    file lies; how many patches the network sees at once, by memory, does not count."""
+    found = {"pseudo_labels": asdict(patches), "selection": asdict(selection)}
+    del found["pseudo_labels"]["batch"]
+    prior_file = found["selection"].pop("prior_file")
+    if selection.spatial_prior and prior_file:
+        found["selection"]["prior"] = file_hash(Path(prior_file))
+    return found
 
 
 class _TwoPasses:

@@ -84,6 +84,8 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict]) -> Card
     settings, source_only = method.config, method.method == "source-only"
     environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "mlsl_mx"))
     stages = [time for time in stage_times(events) if time.method in ("source-only", method.method)]
+    if not _has_trained_head(method):
+        stages = [time for time in stages if time.stage != "train-head"]
     stages.sort(key=lambda time: time.method != "source-only")
     weights = _weights(run, method)
     results = _results(method, weights["rounds"] or [weights["source"]])
@@ -196,6 +198,11 @@ def _start_weights(run: Path, events: Sequence[dict]) -> dict[str, Any] | None:
     kind = next((kind for kind, noted in hashes.items() if noted), "none")
     files = [event.get("file") for event in events if event.get("event") == kind]
     return {"kind": kind, "file": files[-1] if files else None, "sha256_first_16": hashes.get(kind)}
+
+
+def _has_trained_head(method: MethodResults) -> bool:
+    """Whether its round 0 started from a weak-label head that was trained beside the source model."""
+    return _if_there(method.folder / "head.json", lambda path: read_json(path, "trained")).get("trained", False)
 
 
 def _weights(run: Path, method: MethodResults) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
-from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels
+from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_segmenter
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.stages.inputs import check_files, class_sizes, prior
 from mlsl_mx.stages.job import Job
-from mlsl_mx.stages.recorded_settings import labelling_settings, method_settings, own_code
+from mlsl_mx.stages.recorded_settings import method_settings, own_code
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.own_code import called_for
@@ -62,7 +62,7 @@ def _inputs(job: Job, round_index: int, weights_hash: str, own: bool) -> dict[st
         "list": job.target.fingerprint,
         "round": round_index,
         "seed": job.seed,
-        **labelling_settings(job.config),
+        **labelling_settings(job.config.pseudo_labels, job.config.selection),
         **own_code(job, ("selection",)),
     }
     if own:  # whose weak labels are written beside the labels

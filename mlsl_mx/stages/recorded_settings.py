@@ -6,15 +6,15 @@ the lock: before, config.yaml may belong to another running process.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.config.setting import own_code_in
-from mlsl_mx.config.settings import Config
 from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.pseudo_labels.labelling import labelling_settings
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.environment import environment
 from mlsl_mx.system.own_code import code_files
@@ -68,7 +68,6 @@ def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None
     values = to_dict(job.config)
     if weights or not job.config.source_training.weak_label_weight:
         del values["network"]["head_relu"]  # of the weak-label head, which is trained elsewhere
-    del values["network"]["precision"], values["target"]["train"]  # of labelling, and of its images
     start = {"imagenet": file_hash(imagenet) if imagenet else None, "weights": file_hash(weights) if weights else None}
     shared = ("miniature", "classes", "source", "target", "network", "source_training")
     lists = {"source": job.source.fingerprint, "val": job.validation.fingerprint}
@@ -81,7 +80,6 @@ def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None
 def head_settings(job: Job) -> RecordedSettings:
     """What the weak-label head comes from that is trained beside a source model without one."""
     values = to_dict(job.config)
-    del values["network"]["precision"]  # of inference
     settings = {"seed": job.seed, "lists": {"source": job.source.fingerprint}}
     settings.update({key: values[key] for key in ("classes", "network", "head_training")})
     settings.update(own_code(job, ("network",)))
@@ -92,23 +90,12 @@ def method_settings(job: Job) -> RecordedSettings:
     """What the rounds of the job's method come from."""
     values = to_dict(job.config)
     del values["self_training"]["rounds"]  # more rounds may follow
-    values.update(labelling_settings(job.config))
+    values.update(labelling_settings(job.config.pseudo_labels, job.config.selection))
     values["evaluation"] = {"flip": values["evaluation"]["flip"]}  # what is only shown may change
     lists = {"source": job.source.fingerprint, "target": job.target.fingerprint}
     settings = {"seed": job.seed, "lists": lists, **values}
     settings.update(own_code(job, tuple(values)))
     return RecordedSettings(job.run, job.method_folder, settings, OF_A_ROUND, {"target": job.target})
-
-
-def labelling_settings(config: Config) -> dict[str, Any]:
-    """The settings that labels depend on, by group. An imported prior counts by its content (`prior`), wherever its
-    file lies; how many patches the network sees at once, by memory, does not count."""
-    patches, selection = asdict(config.pseudo_labels), asdict(config.selection)
-    del patches["batch"]
-    prior_file = selection.pop("prior_file")
-    if config.selection.spatial_prior and prior_file:
-        selection["prior"] = file_hash(Path(prior_file))
-    return {"pseudo_labels": patches, "selection": selection}
 
 
 def own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:

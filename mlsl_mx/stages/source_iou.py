@@ -19,7 +19,6 @@ from mlsl_mx.evaluation.evaluate import confusion_of, summary
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.stage import Stage
-from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.whole_files import file_hash, read_json, write_json
 
 LOGGER = logging.getLogger(__name__)
@@ -33,9 +32,9 @@ FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has f
 
 def check_source_model(job: Job, stage: Stage) -> None:
     """Measure the source model, and warn of what it has not learnt. The first worker alone does, and once."""
-    if not stage.first or not (images := _images(job)) or (stage.done and _measured(job.source_folder, images)):
+    if not stage.first or not (images := _images(job)) or (stage.done and _measured(job, job.source_folder, images)):
         return
-    found = _measure(job, job.source_folder, images, stage.log)
+    found = _measure(job, job.source_folder, images, stage)
     seen = f"{found['images']} source images that it is {'not ' if found['held_out'] else ''}trained on"
     LOGGER.info("source model: %.1f mIoU on %s", found["miou"] or 0.0, seen)
     if (found["miou"] or 0.0) < LITTLE:
@@ -55,10 +54,10 @@ def check_source_model(job: Job, stage: Stage) -> None:
 def check_round(job: Job, round_index: int, stage: Stage) -> None:
     """Measure the weights after a round, and warn if they know the source much worse than the source model."""
     folder = job.folder(round_index)
-    if not stage.first or not (images := _images(job)) or (stage.done and _measured(folder, images)):
+    if not stage.first or not (images := _images(job)) or (stage.done and _measured(job, folder, images)):
         return
-    before = _measured(job.source_folder, images) or _measure(job, job.source_folder, images, stage.log)
-    after = _measure(job, folder, images, stage.log)
+    before = _measured(job, job.source_folder, images) or _measure(job, job.source_folder, images, stage)
+    after = _measure(job, folder, images, stage)
     if (after["miou"] or 0.0) < FORGOTTEN * (before["miou"] or 0.0):
         LOGGER.warning(
             "round %d: the network forgets its source: %.1f mIoU on %d source images, %.1f before the rounds: steps "
@@ -74,20 +73,25 @@ def _images(job: Job) -> SceneDataset:
     return seen.subset(evenly_spread(len(seen), most))
 
 
-def _measured(folder: Path, images: SceneDataset) -> dict[str, Any] | None:
-    """What source_iou.json says, if it is of the weights that are there and of these images."""
+def _measured(job: Job, folder: Path, images: SceneDataset) -> dict[str, Any] | None:
+    """What source_iou.json says, if it is of the weights that are there, of these images and seen in the same way."""
     if not (folder / FILE).exists():
         return None
     found = read_json(folder / FILE, "miou", "images")
-    made_from = {"weights": file_hash(folder / "weights.params"), "list_hash": images.fingerprint}
-    return found if made_from.items() <= found.items() else None
+    return found if _made_from(job, file_hash(folder / "weights.params"), images).items() <= found.items() else None
 
 
-def _measure(job: Job, folder: Path, images: SceneDataset, log: RunLog) -> dict[str, Any]:
+def _made_from(job: Job, weights: str, images: SceneDataset) -> dict[str, Any]:
+    """What a measurement depends on."""
+    return {"weights": weights, "list_hash": images.fingerprint, "flip": job.config.evaluation.flip}
+
+
+def _measure(job: Job, folder: Path, images: SceneDataset, stage: Stage) -> dict[str, Any]:
     """Write `folder`/source_iou.json. Returns: its content.
 
     That is miou and per_class in percent, the number of images, whether they are held out, `unlearnt`: classes of their
-    truth below UNLEARNT; and the hashes of the weights and the images' list.
+    truth below UNLEARNT; and what it is made from. Beside a training that was done already the log stays as it is, so
+    the training's time does, too.
     """
     net, weights = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
     segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)
@@ -96,7 +100,8 @@ def _measure(job: Job, folder: Path, images: SceneDataset, log: RunLog) -> dict[
     found = {key: scored[key] for key in ("miou", "per_class", "images")}
     found["held_out"] = job.held_out is not None
     found["unlearnt"] = [name for name in in_truth if scored["per_class"][name] < UNLEARNT]
-    found.update(weights=weights, list_hash=images.fingerprint)
+    found.update(_made_from(job, weights, images))
     write_json(folder / FILE, found)
-    log.write("source_iou", weights=folder.name, miou=found["miou"], images=found["images"])
+    if not stage.done:
+        stage.log.write("source_iou", weights=folder.name, miou=found["miou"], images=found["images"])
     return found

@@ -24,7 +24,8 @@ def train_head(job: Job, checkpoint_seconds: float) -> str:
         start = job.head_folder / "weights.params"
         said = _trained(job, checkpoint_seconds)
     if job.workers.rank == 0:
-        write_json(job.method_folder / "head.json", {"trained": needed, "start": str(start)})
+        content = {"trained": needed, "start": str(start), "weights": file_hash(start)}
+        write_json(job.method_folder / "head.json", content)
     return said
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from mlsl_mx.system.errors import InputError
 
 LEAST = 1e-6  # what a loss is divided by where no pixel counts: it is 0 then
@@ -54,8 +56,9 @@ def _with_own(terms: dict[str, Any], own: Any) -> dict[str, Any]:
     if taken := sorted(terms.keys() & own.keys()):
         raise InputError(f"self_training.own_loss names a term {taken[0]}, as one of Eq. 6 is named: rename it")
     for name, term in own.items():
-        if not hasattr(term, "shape") or math.prod(term.shape) != 1:
-            what = f"a {type(term).__name__}" if not hasattr(term, "shape") else f"of shape {tuple(term.shape)}"
+        of_an_engine = hasattr(term, "shape") and not isinstance(term, (np.ndarray, np.generic))
+        if not of_an_engine or math.prod(term.shape) != 1:
+            what = f"of shape {tuple(term.shape)}" if of_an_engine else f"a {type(term).__name__}"
             raise InputError(
                 f"self_training.own_loss: its term {name} is {what}: it must be one number of the engine, e.g. a mean"
             )
