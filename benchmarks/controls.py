@@ -40,7 +40,6 @@ from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.miniature.datasets import draw
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.evaluation.evaluate import evaluate
-from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.pseudo_labels.selection import mined_classes
 from mlsl_mx.stages.inputs import class_sizes
@@ -126,9 +125,8 @@ def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[fl
     found, config = [miou(job, weights, out / "source")], job.config
     h_s, mined = class_sizes(job, job.source), rarest(job, target)
     for r in range(config.self_training.rounds):
-        net, folder = job.network(weak_label_head=False), out / f"round-{r}"
-        net.initialize(ctx=list(job.devices))
-        load_original(net, weights)
+        net, _ = job.network_to_train(weights, weak_label_head=False)
+        folder = out / f"round-{r}"
         settings = config.self_training, config.weak_labels
         how = {"class_sizes": h_s, "mined": mined, "round_index": r, **job.for_epochs}
         epochs = self_training_epochs(job.source, target, *settings, **how)

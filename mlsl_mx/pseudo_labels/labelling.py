@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.data.label_counts import counts_of
 from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.pseudo_labels.contact_sheet import write_contact_sheet
@@ -188,7 +189,7 @@ class _TwoPasses:
         with Background() as background:
             made = partial(self._labelled, out_dir, found, rule, background)
             for labels in self._shown(ahead(made, self._indices, self.segmenter.threads), "labels"):
-                counts += np.bincount(labels.ravel(), minlength=ids)
+                counts += counts_of(labels, ids)
         counts = self.workers.sum(counts)
         return {
             "labelled": counts[: self.dataset.classes.num_classes],

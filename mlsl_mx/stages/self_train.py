@@ -14,11 +14,11 @@ from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.source_iou import check_round
 from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.training import train_stage
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.whole_files import file_hash, read_json
 from mlsl_mx.training.epochs import self_training_epochs
-from mlsl_mx.training.train import train
 
 
 def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
@@ -49,17 +49,12 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
                 round_index=round_index,
                 **job.for_epochs,
             )
-            train(
+            net, events = (
                 _network(job, round_index, start, stage.log),
-                epochs,
-                job.devices,
-                folder,
-                log=stage.log,
-                title=f"round {round_index}",
-                workers=job.workers,
-                checkpoint_seconds=checkpoint_seconds,
-                tensorboard=job.tensorboard_folder(round_index) / folder.name,
+                job.tensorboard_folder(round_index) / folder.name,
             )
+            how = {"checkpoint_seconds": checkpoint_seconds, "events": events}
+            train_stage(job, stage, net, epochs, title=f"round {round_index}", **how)
         check_round(job, round_index, stage)
     return str(stage) if stage.done else f"round {round_index}: {weights}"
 

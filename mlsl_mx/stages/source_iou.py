@@ -32,7 +32,8 @@ FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has f
 
 def check_source_model(job: Job, stage: Stage) -> None:
     """Measure the source model, and warn of what it has not learnt. The first worker alone does, and once."""
-    if not stage.first or not (images := _images(job)) or (stage.done and _measured(job, job.source_folder, images)):
+    images = _to_measure(job, job.source_folder, stage)
+    if not images:
         return
     found = _measure(job, job.source_folder, images, stage)
     seen = f"{found['images']} source images that it is {'not ' if found['held_out'] else ''}trained on"
@@ -54,7 +55,8 @@ def check_source_model(job: Job, stage: Stage) -> None:
 def check_round(job: Job, round_index: int, stage: Stage) -> None:
     """Measure the weights after a round, and warn if they know the source much worse than the source model."""
     folder = job.folder(round_index)
-    if not stage.first or not (images := _images(job)) or (stage.done and _measured(job, folder, images)):
+    images = _to_measure(job, folder, stage)
+    if not images:
         return
     before = _measured(job, job.source_folder, images) or _measure(job, job.source_folder, images, stage)
     after = _measure(job, folder, images, stage)
@@ -66,11 +68,14 @@ def check_round(job: Job, round_index: int, stage: Stage) -> None:
         )
 
 
-def _images(job: Job) -> SceneDataset:
-    """Of those held out at most MOST, or else some that it is trained on: `evaluation.diagnosed_images`; with 0 nothing
-    is measured."""
+def _to_measure(job: Job, folder: Path, stage: Stage) -> SceneDataset | None:
+    """Of the images held out at most MOST, or else some that it is trained on: `evaluation.diagnosed_images`. None for
+    other workers than the first, and where an earlier start has measured them."""
+    if not stage.first:
+        return None
     seen, most = (job.source, job.config.evaluation.diagnosed_images) if job.held_out is None else (job.held_out, MOST)
-    return seen.subset(evenly_spread(len(seen), most))
+    images = seen.subset(evenly_spread(len(seen), most))
+    return None if stage.done and _measured(job, folder, images) else images
 
 
 def _measured(job: Job, folder: Path, images: SceneDataset) -> dict[str, Any] | None:

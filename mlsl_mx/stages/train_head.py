@@ -8,9 +8,9 @@ from mlsl_mx.stages.inputs import check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import head_settings
 from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.training import train_stage
 from mlsl_mx.system.whole_files import file_hash, write_json
 from mlsl_mx.training.epochs import head_epochs
-from mlsl_mx.training.train import train
 
 
 def train_head(job: Job, checkpoint_seconds: float) -> str:
@@ -47,15 +47,7 @@ def _trained(job: Job, checkpoint_seconds: float) -> str:
         net, report = job.network_to_train(source_model, weak_label_head=True)
         stage.log.write("start", weights=str(source_model), report=report)
         net.freeze_all_but_head()
-        train(
-            net,
-            head_epochs(job.source, job.config.head_training, **job.for_epochs),
-            job.devices,
-            folder,
-            log=stage.log,
-            title="weak-label head",
-            workers=job.workers,
-            checkpoint_seconds=checkpoint_seconds,
-            tensorboard=job.tensorboard_folder(None) / "head",
-        )
+        epochs = head_epochs(job.source, job.config.head_training, **job.for_epochs)
+        how = {"checkpoint_seconds": checkpoint_seconds, "events": job.tensorboard_folder(None) / "head"}
+        train_stage(job, stage, net, epochs, title="weak-label head", **how)
     return f"weak-label head of round 0: {stage.result}"

@@ -14,8 +14,8 @@ from mlsl_mx.stages.recorded_settings import source_settings
 from mlsl_mx.stages.source_iou import check_source_model
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.start_files import check_start, start_file
+from mlsl_mx.stages.training import train_stage
 from mlsl_mx.training.epochs import source_epochs
-from mlsl_mx.training.train import train
 
 LOGGER = logging.getLogger(__name__)
 
@@ -40,16 +40,7 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
                 LOGGER.info("%s: %s", imagenet, loaded)
             by_class = {"mined": rare_classes(job, job.source), "class_weights": class_weights(job, job.source)}
             epochs = source_epochs(job.source, training, **by_class, **job.for_epochs)
-            train(
-                net,
-                epochs,
-                job.devices,
-                job.source_folder,
-                log=stage.log,
-                title="source",
-                workers=job.workers,
-                checkpoint_seconds=checkpoint_seconds,
-                tensorboard=job.tensorboard_folder(None) / "training",
-            )
+            how = {"checkpoint_seconds": checkpoint_seconds, "events": job.tensorboard_folder(None) / "training"}
+            train_stage(job, stage, net, epochs, title="source", **how)
         check_source_model(job, stage)
     return str(stage) if stage.done else f"source model: {weights}"
