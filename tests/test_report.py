@@ -76,10 +76,10 @@ def row(text, title, name):
 def test_ours_beside_the_paper(tmp_path):
     text, markdown, page, content = report(write_run(tmp_path, ROUNDS))
     # The last round is the result, not the better round 2. The paper: ResNet-38 35.4, SISC 48.7, no CBST for GTA-V.
-    assert row(text, "Result and paper", "source only")[:4] == ["-", "35.0", "35.4", "-0.4"]
-    assert row(text, "Result and paper", "SISC")[:4] == ["5", "46.7", "48.7", "-2.0"]
-    assert row(text, "Result and paper", "CBST")[:4] == ["5", "44.0", "-", "-"]
-    assert row(text, "Result and paper", "CBST-SP") == ["not", "run", "-", "46.2", "-", "-", "-"]
+    assert row(text, "Result and paper", "source only")[:5] == ["-", "35.0", "-", "35.4", "-0.4"]
+    assert row(text, "Result and paper", "SISC")[:5] == ["5", "46.7", "+11.7", "48.7", "-2.0"]
+    assert row(text, "Result and paper", "CBST")[:5] == ["5", "44.0", "+9.0", "-", "-"]
+    assert row(text, "Result and paper", "CBST-SP") == ["not", "run", "-", "-", "46.2", "-", "-", "-"]
     # Road is 20 above the mean of a made-up evaluation. Columns: source only (3), CBST (1), SISC (3), SISC+PWL (3)
     assert row(text, "IoU of each class", "road") == "55.0 70.0 -15.0 64.0 66.7 91.0 -24.3 65.5 89.0 -23.5".split()
     assert row(text, "IoU of each class", "train") == "- 7.7 - - - 41.9 - - 36.4 -".split()
@@ -87,8 +87,8 @@ def test_ours_beside_the_paper(tmp_path):
     assert sisc["difference"]["mious"]["19"] == pytest.approx(46.7 - 48.7)
     assert sisc["difference"]["per_class"]["road"] == pytest.approx(66.7 - 91.0)
     assert sisc["difference"]["per_class"]["train"] is None
-    assert "| SISC | 5 | 46.7 | 48.7 | -2.0 |" in markdown
-    assert '<th scope=row>SISC</th><td class="first">5</td><td class="first">46.7</td><td>48.7</td>' in page
+    assert "| SISC | 5 | 46.7 | +11.7 | 48.7 | -2.0 |" in markdown
+    assert '<th scope=row>SISC</th><td class="first">5</td><td class="first">46.7</td><td class="up">+11.7</td><td>48.7</td>' in page
 
 
 def test_rounds_and_the_best_that_is_no_result(tmp_path):
@@ -110,7 +110,7 @@ def test_rows_of_cbsts_readme_stand_apart_from_the_papers(tmp_path):
 
 def test_the_release_settings_stand_beside_the_papers_row(tmp_path):
     _, markdown, _, _ = report(write_run(tmp_path, {"source-only": [35.0], "released-sisc": [47.0]}))
-    assert "| SISC as released | 0 | 47.0 | 48.7 | -1.7 |" in markdown and "README" not in markdown
+    assert "| SISC as released | 0 | 47.0 | +12.0 | 48.7 | -1.7 |" in markdown and "README" not in markdown
 
 
 def test_means_name_their_classes(tmp_path):
@@ -126,8 +126,8 @@ def test_synthia_is_beside_table_2(tmp_path):
     run = write_run(tmp_path, {"source-only": [30.0], "cbst": [42.0] * 6, "sisc": [44.5] * 6}, SYNTHIA)
     text, _, _, content = report(run, SYNTHIA)
     cbst = row(text, "Result and paper", "CBST")
-    assert cbst[:4] == ["5", "42.0", "42.5", "-0.5"] and cbst[5] == "48.4"
-    assert row(text, "Result and paper", "SISC+PWL") == ["not", "run", "-", "45.2", "-", "-", "51.0", "-"]
+    assert cbst[:5] == ["5", "42.0", "+12.0", "42.5", "-0.5"] and cbst[6] == "48.4"
+    assert row(text, "Result and paper", "SISC+PWL") == ["not", "run", "-", "-", "45.2", "-", "-", "51.0", "-"]
     assert "The paper prints 44.4 for SISC; its 16 classes average 44.59." in text
     assert "19" not in content["means_over"]
 
@@ -305,6 +305,9 @@ def test_miniature_is_marked_first_and_last(tmp_path, miniature):
     banners = [attrs for tag, attrs in Page(page).tags if attrs.get("class") == "banner"]
     assert len(banners) == (2 if miniature else 0)
     assert (MINIATURE in page) == miniature
+    # No difference from a row that is no measure for it.
+    assert ("| method | round | mIoU(19) | gain | paper | mIoU(16)" in markdown) == miniature
+    assert ("diff" in markdown) != miniature
 
 
 def test_page_needs_nothing_else(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlsl_mx.reports.document import Table
 
-WITH_PAPER = ("paper", "diff")  # columns that belong to ours on their left
+BESIDE_OURS = ("gain", "paper", "diff")  # columns that belong to ours on their left
 Column = tuple[str, Iterable[str]]  # header and cells
 
 
@@ -41,14 +41,18 @@ def mean_name(classes: str | int) -> str:
     return f"mIoU*({classes})" if str(classes) == "13" else f"mIoU({classes})"
 
 
-def with_paper(name: str, ours: Sequence[float | None], paper: Sequence[float | None]) -> list[Column]:
-    """Our percentages, the paper's and the differences."""
-    return [(name, map(number, ours)), ("paper", map(number, paper)), ("diff", map(signed, map(minus, ours, paper)))]
+def with_paper(
+    name: str, ours: Sequence[float | None], paper: Sequence[float | None], comparable: bool = True
+) -> list[Column]:
+    """Our percentages, the paper's and, where they can be compared, the differences."""
+    columns = [(name, map(number, ours)), ("paper", map(number, paper))]
+    return [*columns, ("diff", map(signed, map(minus, ours, paper)))] if comparable else columns
 
 
-def table_of(title: str, columns: Iterable[Column], optional: Sequence[str] = WITH_PAPER, **more: Any) -> Table:
+def table_of(title: str, columns: Iterable[Column], optional: Sequence[str] = BESIDE_OURS, **more: Any) -> Table:
     """A table without the `optional` columns that have no value; `more` are other fields of the table."""
     columns = [(name, list(cells)) for name, cells in columns]
     columns = [(name, cells) for name, cells in columns if name not in optional or set(cells) - {"-"}]
     header, cells = zip(*columns, strict=True)
-    return Table(title, header, list(zip(*cells, strict=True)), joined=WITH_PAPER if "paper" in header else (), **more)
+    joined = tuple(name for name in BESIDE_OURS if name in header)
+    return Table(title, header, list(zip(*cells, strict=True)), joined=joined, **more)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlsl_mx.reports.cells import mean_name, number, share, table_of, with_paper
+from mlsl_mx.reports.cells import mean_name, minus, number, share, signed, table_of, with_paper
 from mlsl_mx.reports.document import Table
 from mlsl_mx.reports.published import CBST_README, published_row, published_rows
 from mlsl_mx.reports.results import METHODS, ordered
@@ -44,15 +44,28 @@ def source_model(content: Content) -> dict[str, Any] | None:
 
 
 def summary_table(content: Content) -> Table:
-    """One row a method, each mean with the printed one; methods of the paper that were not run are shown, too."""
+    """One row a method, each mean with the printed one; methods of the paper that were not run are shown, too.
+
+    The first mean, which is over all classes, has the gain over the source model beside it.
+    """
     run = {method["method"]: method for method in content["methods"]}
     methods = ordered({*run, *published_rows(content["source"])})
     columns = [("method", [METHODS.get(m, m) for m in methods]), ("round", [_round_name(run.get(m)) for m in methods])]
     paper = [published_row(content["source"], m) for m in methods]
+    all_classes = next(iter(content["means_over"]))
     for n in content["means_over"]:
         ours = [run[m]["mious"][n] if m in run else None for m in methods]
-        columns += with_paper(mean_name(n), ours, [row and row.means.get(int(n)) for row in paper])
+        printed = [row and row.means.get(int(n)) for row in paper]
+        mean, *beside = with_paper(mean_name(n), ours, printed, comparable=not content["miniature"])
+        gains = [("gain", _gains(methods, ours))] if n == all_classes else []
+        columns += [mean, *gains, *beside]
     return table_of("Result and paper" if content["source"] else "Result", columns)
+
+
+def _gains(methods: Sequence[str], means: Sequence[float | None]) -> list[str]:
+    start = dict(zip(methods, means, strict=True)).get("source-only")
+    adapted = (None if m == "source-only" else mean for m, mean in zip(methods, means, strict=True))
+    return [signed(minus(mean, start)) for mean in adapted]
 
 
 def _round_name(method: dict[str, Any] | None) -> str:
@@ -75,7 +88,7 @@ def readme_table(source: str | None, ours: Sequence[tuple[str, str, str]]) -> Ta
 
 
 def class_table(content: Content) -> Table:
-    """One row a class: ours, the paper's and the difference for each method that was run."""
+    """One row a class: ours, the paper's and, but for the miniature, the difference for each method that was run."""
     names, means = content["classes"], content["means_over"]
     columns = [("class", [*names, *map(mean_name, means)])]
     for method in content["methods"]:
@@ -83,7 +96,7 @@ def class_table(content: Content) -> Table:
             [*map(source["per_class"].get, names), *map(source["mious"].get, means)]
             for source in (method, method["published"] or {"per_class": {}, "mious": {}})
         )
-        columns += with_paper(method["title"], ours, paper)
+        columns += with_paper(method["title"], ours, paper, comparable=not content["miniature"])
     return table_of("IoU of each class", columns, means=len(means))
 
 
