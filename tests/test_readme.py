@@ -76,34 +76,44 @@ def test_the_gain_of_each_seed_on_the_miniature():
         assert gains in text, experiment
 
 
+def of_seeds(found: list[float], start: float) -> str:
+    """The cells of a row: what each seed reaches, and its gain."""
+    gains = ", ".join(f"{miou - start:+.1f}" for miou in found)
+    return f"{', '.join(f'{miou:.1f}' for miou in found)} | {gains}"
+
+
 def test_the_table_of_real_pictures():
-    text = (ROOT / "docs" / "REAL_PICTURES.md").read_text()
-    rows = read_json(ROOT / "experiments" / "results" / "real" / "idda2camvid-seeds" / "comparison.json")["rows"]
-    source = rows[0]["miou"]["mean"]
-    for row in rows[1:]:
-        found = list(row["miou_by_run"].values())
-        cells = ", ".join(f"{miou:.1f}" for miou in found)
-        gains = ", ".join(f"{miou - source:+.1f}" for miou in found).replace("-0.0", "0.0").replace("+0.0", "0.0")
-        assert f"| {row['title']} | {cells} | {gains} |" in text, row["title"]
-    rows = read_json(ROOT / "experiments" / "results" / "real" / "idda2camvid-original-files" / "comparison.json")[
-        "rows"
-    ]
-    source, adapted = (row["miou"]["mean"] for row in rows)
-    assert f"({source:.1f} to {adapted:.1f} mIoU on the test pictures)" in (ROOT / "README.md").read_text()
-    assert f"| SISC+PWL | {adapted:.1f} | {adapted - source:+.1f} |" in text
-    rows = {
+    text, results = (ROOT / "docs" / "REAL_PICTURES.md").read_text(), ROOT / "experiments" / "results" / "real"
+    source, *rows = read_json(results / "idda2camvid-original-files" / "comparison.json")["rows"]
+    start = source["miou"]["mean"]
+    for row in rows:
+        assert f"| {row['title']} | {of_seeds(list(row['miou_by_run'].values()), start)} |" in text, row["title"]
+    adapted = rows[-1]["miou"]["mean"]
+    assert f"({start:.1f} to {adapted:.1f} mIoU on the test pictures)" in (ROOT / "README.md").read_text()
+    truth = "true labels of other target images"
+    controls = {
         "source training continued for as many steps, 333": ("_ceiling", "source continued"),
-        "**true labels** of the 367 pictures, 333 steps: the ceiling": (
-            "_ceiling",
-            "true labels of other target images",
-        ),
-        "**true labels** of the 101 validation pictures, 135 steps": ("", "true labels of other target images"),
+        "**true labels** of the 367 pictures, 333 steps: the ceiling": ("_ceiling", truth),
+        "**true labels** of the 101 validation pictures, 135 steps": ("", truth),
     }
-    for title, (name, control) in rows.items():
-        (found,) = read_json(ROOT / "benchmarks" / "results" / f"controls_idda2camvid{name}.json")["seeds"].values()
-        before, after = found[control]
-        assert before == pytest.approx(source, abs=0.05)
-        assert f"| control: {title} | {after:.1f} | {after - before:+.1f} |" in text
+    for title, (name, control) in controls.items():
+        seeds = read_json(ROOT / "benchmarks" / "results" / f"controls_idda2camvid{name}.json")["seeds"].values()
+        assert [found[control][0] for found in seeds] == pytest.approx([start] * 3, abs=0.05)
+        assert f"| control: {title} | {of_seeds([found[control][1] for found in seeds], start)} |" in text
+
+
+def test_the_rates_on_real_pictures():
+    text, results = (ROOT / "docs" / "REAL_PICTURES.md").read_text(), ROOT / "experiments" / "results" / "real"
+    for name in ("validation", "constant-rate"):
+        row = read_json(results / f"idda2camvid-{name}" / "comparison.json")["rows"][1]
+        *most, last = (f"{miou:.1f}" for miou in row["miou_by_run"].values())
+        assert f"{', '.join(most)} and {last} ([result]" in text, name
+    source, *rows = read_json(results / "idda2camvid-seeds" / "comparison.json")["rows"]
+    assert f"starts at {source['miou']['mean']:.1f};" in text
+    for row in rows:
+        *most, last = (f"{miou - source['miou']['mean']:.1f}" for miou in row["miou_by_run"].values())
+        gains = f"{', '.join(most)} and {last}".replace("-0.0", "0.0")
+        assert re.search(rf"{re.escape(row['title'])} (adds )?{re.escape(gains)}", text), row["title"]
 
 
 def test_the_example_of_ones_own_data():
