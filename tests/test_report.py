@@ -88,10 +88,8 @@ def test_ours_beside_the_paper(tmp_path):
     assert sisc["difference"]["per_class"]["road"] == pytest.approx(66.7 - 91.0)
     assert sisc["difference"]["per_class"]["train"] is None
     assert "| SISC | 5 | 46.7 | +11.7 | 48.7 | -2.0 |" in markdown
-    assert (
-        '<th scope=row>SISC</th><td class="first">5</td><td class="first">46.7</td><td class="up">+11.7</td><td>48.7</td>'
-        in page
-    )
+    cells = '<td class="first">5</td><td class="first">46.7</td><td class="up">+11.7</td><td>48.7</td>'
+    assert f"<th scope=row>SISC</th>{cells}" in page
 
 
 def test_rounds_and_the_best_that_is_no_result(tmp_path):
