@@ -11,6 +11,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+from mlsl_mx.system.blas_kernels import load_blas
 from mlsl_mx.system.cuda_libraries import load_cuda_libraries
 from mlsl_mx.system.gcc_libraries import load_system_libraries
 
@@ -29,6 +30,7 @@ class _BeforeMXNet:
             sys.meta_path.remove(self)
             put_names_back()
             load_system_libraries()
+            load_blas()
             load_cuda_libraries()
         return None
 

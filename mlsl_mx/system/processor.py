@@ -1,4 +1,4 @@
-"""What the processor is called, whether it has bfloat16, and how many of its cores are ours."""
+"""What the processor is called, which instructions it has, and how many of its cores are ours."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ def cpu_model(cpuinfo: Path) -> str | None:
 
 def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
     """Whether the CPU multiplies bfloat16 numbers, as far as Linux tells."""
+    return has_instructions("avx512_bf16", cpuinfo=cpuinfo)
+
+
+def has_instructions(*names: str, cpuinfo: Path = CPUINFO) -> bool:
+    """Whether the CPU has all of these, as far as Linux tells."""
     try:
-        return "avx512_bf16" in cpuinfo.read_text(encoding="utf-8").split()
+        return set(names) <= set(cpuinfo.read_text(encoding="utf-8").split())
     except (OSError, ValueError):
         return False
 
