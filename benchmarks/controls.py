@@ -16,7 +16,7 @@ another experiment file, which must be other images:
 
     .venv/bin/python benchmarks/controls.py --own experiments/real/idda2camvid.yaml \\
         --measured experiments/real/idda2camvid_test.yaml \\
-        --weights runs/own/idda2camvid-seed0/source/weights.params
+        --weights runs/own/idda2camvid-seed0/source/weights.params --seeds 0 1 2
 
 `--own experiments/real/idda2camvid_ceiling.yaml` has the truth of the very pictures that the rounds adapt to.
 """

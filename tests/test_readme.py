@@ -108,7 +108,8 @@ def test_the_rates_on_real_pictures():
     for name in ("validation", "constant-rate"):
         row = read_json(results / f"idda2camvid-{name}" / "comparison.json")["rows"][1]
         *most, last = (f"{miou:.1f}" for miou in row["miou_by_run"].values())
-        assert f"{', '.join(most)} and {last} ([result]" in text, name
+        result = f"([result](../experiments/results/real/idda2camvid-{name}/comparison.md))"
+        assert f"{', '.join(most)} and {last} {result}" in text, name
     source, *rows = read_json(results / "idda2camvid-seeds" / "comparison.json")["rows"]
     assert f"starts at {source['miou']['mean']:.1f};" in text
     for row in rows:

@@ -114,6 +114,11 @@ def test_the_release_settings_stand_beside_the_papers_row(tmp_path):
     assert "| SISC as released | 0 | 47.0 | +12.0 | 48.7 | -1.7 |" in markdown and "README" not in markdown
 
 
+def test_no_gain_where_no_source_model_is_evaluated(tmp_path):
+    _, markdown, _, _ = report(write_run(tmp_path, {"sisc": [46.7]}))
+    assert "| SISC | 0 | 46.7 | 48.7 | -2.0 |" in markdown and "| gain |" not in markdown
+
+
 def test_means_name_their_classes(tmp_path):
     text, markdown, _, content = report(write_run(tmp_path, ROUNDS))
     assert list(content["means_over"]) == ["19", "16", "13"]
@@ -308,7 +313,7 @@ def test_miniature_is_marked_first_and_last(tmp_path, miniature):
     assert (MINIATURE in page) == miniature
     # No difference from a row that is no measure for it.
     assert ("| method | round | mIoU(19) | gain | paper | mIoU(16)" in markdown) == miniature
-    assert ("diff" in markdown) != miniature
+    assert ("| diff |" in markdown) != miniature
 
 
 def test_page_needs_nothing_else(tmp_path):

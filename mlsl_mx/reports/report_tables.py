@@ -52,7 +52,7 @@ def summary_table(content: Content) -> Table:
     methods = ordered({*run, *published_rows(content["source"])})
     columns = [("method", [METHODS.get(m, m) for m in methods]), ("round", [_round_name(run.get(m)) for m in methods])]
     paper = [published_row(content["source"], m) for m in methods]
-    all_classes = next(iter(content["means_over"]))
+    all_classes = str(len(content["classes"]))
     for n in content["means_over"]:
         ours = [run[m]["mious"][n] if m in run else None for m in methods]
         printed = [row and row.means.get(int(n)) for row in paper]
@@ -64,8 +64,7 @@ def summary_table(content: Content) -> Table:
 
 def _gains(methods: Sequence[str], means: Sequence[float | None]) -> list[str]:
     start = dict(zip(methods, means, strict=True)).get("source-only")
-    adapted = (None if m == "source-only" else mean for m, mean in zip(methods, means, strict=True))
-    return [signed(minus(mean, start)) for mean in adapted]
+    return ["-" if m == "source-only" else signed(minus(mean, start)) for m, mean in zip(methods, means, strict=True)]
 
 
 def _round_name(method: dict[str, Any] | None) -> str:
