@@ -106,7 +106,12 @@ def folder(tmp_path_factory):
     mx.random.seed(0)
     net = MLSLNet(19, 0.02, weak_label_head=False)
     net.initialize()
-    for name in ("RUN/source", "RUN/sisc-pwl/round-5", "runs/miniature/gta2city-seed0/sisc-pwl/round-2"):
+    trained = (
+        "RUN/sisc-pwl/round-5",
+        "runs/miniature/gta2city-seed0/sisc-pwl/round-2",
+        "runs/own/idda2camvid-seed0/source",
+    )
+    for name in ("RUN/source", *trained):
         (folder / name).mkdir(parents=True, exist_ok=True)
         save_original(net, folder / name / "weights.params")
     write_files(ROOT / "docs" / "EXTENDING.md", folder)
