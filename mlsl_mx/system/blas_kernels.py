@@ -10,9 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 
+from mlsl_mx.system.cuda_libraries import package_folders
 from mlsl_mx.system.processor import has_instructions
 
 VARIABLE = "OPENBLAS_CORETYPE"
@@ -25,9 +24,7 @@ def load_blas() -> None:
 
     NumPy has an OpenBLAS of its own, which knows newer CPUs: so VARIABLE is set for this moment only.
     """
-    spec = find_spec("mxnet")
-    folders = (spec and spec.submodule_search_locations) or ()
-    library = next((path for path in (Path(folder) / LIBRARY for folder in folders) if path.exists()), None)
+    library = next((folder / LIBRARY for folder in package_folders("mxnet") if (folder / LIBRARY).exists()), None)
     if library is None or VARIABLE in os.environ or not has_instructions("avx2", "fma"):
         return
     os.environ[VARIABLE] = KERNELS

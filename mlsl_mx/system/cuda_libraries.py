@@ -37,7 +37,7 @@ def load_cuda_libraries() -> None:
     """
     if not has_cuda_build():
         return
-    folders = list(_folders("nvidia"))
+    folders = list(package_folders("nvidia"))
     for folder, library in LIBRARIES:
         path = next((p for p in (parent / folder / "lib" / library for parent in folders) if p.exists()), None)
         if path is not None:
@@ -48,10 +48,10 @@ def load_cuda_libraries() -> None:
 def has_cuda_build() -> bool:
     """Whether the MXNet that is installed is mxnet-cu112."""
     # Not importlib.metadata, whose import takes longer than all of this.
-    return any(next(folder.parent.glob(f"{CUDA_BUILD}-*.dist-info"), None) for folder in _folders("mxnet"))
+    return any(next(folder.parent.glob(f"{CUDA_BUILD}-*.dist-info"), None) for folder in package_folders("mxnet"))
 
 
-def _folders(package: str) -> Iterator[Path]:
+def package_folders(package: str) -> Iterator[Path]:
     """Where a package is, without importing it."""
     spec = find_spec(package)
     return map(Path, (spec and spec.submodule_search_locations) or ())
