@@ -107,11 +107,12 @@ def folder(tmp_path_factory):
     net = MLSLNet(19, 0.02, weak_label_head=False)
     net.initialize()
     trained = (
+        "RUN/source",
         "RUN/sisc-pwl/round-5",
         "runs/miniature/gta2city-seed0/sisc-pwl/round-2",
         "runs/own/idda2camvid-seed0/source",
     )
-    for name in ("RUN/source", *trained):
+    for name in trained:
         (folder / name).mkdir(parents=True, exist_ok=True)
         save_original(net, folder / name / "weights.params")
     write_files(ROOT / "docs" / "EXTENDING.md", folder)

@@ -49,12 +49,15 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
                 round_index=round_index,
                 **job.for_epochs,
             )
-            net, events = (
+            train_stage(
+                job,
+                stage,
                 _network(job, round_index, start, stage.log),
-                job.tensorboard_folder(round_index) / folder.name,
+                epochs,
+                title=f"round {round_index}",
+                checkpoint_seconds=checkpoint_seconds,
+                events=job.tensorboard_folder(round_index) / folder.name,
             )
-            how = {"checkpoint_seconds": checkpoint_seconds, "events": events}
-            train_stage(job, stage, net, epochs, title=f"round {round_index}", **how)
         check_round(job, round_index, stage)
     return str(stage) if stage.done else f"round {round_index}: {weights}"
 

@@ -48,6 +48,13 @@ def _trained(job: Job, checkpoint_seconds: float) -> str:
         stage.log.write("start", weights=str(source_model), report=report)
         net.freeze_all_but_head()
         epochs = head_epochs(job.source, job.config.head_training, **job.for_epochs)
-        how = {"checkpoint_seconds": checkpoint_seconds, "events": job.tensorboard_folder(None) / "head"}
-        train_stage(job, stage, net, epochs, title="weak-label head", **how)
+        train_stage(
+            job,
+            stage,
+            net,
+            epochs,
+            title="weak-label head",
+            checkpoint_seconds=checkpoint_seconds,
+            events=job.tensorboard_folder(None) / "head",
+        )
     return f"weak-label head of round 0: {stage.result}"

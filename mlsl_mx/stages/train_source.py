@@ -40,7 +40,14 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
                 LOGGER.info("%s: %s", imagenet, loaded)
             by_class = {"mined": rare_classes(job, job.source), "class_weights": class_weights(job, job.source)}
             epochs = source_epochs(job.source, training, **by_class, **job.for_epochs)
-            how = {"checkpoint_seconds": checkpoint_seconds, "events": job.tensorboard_folder(None) / "training"}
-            train_stage(job, stage, net, epochs, title="source", **how)
+            train_stage(
+                job,
+                stage,
+                net,
+                epochs,
+                title="source",
+                checkpoint_seconds=checkpoint_seconds,
+                events=job.tensorboard_folder(None) / "training",
+            )
         check_source_model(job, stage)
     return str(stage) if stage.done else f"source model: {weights}"
