@@ -40,7 +40,8 @@ def test_the_id_is_ignored_from_the_row_on(labels, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--value", "10", "--below", "3"), "has 3 rows"),
+        (("--value", "10", "--below", "3"), "has rows 0 to 2, but --below is 3"),
+        (("--value", "10", "--below", "-1"), "has rows 0 to 2, but --below is -1"),
         (("--value", "1", "--below", "0", "--out", "labels"), "name another folder"),
         (("--value", "9", "--below", "0"), "no file holds 9"),
     ],
@@ -48,6 +49,15 @@ def test_the_id_is_ignored_from_the_row_on(labels, capsys):
 def test_what_cannot_be_masked_is_refused(labels, capsys, words, said):
     assert masked(*words) == 2
     assert said in capsys.readouterr().err
+    assert decode_with_mode(labels / "labels" / "a.png")[0].tolist() == IDS.tolist()
+
+
+@pytest.mark.parametrize("form", ["{}/labels/a.png", "../labels/a.png"])
+def test_a_list_never_leads_to_the_labels_themselves(labels, capsys, form):
+    (labels / "lists").mkdir()
+    (labels / "lists" / "some.txt").write_text(form.format(labels) + "\n")
+    assert masked("--value", "10", "--below", "0", "--labels", "lists/some.txt", "--out", "lists/masked") == 2
+    assert "does not lie below lists" in capsys.readouterr().err
     assert decode_with_mode(labels / "labels" / "a.png")[0].tolist() == IDS.tolist()
 
 

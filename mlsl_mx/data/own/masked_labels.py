@@ -26,12 +26,17 @@ def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
         labels: the place of files of 8 bits and one channel (`encoding: ids`).
 
     Returns: how many pixels that was.
-    Raises: InputError if `out` is the folder of the labels, for a file that holds no such ids or has no such row, or if
-        `value` stands there in none.
+    Raises: InputError if `out` is the folder of the labels, if a listed file does not lie below the list's folder, for
+        a file that holds no such ids or has no such row, or if `value` stands there in none.
     """
     files = own_images(Path(), labels, "--labels")
     if os.path.realpath(out) == os.path.realpath(files.root):
         raise InputError(f"--out {out}: the labels themselves lie there: name another folder")
+    outside = [entry for entry in files.entries if os.path.isabs(entry) or ".." in PurePosixPath(entry).parts]
+    if outside:
+        raise InputError(
+            f"{labels}: {outside[0]} does not lie below {files.root}: move the list above all of its files"
+        )
     masked = pixels = 0
     for entry in progress(files.entries, "mask labels", "image"):
         ids, part = _masked(files.root / entry, value, row)
@@ -48,8 +53,8 @@ def _masked(path: Path, value: int, row: int) -> tuple[np.ndarray, int]:
     ids, mode = decode_with_mode(path)
     if mode not in ("L", "P"):
         raise WrongLabels(f"{path}: is of mode {mode}, but only ids of 8 bits in one channel can be masked")
-    if row >= len(ids):
-        raise InputError(f"{path}: has {len(ids)} rows, so none from {row} on: lower --below")
+    if not 0 <= row < len(ids):
+        raise InputError(f"{path}: has rows 0 to {len(ids) - 1}, but --below is {row}")
     below = ids[row:] == value
     ids = ids.copy()
     ids[row:][below] = IGNORE
