@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import mxnet as mx
 import numpy as np
@@ -22,6 +23,7 @@ from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.stages.pseudo_label import take_over_labels
 from mlsl_mx.stages.self_train import mined_groups
+from mlsl_mx.stages.stage import Stage
 from mlsl_mx.system.errors import InputError
 
 SETTINGS = PseudoLabels(patches=5, patch=16, batch=2)
@@ -376,5 +378,22 @@ def test_labels_that_cannot_be_taken_over_leave_the_folder_as_it_is(tmp_path, mo
         raise OSError("no space left")
 
     monkeypatch.setattr(shutil, "copytree", full)
-    take_over_labels(tmp_path, mine / "record.json", {}, mine, log=None)
+    stage = Stage(log=None, result=mine / generate.SUMMARY, done=False, first=True, record=mine / "record.json")
+    take_over_labels(SimpleNamespace(run=tmp_path, target=Scenes()), stage, {}, mine)
     assert [file.name for file in mine.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_damaged_labels_are_not_taken_over(tmp_path, damaged):
+    other, mine = (tmp_path / method / "round-0" / "pseudo_labels" for method in ("sisc", "sisc-pwl"))
+    run(other)
+    mine.mkdir(parents=True)
+    for folder in (other, mine):
+        (folder / "record.json").write_text("{}")
+    if damaged:
+        (other / "city_3.png").write_bytes((other / "city_3.png").read_bytes()[:-40])
+    log = SimpleNamespace(write=lambda *given, **event: None)
+    stage = Stage(log=log, result=mine / generate.SUMMARY, done=False, first=True, record=mine / "record.json")
+    take_over_labels(SimpleNamespace(run=tmp_path, target=Scenes()), stage, {}, mine)
+    assert (mine / generate.SUMMARY).exists() == (not damaged)
+    assert not mine.with_name(".pseudo_labels.copy").exists()

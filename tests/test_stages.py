@@ -401,6 +401,12 @@ def test_model_cards_hold_the_time_of_the_work_alone(finished, world):
     assert taken["pseudo-label"] == "sisc-pwl/round-0/pseudo_labels" and taken["self-train"] is None
 
 
+def test_one_run_holds_evaluations_of_one_kind(finished, world, capsys):
+    code = stage(world, finished, "begin", method="cbst", **{"evaluation.flip": "true"})
+    assert "evaluation.flip is true, but" in refused(capsys, code)
+    assert stage(world, finished, "begin", method="cbst") == 0
+
+
 def refused(capsys, code: int) -> str:
     assert code == 2
     lines = capsys.readouterr().err.strip().splitlines()

@@ -10,17 +10,19 @@ from typing import Any
 
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
+from mlsl_mx.data.datasets import SceneDataset
+from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_segmenter
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.stages.inputs import check_files, class_sizes, prior
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings, own_code
-from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.stage import Stage, open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import called_for
 from mlsl_mx.system.result import Result
-from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.whole_files import check_lengths, read_json, write_bytes
 
 
@@ -44,8 +46,9 @@ def pseudo_label(job: Job, round_index: int, own: str | None = None) -> Result:
         check=partial(_check, job, folder, net, own),
     ) as stage:
         if stage.first and not stage.done:
-            take_over_labels(job.run, stage.record, inputs, folder, stage.log)
-        segmenter = Segmenter(net, job.ctx, job.config.pseudo_labels, patch_seed(job.seed, round_index), prior(job))
+            take_over_labels(job, stage, inputs, folder)
+        patches, seed = job.config.pseudo_labels, patch_seed(job.seed, round_index)
+        segmenter = Segmenter(net, job.ctx, patches, seed, prior(job), identity=weights_hash)
         how = {"log": stage.log, "workers": job.workers}
         selection = generate_pseudo_labels(segmenter, job.target, job.config.selection, round_index, folder, **how)
         if own is not None and job.config.weak_labels.enabled:
@@ -70,27 +73,34 @@ def _inputs(job: Job, round_index: int, weights_hash: str, own: bool) -> dict[st
     return inputs
 
 
-def take_over_labels(run: Path, record: Path, inputs: dict[str, Any], folder: Path, log: RunLog) -> None:
+def take_over_labels(job: Job, stage: Stage, inputs: dict[str, Any], folder: Path) -> None:
     """Copy the labels that another method of the run made from the same inputs: SISC and SISC+PWL share round 0's.
 
     Args:
-        record: where the stage notes its `inputs`.
-        folder: of the round's pseudo-labels; replaced if there are some to take over.
+        folder: of the round's pseudo-labels; replaced if there are some to take over, none of them damaged.
     """
-    for other in sorted(run.glob(f"*/round-*/{folder.name}/{record.name}")):
-        made = other.parent
-        if other != record and read_json(other) == inputs and (made / SUMMARY).exists():
-            copy = folder.with_name(f".{folder.name}.copy")  # takes its name when it is whole
-            shutil.rmtree(copy, ignore_errors=True)
-            try:
-                shutil.copytree(made, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
-            except OSError:  # the other method is making them anew: then this one makes its own
-                shutil.rmtree(copy, ignore_errors=True)
-                return
+    copy = folder.with_name(f".{folder.name}.copy")  # takes its name when it is whole
+    for other in sorted(job.run.glob(f"*/round-*/{folder.name}/{stage.record.name}")):
+        if other != stage.record and _copied(other, inputs, copy, job.target):
             shutil.rmtree(folder, ignore_errors=True)
             copy.replace(folder)
-            log.write("taken_over", labels=str(made.relative_to(run)))
+            stage.log.write("taken_over", labels=str(other.parent.relative_to(job.run)))
             return
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _copied(record: Path, inputs: dict[str, Any], copy: Path, target: SceneDataset) -> bool:
+    """Whether the labels beside the record are whole, of these inputs, and copied; they may be being made anew."""
+    try:
+        if read_json(record) != inputs or not (record.parent / SUMMARY).exists():
+            return False
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(record.parent, copy, ignore=shutil.ignore_patterns(".*"), copy_function=_copy_whole)
+        for name in target.names:
+            read_pseudo_label(copy / f"{name}.png", target.classes)
+    except (OSError, InputError):
+        return False
+    return True
 
 
 def _copy_whole(source: str, copy: str) -> None:
