@@ -108,6 +108,19 @@ def test_weights_are_tested_where_they_are_saved_and_after_each_epoch(
     assert len(calls) == tests_of_all_weights
 
 
+def test_a_term_of_the_users_may_be_a_constant():
+    """As that of target pixels where a batch has no target crop; it is shown, and has no gradient."""
+    gradients = []
+    for own in (None, lambda *given: {"own": mx.nd.ones((1, 1))}):
+        net = make_net()
+        steps = GluonSteps(net, Optimizer(), lambda *v, own=own: composite_loss(*v, weight=0.5, own_loss=own), CPU)
+        terms = steps.gradients(make_batch(1))
+        learnt = [p for p in net.collect_params().values() if p.grad_req != "null"]
+        gradients.append([p.grad().asnumpy() for p in learnt])
+    assert terms["own"] == 1
+    assert all(np.array_equal(*pair) for pair in zip(*gradients, strict=True)) and np.any(gradients[0][0])
+
+
 def test_a_broken_loss_names_step_and_files():
     net = make_net()
     broken = make_batch(1)

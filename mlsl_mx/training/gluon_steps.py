@@ -50,8 +50,10 @@ class GluonSteps:
     def gradients(self, batch: Batch) -> dict[str, float]:
         """Terms of the loss, by name, of a batch of which this worker has its part; their gradients are kept."""
         terms = batch_loss(self.net, self.loss, batch, self.devices, self.workers)
-        autograd.backward(list(terms.values()))  # of their sum
-        return {name: float(term.asscalar()) for name, term in terms.items()}
+        with autograd.record():
+            loss = nd.add_n(*(term.reshape((1,)) for term in terms.values()))  # of which a user's own may be constant
+        loss.backward()
+        return {name: term.asnumpy().item() for name, term in terms.items()}
 
     def update(self, learning_rate: float) -> None:
         """One step of SGD by the gradients that are kept."""
