@@ -264,11 +264,15 @@ def test_what_cannot_be_done(run, photos, tmp_path):
     assert "empty: no image or video among 0 files" in run("empty", code=2)
     line = run("photos", "--inference", "sisc", "--patch", "40", "--patches", "4", code=2)
     assert "tall.png: is 33x70, smaller than a patch of SISC, 40 pixels: lower --patch, or use --inference" in line
+    write_png(tmp_path / "panorama.png", np.zeros((8, 65501, 3), np.uint8))
+    line = run("panorama.png", code=2)
+    assert "panorama.png: is 65501x8, but an overlay is a JPEG, of at most 65500 pixels a side" in line
     assert "must be a multiple of 8" in run("photos", "--inference", "sisc", "--patch", "30", code=2)
     assert "patches is 0: it must be between 1" in run("photos", "--inference", "sisc", "--patches", "0", code=2)
     assert "are of SISC: add --inference sisc" in run("photos", "--patches", "9", code=2)
     assert "no such experiment file" in run("photos", "--experiment", "none.yaml", code=2)
     assert "ctx 'tpu' is not a device" in run("photos", "--ctx", "tpu", code=2)
+    assert "a prediction is made on one device: name one" in run("photos", "--ctx", "cpu(0),cpu(1)", code=2)
     assert "cannot be written" in run("photos", out="photos/notes.txt/out", code=2)
     wrong = write_model(tmp_path / "seven.params", classes=7)
     assert "is of 7 classes, but the class table has 19" in run(

@@ -9,7 +9,8 @@ import cv2
 import mxnet as mx
 import numpy as np
 import pytest
-from model_files import picture, write_model
+from model_files import picture as noise
+from model_files import write_model
 
 from mlsl_mx.config.class_table import numbered_classes
 from mlsl_mx.config.classes import ClassSet, class_set
@@ -17,6 +18,7 @@ from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.network import MLSLNet, load_original
 from mlsl_mx.predict import Predictor
+from mlsl_mx.predict.pictures import picture
 from mlsl_mx.pseudo_labels import patch_positions
 from mlsl_mx.system.errors import InputError
 
@@ -53,7 +55,7 @@ def assert_same_classes(train_ids: np.ndarray, probabilities: np.ndarray) -> Non
 
 @pytest.mark.parametrize("size", [(40, 72), (93, 41), (5, 3), (70, 300)])
 def test_single_inference_is_the_mean_of_an_image_and_its_mirror_image(weights, net, size):
-    image = picture(*size)
+    image = noise(*size)
     predictor = Predictor(weights)
     mirrored = naive_probabilities(net, np.pad(image, ((0, -size[0] % 8), (0, 0), (0, 0)))[:, ::-1])
     assert predictor.predict(image).shape == size and predictor.predict(image).dtype == np.uint8
@@ -65,14 +67,14 @@ def test_single_inference_is_the_mean_of_an_image_and_its_mirror_image(weights, 
 
 @pytest.mark.parametrize("size", [(64, 104), (93, 141)])
 def test_without_flip_it_is_the_image_alone(weights, net, size):
-    image, predictor = picture(*size), Predictor(weights, settings=PseudoLabels(inference="single", flip=False))
+    image, predictor = noise(*size), Predictor(weights, settings=PseudoLabels(inference="single", flip=False))
     expected = naive_probabilities(net, image)
     np.testing.assert_allclose(predictor.probabilities(image).transpose(1, 2, 0), expected, rtol=0, atol=1e-5)
     assert_same_classes(predictor.predict(image), expected)
 
 
 def test_sisc_is_the_mean_of_the_patches(weights, net):
-    image = picture(61, 90)
+    image = noise(61, 90)
     total, count = np.zeros((61, 90, 19)), np.zeros((61, 90, 1))
     for top, left in patch_positions(61, 90, 32, 6, 0, "", "sliding"):
         window = slice(top, top + 32), slice(left, left + 32)
@@ -86,7 +88,7 @@ def test_sisc_is_the_mean_of_the_patches(weights, net):
 
 def test_random_patches_leave_pixels_without_a_class_and_follow_seed_and_name(weights):
     settings = PseudoLabels(patches=3, patch=32, flip=False)
-    image, predictor = picture(64, 96), Predictor(weights, settings=settings, seed=5)
+    image, predictor = noise(64, 96), Predictor(weights, settings=settings, seed=5)
     train_ids = predictor.predict(image, "street")
     covered = np.zeros((64, 96), bool)
     for top, left in patch_positions(64, 96, 32, 3, 5, "street"):
@@ -98,7 +100,7 @@ def test_random_patches_leave_pixels_without_a_class_and_follow_seed_and_name(we
 
 
 def test_arrays_as_they_come(weights):
-    predictor, image = Predictor(weights), picture(40, 64)
+    predictor, image = Predictor(weights), noise(40, 64)
     np.testing.assert_array_equal(predictor.predict(image[..., ::-1]), predictor.predict(image[..., ::-1].copy()))
     for wrong in (image.astype(np.float32), image[..., 0], image[None], np.dstack([image, image]), image[:0]):
         with pytest.raises(ValueError, match=r"an image is \(H, W, 3\) uint8, not \("):
@@ -107,14 +109,14 @@ def test_arrays_as_they_come(weights):
 
 def test_an_image_smaller_than_the_patch(weights):
     with pytest.raises(InputError, match="street is 90x31, smaller than pseudo_labels.patch=32"):
-        Predictor(weights, settings=SLIDING).predict(picture(31, 90), "street")
+        Predictor(weights, settings=SLIDING).predict(noise(31, 90), "street")
 
 
 @pytest.mark.parametrize("classes", [19, 16, 7])
 def test_classes_are_those_of_the_file(tmp_path, classes):
     predictor = Predictor(write_model(tmp_path / "x.params", classes, width=1 / 44))
     assert predictor.classes == (numbered_classes(7) if classes == 7 else class_set(classes))
-    assert predictor.probabilities(picture(16, 24)).shape == (classes, 16, 24)
+    assert predictor.probabilities(noise(16, 24)).shape == (classes, 16, 24)
 
 
 def test_another_programs_config_beside_the_weights_is_no_run_directory(tmp_path):
@@ -152,6 +154,13 @@ def test_files_and_devices_that_will_not_do(tmp_path, weights):
         Predictor(weights, ctx="tpu")
     with pytest.raises(InputError, match="float16, which is for GPUs"):
         Predictor(weights, precision="float16")
+
+
+def test_a_confidence_above_1_is_white(weights):
+    """Bicubic up-sampling goes above 1."""
+    confidences = np.array([[0, 0.5], [1, 1.11]], np.float32)
+    png = picture("confidence", None, None, confidences, None, 0.5)
+    assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED).tolist() == [[0, 128], [255, 255]]
 
 
 def test_overlay_mixes_and_leaves_what_has_no_class(weights):

@@ -17,7 +17,7 @@ def interpolation_matrix(length: int, output: int, method: str) -> np.ndarray:
     """(output, length) float32: row i holds the weights of output pixel i; each row sums to 1.
 
     Args:
-        method: "bilinear" (paper, Sec. 4.1.2) or "bicubic" (release; leaves [0, 1] by up to about 0.02).
+        method: "bilinear" (paper, Sec. 4.1.2) or "bicubic" (release; leaves [0, 1], by less than 0.3).
 
     Raises: ValueError for an unknown method, or if output < length.
     """

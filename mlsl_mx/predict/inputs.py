@@ -18,6 +18,7 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 
 LOGGER = logging.getLogger(__name__)
+JPEG_SIDE = 65500  # pixels that libjpeg allows
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,33 @@ class Unreadable:
             self.faults.append(str(problem))
 
 
-def check_inputs(inputs: Sequence[Input], patch: int | None, unreadable: Unreadable) -> list[Input]:
-    """See from their headers that all images and videos can be read and, with a `patch`, are not smaller.
+def check_inputs(
+    inputs: Sequence[Input], patch: int | None, kinds: Sequence[str], unreadable: Unreadable
+) -> list[Input]:
+    """See from their headers that all can be read, are not smaller than a `patch`, and not larger than pictures of these
+    kinds can be.
 
     Returns: those that are so. Raises: InputError for the first that is not, as `unreadable` says.
     """
     sound = []
     for one in progress(inputs, "check", "file"):
         with unreadable.left_out():
-            _check_size(one, patch)
+            _check_size(one, patch, kinds)
             sound.append(one)
     return sound
 
 
-def _check_size(one: Input, patch: int | None) -> None:
+def _check_size(one: Input, patch: int | None, kinds: Sequence[str]) -> None:
     size = video_facts(one.path).size if one.is_video else header(one.path).upright_size
     if patch is not None and min(size) < patch:
         raise InputError(
             f"{one.path}: is {size_text(size)}, smaller than a patch of SISC, {patch} pixels: lower --patch, or "
             "use --inference single"
+        )
+    if "overlay" in kinds and not one.is_video and max(size) > JPEG_SIDE:
+        raise InputError(
+            f"{one.path}: is {size_text(size)}, but an overlay is a JPEG, of at most {JPEG_SIDE} pixels a side: leave "
+            "overlay out of --write"
         )
 
 

@@ -49,5 +49,6 @@ def picture(
     if kind == "label_ids":
         return label_id_png(train_ids, classes)
     if kind == "confidence":
-        return encoded(Image.fromarray(np.rint(255 * confidences).astype(np.uint8)), "PNG")
+        grey = np.rint(255 * np.clip(confidences, 0, 1)).astype(np.uint8)  # bicubic up-sampling goes above 1
+        return encoded(Image.fromarray(grey), "PNG")
     raise ValueError(f"kind {kind!r} is not one of {', '.join(ENDINGS)}")

@@ -50,7 +50,9 @@ class Predictor:
         seed: int = 0,
     ):
         engine = engine_of(ctx)
-        self.weights, (self.ctx,) = Path(weights), engine.devices(ctx)
+        self.weights, self.ctx = Path(weights), engine.devices(ctx)[0]
+        if len(engine.devices(ctx)) > 1:
+            raise InputError(f"ctx is {ctx}: a prediction is made on one device: name one")
         found = describe_segmentation(self.weights)
         self.classes = classes or classes_of_weights(self.weights, found.classes)
         if self.classes.num_classes != found.classes:

@@ -67,7 +67,7 @@ def predict(
     _check_out(out)
     check_lengths(out, (f"{one.name}{ENDINGS[kind]}" for one in inputs for kind in kinds))
     unreadable = Unreadable(keep_going)
-    sound = check_inputs(inputs, setup.patch, unreadable)
+    sound = check_inputs(inputs, setup.patch, kinds, unreadable)
     how = {"settings": setup.inference, "precision": setup.precision, "seed": setup.seed, "ctx": ctx}
     predictor = Predictor(weights, setup.classes, **how)
     classes = {one.name: list(one.colour) for one in predictor.classes.classes}
