@@ -76,6 +76,19 @@ def failing():
     return nn.Conv2d(4, 3, 1)
 
 
+def failing_later():
+    """At the third call."""
+    calls, network = [], Colours(4)
+
+    def called(images):
+        calls.append(images.shape)
+        if len(calls) > 2:
+            raise RuntimeError("no such size")
+        return network(images)
+
+    return called
+
+
 def not_made():
     raise FileNotFoundError("no weights in segformer.pt")
 

@@ -223,7 +223,7 @@ FAULTS = {
     "any_networks:flat": r"output is of shape \(1, 3\), its input \(1, 3, 16, 16\): it must give logits \(B, C, h, w\)",
     "any_networks:without_output": "output is of type NoneType, its input",
     "any_networks:enlarging": r"output is of shape \(1, 3, 32, 32\)",
-    "any_networks:failing": r"failing: RuntimeError \(.*channels.*\) with an image of 16x16; -v shows where",
+    "any_networks:failing": r"failing: RuntimeError \(.*channels.*\) with images of 16x16; -v shows where",
     "any_networks:not_made": r"FileNotFoundError \(no weights in segformer.pt\) when it was called without arguments",
     "any_networks:no_network": "gave a int: it must give a torch.nn.Module or a function",
     "any_networks:missing": "has no missing",
@@ -245,6 +245,12 @@ def test_faults_are_told_in_a_line_before_anything_is_written(world):
     for told, code, expected in zip(said[::2], said[1::2], FAULTS.values(), strict=True):
         assert code == "code 2" and told.startswith("mlsl pseudo-label: ") and re.search(expected, told), told
     assert not (world / "faulty").exists()
+
+
+def test_a_fault_at_a_later_image_is_told_in_a_line(world):
+    done = by_pytorch(world, "-c", EACH, input=line("any_networks:failing_later", "later", "-q"))
+    said = "--net any_networks:failing_later: RuntimeError (no such size) with images of 16x16; -v shows where"
+    assert said in done.stderr and done.stderr.splitlines()[-1] == "code 2", done.stderr
 
 
 def test_mxnet_takes_no_network_of_others(world, capsys, monkeypatch):

@@ -12,6 +12,7 @@ from volumes import naive_volume, selected_from
 
 from mlsl_mx.config.class_table import numbered_classes
 from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.data.transforms import normalise
 from mlsl_mx.pseudo_labels import label_images, patch_positions, select_pseudo_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
@@ -89,6 +90,24 @@ def test_labels_of_a_folder_are_made_anew_with_other_settings_or_of_other_images
     write_png(tmp_path / "images" / "contact_sheet.png", PICTURE)
     with pytest.raises(InputError, match="images: an image is named contact_sheet, as the sheet beside its labels"):
         labelled(portion=0.4)
+
+
+def test_labels_of_a_folder_heed_the_prior(tmp_path):
+    """Its first class is nowhere, so no pixel gets it."""
+    write_png(tmp_path / "images" / "a.png", PICTURE)
+    classes = numbered_classes(4)
+    where = tmp_path / "images", tmp_path / "out", classes, "cpu"
+    how = {"pseudo_labels": PseudoLabels(inference="single")}
+    label_images(network, *where, **how, selection=Selection(portion=0.5))
+    assert (read_pseudo_label(tmp_path / "out" / "a.png", classes) == 0).any()
+    frequency = np.ones((4, 8, 8), np.float32)
+    frequency[0] = 0
+    SpatialPrior(frequency).save(tmp_path / "prior.npz")
+    prior = {"spatial_prior": True, "prior_file": str(tmp_path / "prior.npz")}
+    label_images(network, *where, **how, selection=Selection(portion=0.5, **prior))
+    assert not (read_pseudo_label(tmp_path / "out" / "a.png", classes) == 0).any()
+    with pytest.raises(InputError, match="spatial_prior needs selection.prior_file"):
+        label_images(network, *where, **how, selection=Selection(spatial_prior=True))
 
 
 def test_several_devices_are_refused_from_python(tmp_path):

@@ -12,7 +12,9 @@ from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.experiment_data import check_sheet
 from mlsl_mx.engine import engine_of
 from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
+from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
+from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import begin_stage
@@ -50,7 +52,7 @@ def label_images(
 
     Returns: the content of selection.json.
     Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, a folder that is missing,
-        or an image with the name of the contact sheet.
+        an image with the name of the contact sheet, or a prior as `_prior`.
     """
     engine, out = engine_of(ctx), Path(out)
     devices, identity = engine.devices(ctx), ""
@@ -62,10 +64,20 @@ def label_images(
     check_sheet(dataset, str(images))
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
     made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
+    prior = _prior(selection, classes)
     made_from.update(labelling_settings(pseudo_labels, selection))
     begin_stage(out / "label_images.inputs.json", made_from, [out / SUMMARY, out / WEAK_LABELS])
-    segmenter = Segmenter(net, devices[0], pseudo_labels, patch_seed(seed, 0), identity=identity)
+    segmenter = Segmenter(net, devices[0], pseudo_labels, patch_seed(seed, 0), prior, identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)
     if h_s is not None:
         write_weak_labels(out, dataset, h_s)
     return found
+
+
+def _prior(selection: Selection, classes: ClassSet) -> SpatialPrior | None:
+    """Of `selection.prior_file`. Raises: InputError if a prior is asked for without one, or as `read_prior`."""
+    if not selection.spatial_prior:
+        return None
+    if not selection.prior_file:
+        raise InputError("selection.spatial_prior needs selection.prior_file: there are no source labels to count")
+    return read_prior(Path(selection.prior_file), classes.num_classes)

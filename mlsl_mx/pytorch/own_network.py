@@ -35,7 +35,7 @@ def own_network(net: str, device: Device) -> tuple[Callable, str]:
         network = OnnxNetwork(path, device)
         for file in filter(Path.exists, (path, Path(f"{net}.data"))):
             digest.update(file.read_bytes())
-        return network, digest.hexdigest()
+        return _watched(network, net), digest.hexdigest()
     network = _made(net)
     if isinstance(network, nn.Module):
         network = network.eval().requires_grad_(False).to(device.torch)
@@ -43,7 +43,18 @@ def own_network(net: str, device: Device) -> tuple[Callable, str]:
         digest.update(file.read_bytes())
     for values in parameters(network):
         digest.update(values)
-    return network, digest.hexdigest()
+    return _watched(network, net), digest.hexdigest()
+
+
+def _watched(network: Callable, net: str) -> Callable:
+    """The network, whose errors are the user's."""
+
+    def called(images: torch.Tensor):
+        height, width = images.shape[2:]
+        with called_for(f"--net {net}", f" with images of {width}x{height}", "pseudo-label"):
+            return network(images)
+
+    return called
 
 
 def _made(net: str) -> Callable:
