@@ -10,7 +10,7 @@ import yaml
 from run_directory import write_run
 
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.config.settings import Config
+from mlsl_mx.config.settings import Config, SourceData
 from mlsl_mx.gluon.engine import model as gpu_model
 from mlsl_mx.reports import model_card
 from mlsl_mx.reports.stage_times import stage_times
@@ -147,6 +147,15 @@ def test_a_list_is_named_by_its_hash_while_it_is_the_one_of_the_run(tmp_path, ch
     assert (card["data"]["target"]["fingerprint"], card["data"]["target"]["sha256"]) == (None, None)
     assert card["data"]["validation"]["fingerprint"] == "0123456789abcdef"  # of the evaluation
     assert (digest or "| not recorded | 1914x1052 | not recorded |") in text
+
+
+def test_of_a_list_with_images_held_out_the_others_count(tmp_path):
+    run = write_run(tmp_path / "run", {"sisc": [40.0]}, Config(source=SourceData(held_out=0.5)))
+    (tmp_path / "list.txt").write_text("".join(f"images/{i}.png\n" for i in range(4)))  # 1 and 3 are held out
+    parts = ("gta5", "images/0.png", "images/2.png", *class_set(19).names, "(1052, 1914)")
+    change_settings(run / "sisc", lists={"source": hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]})
+    card, _ = cards(run, "sisc", lambda name: tmp_path / "list.txt")
+    assert card["data"]["source"]["images"] == 2 and card["data"]["source"]["sha256"]
 
 
 def test_stages_device_and_commands(tmp_path):

@@ -11,6 +11,7 @@ from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.settings import Config, SourceData, TargetData
 from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
 from mlsl_mx.data.label_files import label_format
+from mlsl_mx.data.lists import held_out
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 
@@ -44,14 +45,13 @@ class ExperimentData:
     def _source(self) -> tuple[SceneDataset, SceneDataset | None]:
         """Those that are trained on, and those that are held out, evenly spread over the list."""
         everything, share = self.all_source, self.config.source.held_out
-        if not share:
+        count, chosen = len(everything), held_out(len(everything), share)
+        if not chosen:
             return everything, None
-        count, held = len(everything), max(1, round(share * len(everything)))
-        chosen = {(2 * k + 1) * count // (2 * held) for k in range(held)}  # the middle of each of as many stretches
         if len(chosen) == count:
             raise InputError(f"source.held_out is {share:g}, of {count} source images: none would be left to train on")
         kept = [index for index in range(count) if index not in chosen]
-        return everything.subset(kept), everything.subset(sorted(chosen))
+        return everything.subset(kept), everything.subset(chosen)
 
     @cached_property
     def target(self) -> SceneDataset:

@@ -12,7 +12,7 @@ results             round (null: source model), miou, mious, per_class, images, 
                     of_this_file: whether those are the weights file of now
 data                source, target, validation, each: dataset, list, size (height, width; or null),
                     fingerprint (as the run noted it), and, if the list's file still is the one with that fingerprint,
-                    its sha256 and images (number)
+                    its sha256 and images (number, without those held out)
 labels              [{round, images, coverage, coverage_per_class}], shares of the target's pixels
 start_weights       kind ("imagenet", "imported" or "none"), file, sha256_first_16
 weights             source, rounds, each {round (null: source model), file (in the run directory), sha256}
@@ -35,7 +35,7 @@ from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.experiment_files import data_config
 from mlsl_mx.data.datasets import fingerprint
 from mlsl_mx.data.label_files import label_format
-from mlsl_mx.data.lists import read_lines
+from mlsl_mx.data.lists import held_out, read_lines
 from mlsl_mx.reports.markdown import markdown_text
 from mlsl_mx.reports.model_card_document import card_document
 from mlsl_mx.reports.published import paper_source
@@ -173,6 +173,9 @@ def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None) -> 
         entries = tuple(read_lines(path, anywhere=own).values())
     except InputError:
         entries = ()
+    if name == "source.images" and not own:  # of one's own data the run's list has those alone that are trained on
+        left_out = set(held_out(len(entries), data.held_out))
+        entries = tuple(entry for index, entry in enumerate(entries) if index not in left_out)
     form = None if name == "target.train" else label_format(side, data, classes)
     same = bool(entries) and noted == fingerprint(data.dataset, entries, classes, data.size, form)
     return {
