@@ -77,7 +77,7 @@ LOCKED = $(PIP) install --require-hashes --no-deps -r $(1)
 
 # `mlsl make` gives MLSL, an empty INSTALLED, and MAKEFILE: the package is installed, maybe without a checkout around it.
 MAKEFILE ?= Makefile
-CHECKOUT_GOALS := lock fresh-machine test lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
+CHECKOUT_GOALS := lock fresh-machine test browser lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
 $(if $(INSTALLED),,$(if $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)),$(error $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)): needs a checkout of the project: call make there)))
 
 # Where MXNet has no wheel pip would install all else, or nothing, and say nothing.
@@ -181,7 +181,8 @@ WITHOUT_TRUTH = $(if $(GROUND_TRUTH),$(if $(shell grep -s '"ground_truth": null'
 .PHONY: diagnose-again
 diagnose-again:
 
-$(MINIATURE)/miniature.json: | $(INSTALLED)
+# Of a newer generator, or lists, pictures are made anew where they are others.
+$(MINIATURE)/miniature.json: $(wildcard mlsl_mx/data/miniature/*.py data_lists/miniature/*.txt) | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
 # The source model is trained, or imported where WEIGHTS gives one; the names of its tensors, which stand in the file as
@@ -228,7 +229,7 @@ ROUNDS_DONE := $(if $(READER),$(shell $(READER) rounds --experiment $(READ) --me
 $(if $(ROUNDS_DONE),,$(error how many rounds $(READ) has is not known: $(if $(READER),see above,make setup comes first)))
 $(if $(ONLY_PLANNED),,$(eval include $(INSTALLED)))
 endif
-ROUNDS_LIST := $(shell seq 0 $$(($(ROUNDS_DONE) - 1)))
+ROUNDS_LIST := $(if $(filter-out 0,$(ROUNDS_DONE)),$(shell seq 0 $$(($(ROUNDS_DONE) - 1))))
 
 # $(call CHAIN,gta2city): the stages of one experiment as files, in the run directory D_ and its method's folder M_.
 # Three goals: gta2city, with a report after each round; evaluated-gta2city, the numbers alone; diagnosed-gta2city, with
@@ -382,7 +383,8 @@ fuzz: $(DEVELOPER)
 	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
-	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS) &&) true
+	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS) || failed=$$?;) \
+	exit $${failed:-0}
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
 BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes start_time workers
@@ -413,7 +415,7 @@ SEEDS ?= 0 1 2
 TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
-ABLATIONS := sisc patches-25 patches-100 patch-256 votes
+ABLATIONS := sisc patches-25 patches-100 patch-256 votes sliding
 RESULTS ?= $(RUNS_IN)
 # On CPUs one chain of one thread a core, faster than all threads for one chain; real data and GPUs take one chain.
 CHAINS ?= $(if $(REAL)$(filter gpu% cuda% mps%,$(CTX))$(filter-out 1,$(WORKERS)),1,$(shell nproc 2>/dev/null || echo 2))

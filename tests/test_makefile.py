@@ -288,6 +288,26 @@ def test_a_make_that_is_stopped_keeps_what_a_stage_has_written(stub, tmp_path, m
     assert process.wait(30) and (folder / made).read_text() == "weights\n"
 
 
+def test_the_miniature_is_looked_at_again_where_its_generator_is_newer(tmp_path):
+    (tmp_path / "miniature.json").touch()
+    os.utime(tmp_path / "miniature.json", (0, 0))
+    known = ("gta2city", f"RUN={tmp_path}/new", f"MINIATURE={tmp_path}")
+    assert stages(plan(*known).stdout)[0] == "make-miniature"
+    (tmp_path / "miniature.json").touch()
+    assert stages(plan(*known).stdout)[0] == "begin"
+
+
+@pytest.mark.parametrize("asked", ["METHOD=source-only", "ROUNDS=0"])
+def test_no_round_is_planned_where_there_are_none(tmp_path, asked):
+    """With BSD's seq, too, which counts down from 0 to -1."""
+    (tmp_path / "seq").write_text('#!/bin/sh\n[ "$2" -lt "$1" ] && echo 0 -1 || exec /usr/bin/seq "$@"\n')
+    (tmp_path / "seq").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = ["make", "-n", "gta2city", asked, f"RUN={tmp_path}/new"]
+    done = subprocess.run(command, cwd=ROOT, env={**outside_make(), "PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0 and not any(stage[-1].isdigit() for stage in stages(done.stdout)), done.stderr
+
+
 def test_a_report_follows_each_round_and_nothing_follows_a_report(stub, tmp_path):
     """Files as a run with two finished rounds has them, whose second was made anew; then with all of them."""
     rounds = [f"sisc/round-{r}/{name}" for r in (0, 1) for name in ROUND_FILES]
@@ -395,7 +415,7 @@ def own_experiment(folder: Path, text: str) -> str:
         ("self_training:\n  epochs: 1\n  rounds: 2", (), 2),
         ("self_training: {epochs: 1, rounds: 1}", (), 1),
         ("self_training: {rounds: 4}", ("ROUNDS=1",), 1),
-        ("name: mine", (), 3),
+        ("name: mine", (), 1),  # as own/small.yaml has it
         ("self_training: {rounds: 4}", ("METHOD=source-only",), 0),
     ],
 )
@@ -439,5 +459,14 @@ def test_doctor_of_an_experiment(tmp_path):
 def test_check_data_of_an_experiment(tmp_path):
     run = plan("check-data", own_experiment(tmp_path, ""))
     assert [line.split() for line in run.stdout.splitlines() if " check-data " in line] == [
-        [".venv/bin/mlsl", "check-data", "--experiment", f"'{tmp_path}/mine.yaml'", "&&", "true"]
+        [".venv/bin/mlsl", "check-data", "--experiment", f"'{tmp_path}/mine.yaml'", "||", "failed=$?;", "\\"]
     ]
+
+
+def test_check_data_looks_at_both_directions_and_fails_where_one_does():
+    recipe = plan("check-data").stdout.replace(".venv/bin/mlsl", "mlsl")
+    recipe = recipe[recipe.index("mlsl check-data") :]
+    for faulty, code in (("miniature/gta2city", 2), ("miniature/synthia2city", 2), ("none", 0)):
+        stub = f"mlsl() {{ echo $3; [ $3 != experiments/{faulty}.yaml ] || return 2; }}"
+        run = subprocess.run(["bash", "-c", f"{stub}\n{recipe}"], capture_output=True, text=True)
+        assert run.returncode == code and run.stdout.count(".yaml") == 2

@@ -88,8 +88,8 @@ class Unreadable:
 def check_inputs(
     inputs: Sequence[Input], patch: int | None, kinds: Sequence[str], unreadable: Unreadable
 ) -> list[Input]:
-    """See from their headers that all can be read, are not smaller than a `patch`, and not larger than pictures of these
-    kinds can be.
+    """See from their headers that all can be read, and are neither smaller than a `patch` nor larger than pictures of
+    these kinds can be.
 
     Returns: those that are so. Raises: InputError for the first that is not, as `unreadable` says.
     """

@@ -101,8 +101,12 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
 
 
 def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job], None], title: str) -> None:
-    """Have processes write the files of all jobs below `root`, unless `root`/miniature.json says that they are."""
+    """Have processes write the files of all jobs below `root`, unless `root`/miniature.json says that they are there.
+
+    At the end its time stamp is of now in either case, so Make sees it as current.
+    """
     if _is_complete(root, stamp, jobs):
+        (root / STAMP).touch()
         return
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
