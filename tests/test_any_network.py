@@ -34,7 +34,7 @@ THREE_CLASSES = re.sub(
 THREE_CLASSES = THREE_CLASSES.replace("ignore: [[0, 0, 0]]}", "ignore: [[0, 0, 0]], held_out: 0}")
 WEIGHT = np.array([[1.5, -0.5, 0.2], [-0.8, 1.2, 0.1], [0.3, -0.4, 1.1]])  # of any_networks.py
 BIAS = np.array([0.25, 0.1, 0.0])
-PATCH, PATCHES, PORTION, ETA = 16, 6, 0.3, 0.05
+PATCH, PATCHES, PORTION, ETA = 16, 6, 0.5, 0.05
 STRIDES = (1, 2, 4, 8, 16)
 
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-torch: make setup-torch")
@@ -180,7 +180,7 @@ from mlsl_mx.pseudo_labels import label_images
 from mlsl_mx.system.errors import InputError
 
 def label(out, classes):
-    how = {"pseudo_labels": PseudoLabels(patch=16, patches=6), "selection": Selection(portion=0.3)}
+    how = {"pseudo_labels": PseudoLabels(patch=16, patches=6), "selection": Selection(portion=0.5)}
     h_s = [float(size) for size in sys.argv[1:]]
     label_images(stride_4().eval(), "cams/train", out, numbered_classes(classes), "torch:cpu", h_s=h_s, **how)
 

@@ -39,7 +39,8 @@ def test_a_row_of_the_table(name):
 
 
 def test_the_table_has_all_methods():
-    assert list(table_rows()) == [METHODS[m] for m in METHODS if not re.match("lambda|eta|patch|votes|released", m)]
+    others = "lambda|eta|patch|votes|sliding|released"
+    assert list(table_rows()) == [title for method, title in METHODS.items() if not re.match(others, method)]
 
 
 def test_a_fresh_machine_runs_the_two_commands_and_nothing_else(monkeypatch):
@@ -125,6 +126,11 @@ def test_the_example_of_ones_own_data():
         other = adapted["per_class"].get(name, adapted["miou"])
         assert re.search(rf"^{re.escape(name)} +{iou:.1f} +{other:.1f}$", text, re.MULTILINE), name
     assert f"from {source['miou']:.1f} to {adapted['miou']:.1f} mIoU" in (ROOT / "README.md").read_text()
+    for name in ("seeds", "seeds-three-rounds", "seeds-constant-rate"):
+        rows = read_json(ROOT / "experiments" / "results" / "own" / name / "comparison.json")["rows"]
+        first, second, third = (f"{miou:.1f}" for miou in rows[1]["miou_by_run"].values())
+        link = f"](../experiments/results/own/{name}/comparison.md)"
+        assert f"[{first}, {second} and {third}{link}" in " ".join(text.split()), name
 
 
 def names_of(path: str) -> set[str]:
