@@ -34,6 +34,7 @@ METHODS = {
     "patches-100": "SISC, K = 100",
     "patch-256": "SISC, patch 256",
     "votes": "SISC, relative frequency",
+    "sliding": "SISC, sliding patches",
     "released-cbst": "CBST as released",
     "released-sisc": "SISC as released",
     "released-sisc-pwl": "SISC+PWL as released",
