@@ -32,7 +32,7 @@ GIB = 2**30
 FLOAT32, FLOAT16 = 4, 2  # bytes
 WORKSPACE = 1.0  # GiB: the most that MXNet lets a convolution ask for; the layers share it
 CUDA_ITSELF = 0.5  # GiB, assumed: context, code of MXNet and cuDNN
-CARDS = (8, 11, 16, 24, 40, 80)  # GiB
+CARDS = (8, 11, 16, 24, 32, 40, 80)  # GiB
 
 # Operators that can write their output over their input: their own gradient does not read it.
 IN_PLACE = ("Activation", "elemwise_add", "_plus", "broadcast_add", "Flatten", "Reshape")

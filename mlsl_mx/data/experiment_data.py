@@ -51,7 +51,7 @@ class ExperimentData:
         if len(chosen) == count:
             raise InputError(f"source.held_out is {share:g}, of {count} source images: none would be left to train on")
         kept = [index for index in range(count) if index not in chosen]
-        return everything.subset(kept), everything.subset(chosen)
+        return everything.subset(kept), everything.subset(sorted(chosen))
 
     @cached_property
     def target(self) -> SceneDataset:

@@ -78,10 +78,10 @@ def image_name(entry: str) -> str:
     return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem
 
 
-def held_out(count: int, share: float) -> list[int]:
+def held_out(count: int, share: float) -> set[int]:
     """Which of 0..count-1 are held out: the middle of each of `share * count` stretches; none for a share of 0."""
     held = max(1, round(share * count)) if share else 0
-    return sorted({(2 * k + 1) * count // (2 * held) for k in range(held)})
+    return {(2 * k + 1) * count // (2 * held) for k in range(held)}
 
 
 def evenly_spread(count: int, most: int) -> list[int]:

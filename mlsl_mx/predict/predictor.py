@@ -36,7 +36,7 @@ class Predictor:
 
     Attributes: `weights`; `classes`, a ClassSet; `ctx`; `segmenter`, with the network and its settings.
     Raises: InputError for a file that is no segmentation network, a table of another number of classes, an
-        unknown device, or a precision that it lacks.
+        unknown device, several, or a precision that it lacks.
     """
 
     def __init__(
@@ -50,9 +50,10 @@ class Predictor:
         seed: int = 0,
     ):
         engine = engine_of(ctx)
-        self.weights, self.ctx = Path(weights), engine.devices(ctx)[0]
-        if len(engine.devices(ctx)) > 1:
+        devices = engine.devices(ctx)
+        if len(devices) > 1:
             raise InputError(f"ctx is {ctx}: a prediction is made on one device: name one")
+        self.weights, self.ctx = Path(weights), devices[0]
         found = describe_segmentation(self.weights)
         self.classes = classes or classes_of_weights(self.weights, found.classes)
         if self.classes.num_classes != found.classes:

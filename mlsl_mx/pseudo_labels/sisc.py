@@ -39,6 +39,8 @@ class SISCAccumulator:
     def add(self, probabilities: mx.nd.NDArray, tops: Sequence[int], lefts: Sequence[int]) -> None:
         """Add N patches at their corners; nothing leaves the device, and nothing is waited for.
 
+        In labelling votes are added so, and probabilities by `add_maps`.
+
         Args:
             probabilities: (N, C, h, w) float32 on the accumulator's device.
             tops, lefts: N corners each.

@@ -174,7 +174,7 @@ def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None) -> 
     except InputError:
         entries = ()
     if name == "source.images" and not own:  # of one's own data the run's list has those alone that are trained on
-        left_out = set(held_out(len(entries), data.held_out))
+        left_out = held_out(len(entries), data.held_out)
         entries = tuple(entry for index, entry in enumerate(entries) if index not in left_out)
     form = None if name == "target.train" else label_format(side, data, classes)
     same = bool(entries) and noted == fingerprint(data.dataset, entries, classes, data.size, form)

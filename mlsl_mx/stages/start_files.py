@@ -31,7 +31,7 @@ def start_file(config: Config, imagenet: Path | None) -> Path | None:
 
 
 def described(config: Config, imagenet: Path | None, weights: Path | None) -> list[str]:
-    """A line about what each given file holds.
+    """A line about what each given file holds, and one where the source model starts from none.
 
     Args:
         imagenet, weights: the start of the source model, as for `stages.begin`.
@@ -46,6 +46,8 @@ def described(config: Config, imagenet: Path | None, weights: Path | None) -> li
     if weights:
         found = check_source_model(weights, config.num_classes, network.width, network.trunk)
         lines.append(f"  source model: {weights}, {found}")
+    if not (imagenet or weights):
+        lines.append("  source model: trained from random weights")
     if selection.prior_file and not selection.spatial_prior:
         raise InputError(
             f"selection.prior_file is {selection.prior_file}, but {config.method} uses no prior: METHOD=cbst-sp "
