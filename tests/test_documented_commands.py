@@ -67,7 +67,8 @@ SHIPPED = ("Makefile", "setup.py", "README.md", "constraints.txt", "experiments"
 OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 VIEWERS = ("tensorboard",)  # packages that no setup.py needs to name
 VALIDATION = "runs/miniature/data/cityscapes/leftImg8bit/val/beta/beta_000000_000019_leftImg8bit.png"
-ELSEWHERE = ("torch", "my_net")  # with PyTorch: tests/test_any_network.py runs these examples
+# With PyTorch: tests/test_any_network.py and tests/test_pytorch.py run these examples.
+ELSEWHERE = ("torch", "my_net", "mlsl_mx.pytorch.network")
 
 
 @dataclass(frozen=True)

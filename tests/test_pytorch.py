@@ -179,6 +179,12 @@ def test_a_worker_without_the_launchers_other_variables_is_refused(tmp_path):
 
 
 @needs_pytorch
+def test_the_documented_lines_run():
+    code = (ROOT / "docs" / "PYTORCH.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    done = subprocess.run([PYTHON, "-c", f"{code}print(logits.shape)"], cwd=ROOT, text=True, capture_output=True)
+    assert done.stdout.splitlines()[-1] == "torch.Size([1, 19, 64, 128])", done.stderr
+
+
 def test_it_is_an_environment_without_mxnet():
     done = by_pytorch("-c", "import torch, mlsl_mx.pytorch.engine, importlib.util as u; print(u.find_spec('mxnet'))")
     assert done.stdout.strip() == "None", done.stderr
