@@ -62,6 +62,8 @@ def test_mean_spread_and_gains(tmp_path):
     assert rows["SISC"]["miou"] == {"mean": pytest.approx(44), "std": pytest.approx(math.sqrt(2)), "n": 2}
     assert rows["SISC"]["miou_by_run"] == {str(runs[0]): 43, str(runs[1]): 45, str(runs[2]): None}
     assert rows["source only"]["per_class"]["road"] == {"mean": pytest.approx(55), "std": pytest.approx(1), "n": 3}
+    roads = {run: classes["road"] for run, classes in rows["source only"]["per_class_by_run"].items()}
+    assert roads == {str(run): pytest.approx(road) for run, road in zip(runs, (54, 55, 56), strict=True)}
     assert rows["source only"]["per_class"]["train"] == {"mean": None, "std": None, "n": 0}
     assert list(content["gains"]["CBST"]["by_run"].values()) == [6, 9, 6]
     assert content["gains"]["SISC"]["published"] == 13.3 and content["gains"]["CBST"]["published"] is None

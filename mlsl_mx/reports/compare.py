@@ -205,6 +205,7 @@ def _row_content(row: Row, results: Runs, source: str | None) -> dict[str, Any]:
         "per_class": {c: spread([e["per_class"].get(c) for e in evaluations.values()]) for c in first["classes"]},
         "rounds": [] if row.method == "source-only" else _rounds(list(row.entries.values())),
         "miou_by_run": {name: evaluations.get(name, {}).get("miou") for name in results},
+        "per_class_by_run": {name: evaluation["per_class"] for name, evaluation in evaluations.items()},
         "published": {str(n): value for n, value in published_means(source, row.method).items()} if source else {},
         "published_per_class": None if paper is None else paper.per_class,
     }
