@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scene_files import write_palette_png, write_png
 
-from mlsl_mx.data.image_files import UnreadableFile, decode_with_mode, header, read_image
+from mlsl_mx.data.image_files import UnreadableFile, decode_palette, decode_with_mode, header, read_image
 
 
 def stored(path):
@@ -62,6 +62,18 @@ def test_no_cut_of_a_label_is_taken_for_a_whole_one(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(UnreadableFile):
             stored(path)
+
+
+def test_a_palette_image_without_a_palette(tmp_path):
+    path = tmp_path / "x.png"
+    write_palette_png(path, np.zeros((24, 40), np.uint8))
+    content = path.read_bytes()
+    start = content.index(b"PLTE") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    path.write_bytes(content[:start] + content[end:])
+    for read in (header, decode_palette, read_image):
+        with pytest.raises(UnreadableFile, match="x.png: cannot be read"):
+            read(path)
 
 
 def test_what_some_cameras_write_after_the_end(tmp_path):

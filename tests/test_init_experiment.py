@@ -131,6 +131,20 @@ def test_255_is_a_class_where_there_are_larger_ids(here):
     assert [c.source for c in config.classes] == [(255,), (300,)] and config.source.ignore == (65535,)
 
 
+def test_a_class_that_the_first_validation_file_lacks_is_found(here):
+    """Its colour is in the palette of another one."""
+    palette = np.array([[0, 0, 0], [200, 10, 10], [10, 200, 10], [10, 10, 200]], np.uint8)
+    files = sorted((here / "cams/val_labels").iterdir())
+    for index, path in enumerate(files):
+        image = Image.fromarray(np.full((24, 40), 2 if index == 0 else 3, np.uint8))
+        image.paste(1, (0, 0, 20, 24))
+        image.putpalette(palette.tobytes())
+        image.save(path)
+    assert len(files) > 1 and init() == 0
+    targets = {one.source: one.target for one in load_config(here / "exp/my.yaml").classes}
+    assert targets == {((200, 10, 10),): (1,), ((10, 200, 10),): (2,), ((10, 10, 200),): (3,)}
+
+
 def test_without_validation(here):
     assert init(leave_out=("--val", "--val-labels")) == 0
     assert load_config(here / "exp/my.yaml").target.val == ""

@@ -108,8 +108,18 @@ def decode_palette(path: Path) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
     Raises: MissingFile, UnreadableFile.
     """
     with _opened(path, io.BytesIO(_read_bytes(path))) as image:
+        _palette(path, image)
         indices, flat = _pillow_pixels(path, image), image.getpalette()
         return indices, list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+
+
+def _palette(path: Path, image: Image.Image) -> bytes | None:
+    """The palette of an image that has indices into one. Raises: UnreadableFile if it lacks that."""
+    if image.mode != "P":
+        return None
+    if image.palette is None:
+        raise _unreadable(path, "a palette image without a palette")
+    return bytes(image.palette.palette)
 
 
 def header(path: Path) -> Header:
@@ -122,7 +132,7 @@ def header(path: Path) -> Header:
         with open(path, "rb") as content:
             with _opened(path, content) as image:
                 content.seek(-min(ENDING_BYTES, content.seek(0, io.SEEK_END)), io.SEEK_END)
-                ending, palette = content.read(), bytes(image.palette.palette) if image.mode == "P" else None
+                ending, palette = content.read(), _palette(path, image)
                 found = Header(image.size[::-1], image.format, image.mode, orientation(image, ending), palette)
             if not ending.endswith(USUAL_ENDS.get(found.kind, b"")):
                 content.seek(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +60,21 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "") -> Survey:
     return Survey(
         encoding,
         shares,
-        colours_of_ids(chosen[0]) if encoding == "ids" else {},
+        _palette(chosen, shares) if encoding == "ids" else {},
         len(chosen),
         len(paths),
         doubt or _smoothed(shares),
     )
+
+
+def _palette(paths: Sequence[Path], ids: Iterable[int]) -> dict[int, tuple[int, int, int]]:
+    """Colours of the ids, from as many palette files as it takes: one file need not hold them all."""
+    found, wanted = {}, set(ids)
+    for path in paths:
+        if wanted <= found.keys():
+            break
+        found = {**colours_of_ids(path), **found}
+    return found
 
 
 def _smoothed(shares: dict[FileValue, float]) -> str:
