@@ -9,7 +9,7 @@ from documented_commands import blocks
 from own_data import EXPERIMENT, write_experiment
 
 from mlsl_mx.config.class_table import default_colour, read_classes
-from mlsl_mx.config.classes import class_set
+from mlsl_mx.config.classes import MOST_CLASSES, class_set
 from mlsl_mx.config.experiment_files import data_config, load_config, to_dict
 from mlsl_mx.data.own.given_classes import read_class_file
 from mlsl_mx.system.errors import InputError
@@ -25,9 +25,17 @@ def test_ids_and_colours_in_every_form():
     assert (second.colour, second.source, second.target) == (default_colour(1), (4, 5), ())
 
 
-def test_default_colours_are_distinct_and_never_black():
-    colours = [default_colour(index) for index in range(100)]
-    assert len(set(colours)) == 100 and min(map(max, colours)) > 100
+@pytest.mark.parametrize("count", [100, MOST_CLASSES])
+def test_colours_that_nobody_gave_are_distinct_and_never_black(count):
+    colours = [one.colour for one in read_classes([{"name": f"c{i}", "source": i} for i in range(count)], "")]
+    assert len(set(colours)) == count and min(map(max, colours)) > 100
+
+
+def test_a_colour_that_nobody_gave_is_none_that_another_class_has():
+    """As where a class is put before those of a file that `init-experiment` wrote."""
+    table = [{"name": "pallet", "source": 5}, {"name": "floor", "source": 1, "colour": list(default_colour(0))}]
+    first, second = read_classes(table, "x.yaml")
+    assert (first.colour, second.colour) == (default_colour(1), default_colour(0))
 
 
 def test_an_own_set_has_one_mean_and_ids_of_its_own():

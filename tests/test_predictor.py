@@ -121,9 +121,10 @@ def test_classes_are_those_of_the_file(tmp_path, classes):
 
 def test_another_programs_config_beside_the_weights_is_no_run_directory(tmp_path):
     weights = write_model(tmp_path / "zoo" / "x.params", 7)
-    for path, text in (("zoo/config.yaml", "model: {depth: 38}\n"), ("config.yaml", "classes: 80\n")):
-        (tmp_path / path).write_text(text)
-    assert Predictor(weights).classes == numbered_classes(7)
+    for text in ("model: {depth: 38}\n", "classes: 80\n", "a: &b 1\n", "[1, 2]\n", "classes: [person]\nlists: {}\n"):
+        for path in ("zoo/config.yaml", "config.yaml"):
+            (tmp_path / path).write_text(text)
+        assert Predictor(weights).classes == numbered_classes(7)
 
 
 def test_a_table_of_ones_own_and_a_wrong_one(tmp_path):

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import colorsys
 import difflib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,13 @@ def read_classes(value: Any, origin: str) -> Classes:
         raise InputError(f"{origin}: classes is {str(value)[:100]!r}: use 19, 16, or a list of classes")
     if not 2 <= len(value) <= MOST_CLASSES:
         raise InputError(f"{origin}: classes holds {len(value)}: it must be between 2 and {MOST_CLASSES}")
-    classes = tuple(_entry(one, index, f"{origin}: classes[{index}]") for index, one in enumerate(value))
+    entries = {f"{origin}: classes[{index}]": one for index, one in enumerate(value)}
+    given = [_given_colour(one, name) for name, one in entries.items()]
+    classes, used = [], set(given)
+    for index, (name, one) in enumerate(entries.items()):
+        colour = given[index] or free_colour(index, used)
+        used.add(colour)
+        classes.append(_entry(one, colour, name))
     for void in (one.name for one in classes if is_void_name(one.name)):
         raise InputError(
             f"{origin}: {void!r} is no class, and would be learnt as one: put what it stands for into source.ignore "
@@ -56,7 +64,7 @@ def read_classes(value: Any, origin: str) -> Classes:
     _all_different([(c.colour, c.name) for c in classes], "colour", origin)
     for side in ("source", "target"):
         _all_different([(v, c.name) for c in classes for v in getattr(c, side)], side, origin)
-    return classes
+    return tuple(classes)
 
 
 def is_void_name(name: str) -> bool:
@@ -80,15 +88,13 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
 
 
 def settings_of_weights(weights: Path) -> tuple[Path, dict[str, Any]]:
-    """The file of settings in the run directory of a weights file, and what it notes: nothing if there is no such file.
-
-    Raises: InputError as `read_settings`.
-    """
+    """The file of settings in the run directory of a weights file, and what it notes; nothing if there is none of ours."""
     for folder in Path(weights).resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
         path = folder / "config.yaml"
-        settings = read_settings(path) if path.is_file() else {}
-        if {"classes", "lists"} <= set(settings):  # else it is another program's file of that name
-            return path, settings
+        with suppress(InputError):  # another program's file of that name may be anything
+            settings = read_settings(path) if path.is_file() else {}
+            if all(isinstance(settings.get(group), dict) for group in ("lists", "network", "source")):
+                return path, settings
     return Path(), {}
 
 
@@ -143,7 +149,22 @@ def default_colour(index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _entry(value: Any, index: int, name: str) -> LabelClass:
+def free_colour(index: int, used: Collection[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """The first `default_colour` from this index on that is not used."""
+    return next(colour for colour in map(default_colour, itertools.count(index)) if colour not in used)
+
+
+def _given_colour(value: Any, name: str) -> tuple[int, int, int] | None:
+    """That of an entry of the table; None where it has none."""
+    if not isinstance(value, dict) or "colour" not in value:
+        return None
+    colour = _file_value(value["colour"], f"{name}.colour")
+    if isinstance(colour, int):
+        raise InputError(f"{name}.colour is {colour}: write [red, green, blue], each 0..255")
+    return colour
+
+
+def _entry(value: Any, colour: tuple[int, int, int], name: str) -> LabelClass:
     if not isinstance(value, dict):
         raise InputError(
             f"{name} is {str(value)[:100]!r}: write {{name: ..., colour: [r, g, b], source: [..], target: [..]}}"
@@ -157,9 +178,6 @@ def _entry(value: Any, index: int, name: str) -> LabelClass:
     title = value.get("name")
     if not isinstance(title, str) or not title.strip() or not title.isprintable():
         raise InputError(f"{name}: name is {title!r}: write a name in quotes, that can be printed")
-    colour = _file_value(value.get("colour", default_colour(index)), f"{name}.colour")
-    if isinstance(colour, int):
-        raise InputError(f"{name}.colour is {colour}: write [red, green, blue], each 0..255")
     sides = {side: read_values(value.get(side, ()), f"{name}.{side}") for side in ("source", "target")}
     return LabelClass(title.strip(), colour, **sides)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlsl_mx.config.class_table import default_colour
+from mlsl_mx.config.class_table import free_colour
 from mlsl_mx.config.classes import FileValue, LabelClass
 from mlsl_mx.data.own.given_classes import GivenClasses
 from mlsl_mx.data.own.label_survey import Survey
@@ -33,7 +33,7 @@ def _guessed(source: Survey, target: Survey | None) -> tuple[LabelClass, ...]:
     for index, value in enumerate(values):
         colour = _colour(value, source)
         if colour is None or colour in used or colour == BLACK:
-            colour = next(c for c in map(default_colour, range(index, index + 10_000)) if c not in used)
+            colour = free_colour(index, used)
         used.add(colour)
         theirs = _counterpart(value, source, target) if target else ()
         classes.append(LabelClass(f"class-{index}", colour, source=(value,), target=theirs))
