@@ -9,12 +9,14 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from model_files import picture, write_model
 from scene_files import write_png
 
 import mlsl_mx
+from mlsl_mx.data.jpeg_damage import DamageFinder
 from mlsl_mx.doctor.facts import packages_in
 from mlsl_mx.system import surroundings
 from mlsl_mx.system.errors import InputError
@@ -69,6 +71,16 @@ def test_a_process_that_we_start_imports_from_where_we_do(shadows):
     code = python("import numpy, random, mlsl_mx; print(numpy.__file__, mlsl_mx.__file__)")
     found = subprocess.run(code, cwd=shadows, env={**PLAIN, "PYTHONPATH": str(shadows)}, capture_output=True, text=True)
     assert found.stdout.split() == [np.__file__, mlsl_mx.__file__]
+
+
+def test_the_process_that_looks_for_damage_imports_no_file_of_the_current_folder(shadows, monkeypatch):
+    monkeypatch.chdir(shadows)
+    (shadows / "picture.jpg").write_bytes(cv2.imencode(".jpg", np.zeros((24, 40, 3), np.uint8))[1].tobytes())
+    with DamageFinder() as finder:
+        assert finder.complaint(shadows / "picture.jpg") is None
+        finder._process.kill()
+        with pytest.raises(InputError, match="picture.jpg: the process that looks for damage has ended"):
+            finder.complaint(shadows / "picture.jpg")
 
 
 def test_the_doctor_names_what_pythonpath_has(shadows):

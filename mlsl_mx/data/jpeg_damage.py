@@ -1,7 +1,7 @@
 """Damage inside a JPEG: libjpeg says it on stderr alone, and OpenCV gives what it made of the file.
 
-Run as a program it decodes the JPEG files whose paths come on stdin, one JSON text a line, and answers each with a
-line: what libjpeg said, or null. It is a process of its own because a process has one stderr, on which others write.
+`answer` decodes the JPEG files whose paths come on stdin, one JSON text a line, and answers each with a line: what
+libjpeg said, or null. It is a process of its own because a process has one stderr, on which others write.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.surroundings import python
 
 # How lines of libjpeg begin that are about lost pixels. Others are about unusual headers.
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG", "Inconsistent progression")
@@ -34,21 +38,30 @@ class DamageFinder:
 
     def __exit__(self, *raised) -> None:
         if self._process is not None:
-            self._process.stdin.close()  # which ends it
+            with suppress(OSError):  # it is gone
+                self._process.stdin.close()  # which ends it
             self._process.wait()
 
     def complaint(self, path: Path) -> str | None:
-        """What libjpeg says of the pixels of a file that can be read; None for nothing, or another kind of image."""
+        """What libjpeg says of the pixels of a file that can be read; None for nothing, or another kind of image.
+
+        Raises: InputError if the process has ended.
+        """
         with open(path, "rb") as content:
             if content.read(len(_START)) != _START:
                 return None
         with self._lock:
             if self._process is None:
                 pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-                self._process = subprocess.Popen([sys.executable, "-m", __name__], **pipes)
-            self._process.stdin.write(f"{json.dumps(str(path))}\n".encode())
-            self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
+                self._process = subprocess.Popen(python(f"from {__name__} import answer; answer()"), **pipes)
+            said = b""
+            with suppress(OSError):
+                self._process.stdin.write(f"{json.dumps(str(path))}\n".encode())
+                self._process.stdin.flush()
+                said = self._process.stdout.readline()
+            if not said:
+                raise InputError(f"{path}: the process that looks for damage has ended: start again with more memory")
+            return json.loads(said)
 
 
 def answer() -> None:
@@ -63,7 +76,3 @@ def answer() -> None:
             said.seek(0)
             lines = said.read().decode(errors="replace").splitlines()
             print(json.dumps(next((one for one in lines if one.startswith(_DAMAGE)), None)), flush=True)
-
-
-if __name__ == "__main__":
-    answer()
