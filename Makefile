@@ -118,7 +118,7 @@ setup-gpu:
 	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to fix stands above"
 
 doctor: $(INSTALLED)
-	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(call QUOTED,$(EXPERIMENT))) $(if $(REAL),$(ROOTS))
+	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(call QUOTED,$(EXPERIMENT))) $(if $(REAL),$(ROOTS))$(SETTINGS)
 
 # Without MXNet, which is there in one build or the other.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
@@ -383,7 +383,7 @@ fuzz: $(DEVELOPER)
 	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
-	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS) || failed=$$?;) \
+	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS)$(SETTINGS) || failed=$$?;) \
 	exit $${failed:-0}
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.

@@ -452,6 +452,12 @@ def test_adapt_without_an_experiment_that_can_be_used(arguments, said):
     assert run.returncode == 2 and said in run.stderr
 
 
+@pytest.mark.parametrize("goal", ["doctor", "check-data"])
+def test_settings_reach_what_looks_before_a_run(goal):
+    lines = [line for line in plan(goal, "SET=pseudo_labels.patch=64").stdout.splitlines() if f"mlsl {goal} " in line]
+    assert lines and all("--set 'pseudo_labels.patch=64'" in line for line in lines)
+
+
 def test_doctor_of_an_experiment(tmp_path):
     assert f"mlsl doctor --experiment '{tmp_path}/mine.yaml' " in plan("doctor", own_experiment(tmp_path, "")).stdout
 

@@ -32,10 +32,14 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
         settings: `pseudo_labels.patches=25` and the like; values are YAML.
 
     Raises:
-        InputError: a file that is missing or not YAML, an unknown key, a wrong type, a value outside its limits.
+        InputError: a file that is missing or not YAML, or names another method; an unknown key, a wrong type, a value
+            outside its limits.
     """
     values = _read_inherited(Path(path), seen=())
-    named = values.pop("method", None) if method is None else method
+    own = values.pop("method", None)
+    named = own if method is None else method
+    if own not in (None, named):
+        raise InputError(f"{path}: method is {own}, but METHOD={method}: give METHOD={own}, or leave it out there")
     if named is not None:
         values = {**_merged(values, _read_inherited(_method_file(Path(path), named), seen=())), "method": named}
     for setting in map(_parse_setting, settings):
