@@ -37,12 +37,14 @@ def test_memory_is_the_container_s(tmp_path):
         "used": "100000",
     }.items():
         (tmp_path / name).write_text(text)
-    files = tmp_path / "meminfo", tmp_path / "max", tmp_path / "used"
+    files = tmp_path / "meminfo", tmp_path / "max", tmp_path / "used", tmp_path / "stat"
     assert memory(*files) == (2 << 20, 1 << 20)
     (tmp_path / "max").write_text("max\n")
     assert memory(*files) == (2 << 20, 1 << 20)
     (tmp_path / "max").write_text("500000\n")
     assert memory(*files) == (500000, 400000)
+    (tmp_path / "stat").write_text("anon 1000\ninactive_file 80000\nactive_file 7\n")
+    assert memory(*files) == (500000, 480000)
     assert memory(tmp_path / "none", *files[1:]) == (None, None)
 
 

@@ -1,6 +1,7 @@
 """Being asked to stop, also at moments when Python drops exceptions."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,6 +19,11 @@ class StoppedWhenDeleted:
 
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_it_comes_out_of_a_pools_process_as_it_was():
+    copy = pickle.loads(pickle.dumps(Stopped(signal.SIGTERM)))
+    assert (copy.number, copy.exit_code, str(copy)) == (signal.SIGTERM, 143, "stopped by SIGTERM")
 
 
 def test_a_signal_during_a_del_is_not_lost():

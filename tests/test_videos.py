@@ -14,7 +14,15 @@ from model_files import picture, write_model
 
 from mlsl_mx.cli import main
 from mlsl_mx.predict import videos
-from mlsl_mx.predict.videos import HIGHEST_RATE, RATE, SAMPLE, video_facts
+from mlsl_mx.predict.videos import (
+    HIGHEST_RATE,
+    RATE,
+    SAMPLE,
+    VideoFacts,
+    video_facts,
+    video_frames,
+    video_writer,
+)
 
 TIMES = [0, 30, 45, 110, 130, 170, 175, 240, 260, 301, 333, 352]
 
@@ -31,6 +39,16 @@ def webm(path: Path, times: list[int]) -> None:
         place = before.search(content, place).start() + 1
         content[place : place + 2] = time.to_bytes(2, "big")
     path.write_bytes(content)
+
+
+def test_names_with_a_colon(tmp_path, monkeypatch):
+    """FFmpeg would take what stands before it for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    facts = VideoFacts((48, 64), 10.0, None, 10.0)
+    with video_writer(Path("12:30/street"), facts) as (path, write):
+        for index in range(3):
+            write(picture(48, 64, seed=index))
+    assert path.suffix == ".mp4" and video_facts(path).size == (48, 64) and len(list(video_frames(path))) == 3
 
 
 class Capture:

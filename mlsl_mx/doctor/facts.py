@@ -22,7 +22,8 @@ from mlsl_mx.system.surroundings import python
 
 PACKAGES = ("numpy", "cv2", "mxnet", "gluoncv", "PIL", "yaml", "scipy", "tqdm", "matplotlib")
 SECONDS = 180  # that an import may take, from a slow network disk, before it counts as hanging
-MEMINFO, LIMIT, USED = Path("/proc/meminfo"), *(Path(f"/sys/fs/cgroup/memory.{n}") for n in ("max", "current"))
+MEMINFO = Path("/proc/meminfo")
+LIMIT, USED, PARTS = (Path(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current", "stat"))
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,13 @@ def packages_in(path: str) -> Iterator[str]:
             yield found.origin or package
 
 
-def memory(meminfo: Path = MEMINFO, limit: Path = LIMIT, used: Path = USED) -> tuple[int | None, int | None]:
-    """Bytes of memory and of free memory, of the container if it has a limit; None where the system does not tell."""
+def memory(
+    meminfo: Path = MEMINFO, limit: Path = LIMIT, used: Path = USED, parts: Path = PARTS
+) -> tuple[int | None, int | None]:
+    """Bytes of memory and of free memory, of the container if it has a limit; None where the system does not tell.
+
+    What a container keeps of files only in case they are read again counts as used there, and is free.
+    """
     try:
         kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", meminfo.read_text(encoding="utf-8"), re.MULTILINE))
         total, free = (1024 * int(kilobytes[name]) for name in ("MemTotal", "MemAvailable"))
@@ -128,7 +134,8 @@ def memory(meminfo: Path = MEMINFO, limit: Path = LIMIT, used: Path = USED) -> t
         return None, None
     try:
         most = int(limit.read_text())
-        return min(total, most), min(free, most - int(used.read_text()))
+        kept = re.search(r"^inactive_file (\d+)$", parts.read_text() if parts.exists() else "", re.MULTILINE)
+        return min(total, most), min(free, most - int(used.read_text()) + (int(kept[1]) if kept else 0))
     except (OSError, ValueError):  # ValueError: "max", which is no limit
         return total, free
 

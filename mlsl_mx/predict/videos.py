@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def _codec(place: Path, rate: float, size: tuple[int, int]) -> tuple[str, str]:
 
 
 def _writer(path: Path, code: str, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    return cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), rate, size)
+    return cv2.VideoWriter(os.path.abspath(path), cv2.VideoWriter_fourcc(*code), rate, size)
 
 
 def _count(path: Path) -> int:
@@ -142,7 +143,7 @@ def _count(path: Path) -> int:
 
 
 def _opened(path: Path) -> cv2.VideoCapture:
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(os.path.abspath(path))  # FFmpeg takes what stands before a colon for a protocol
     if not video.isOpened():
         raise _unreadable(path)
     return video

@@ -28,6 +28,9 @@ class Stopped(BaseException):
         self.number = number
         self.exit_code = 128 + number
 
+    def __reduce__(self):
+        return Stopped, (self.number,)  # of a pool's process it comes by way of pickle
+
 
 @contextmanager
 def stops_at_once() -> Iterator[None]:
