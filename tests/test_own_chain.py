@@ -14,7 +14,9 @@ from tiny_run import STAGES
 
 from mlsl_mx.cli import main
 from mlsl_mx.predict import Predictor
+from mlsl_mx.stages import report
 from mlsl_mx.stages.job import open_job
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.whole_files import read_json
 
 
@@ -84,6 +86,16 @@ def test_compare_reads_own_runs(finished, tmp_path, capsys):
     assert main(["report", "--compare", str(finished), "--out", str(tmp_path)]) == 0
     assert "mIoU(2)" in capsys.readouterr().out
     assert main(["report", "--compare", str(finished), "--out", str(tmp_path), "--table", "table1"]) == 2
+
+
+def test_runs_that_cannot_be_written_are_compared(finished, tmp_path, capsys, monkeypatch):
+    def read_only(run):
+        raise InputError(f"{run}/source/model_card.json: cannot be written")
+
+    monkeypatch.setattr(report, "write_model_cards", read_only)
+    assert main(["report", "--compare", str(finished), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "mIoU(2)" in said.out and "model_card.json: cannot be written" in said.err
 
 
 def test_evaluate_scores_saved_predictions(world, finished, capsys):

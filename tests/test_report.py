@@ -17,6 +17,7 @@ from scene_files import write_cityscapes
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.config.settings import Config, Selection, SourceData
 from mlsl_mx.data.datasets import open_dataset
+from mlsl_mx.reports.cells import mean_name
 from mlsl_mx.reports.compare_document import write_comparison
 from mlsl_mx.reports.report import write_report
 from mlsl_mx.reports.results import METHODS
@@ -481,3 +482,7 @@ def notes(text):
     """The sentences under Notes, each in one line."""
     listed = text.split("\nNotes\n")[1].split("\n\n")[0]
     return [" ".join(note.split()) for note in listed.removeprefix("- ").split("\n- ")]
+
+
+def test_only_the_papers_mean_over_13_classes_has_a_star():
+    assert [mean_name("13", 16), mean_name(16, 16), mean_name(13, 13)] == ["mIoU*(13)", "mIoU(16)", "mIoU(13)"]

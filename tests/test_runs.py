@@ -279,3 +279,16 @@ def test_a_crash_leaves_nothing_locked(tmp_path):
         raise RuntimeError
     with locked(tmp_path / "lock"):
         pass
+
+
+def test_the_largest_table_can_be_read_again(tmp_path):
+    """In letters that are long, with several colours a class on both sides."""
+
+    def entry(index: int) -> dict:
+        sides = {side: [[200, 210, blue] for blue in range(3)] for side in ("source", "target")}
+        return {"name": f"\u8857\u9053\u4e0a\u7684\u7b2c{index}", **sides}
+
+    table = [entry(index) for index in range(2048)]
+    keep_settings(tmp_path / "config.yaml", {"classes": table}, results=False)
+    check_settings(tmp_path / "config.yaml", {"classes": table}, results=True)
+    assert "\u8857\u9053" in (tmp_path / "config.yaml").read_text(encoding="utf-8")

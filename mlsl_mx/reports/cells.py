@@ -36,9 +36,9 @@ def share(value: float | None, digits: int = 1) -> str:
     return number(percent(value), digits)
 
 
-def mean_name(classes: str | int) -> str:
-    """What the paper calls the mean over that many classes: mIoU* is the one over 13."""
-    return f"mIoU*({classes})" if str(classes) == "13" else f"mIoU({classes})"
+def mean_name(count: str | int, classes: int) -> str:
+    """What the paper calls the mean over so many of a set's classes: mIoU* is the one over 13 of the 19 or 16."""
+    return f"mIoU*({count})" if str(count) == "13" and classes != 13 else f"mIoU({count})"
 
 
 def with_paper(

@@ -62,7 +62,8 @@ def summary_table(content: Content, table: str | None = None) -> Table:
     rows, others = content["rows"], _other_rows(content, table)
     columns = [("method", [*(row["title"] for row in rows), *(f"{name} (paper only)" for name, _ in others)])]
     for n in rows[0]["mious"]:
-        columns.append((mean_name(n), [*(_cell(row["mious"][n]) for row in rows), *("-" for _ in others)]))
+        name = mean_name(n, len(content["classes"]))
+        columns.append((name, [*(_cell(row["mious"][n]) for row in rows), *("-" for _ in others)]))
         paper = [*(row["published"].get(n) for row in rows), *(means.get(int(n)) for _, means in others)]
         columns.append(("paper", map(_printed, paper)))
     columns.append(("n", [*(str(row["miou"]["n"]) for row in rows), *("-" for _ in others)]))
@@ -101,7 +102,7 @@ def gain_table(content: Content) -> Table | None:
     rows = [[title, _cell(values, "+"), signed(values["published"])] for title, values in gains]
     if not rows:
         return None
-    name = mean_name(GAIN_CLASSES[content["source"]])
+    name = mean_name(GAIN_CLASSES[content["source"]], len(content["classes"]))
     return Table(
         f"Gain in {name} over the source model of the same run, and that of Table 3", ["method", "gain", "paper"], rows
     )

@@ -61,7 +61,8 @@ def _overview(card: Card) -> Bullets:
 def _result_table(card: Card) -> Table:
     results = card["results"]
     rows = [[name, number(iou)] for name, iou in results["per_class"].items()]
-    rows += [[mean_name(count), number(mean)] for count, mean in (results["mious"] or {}).items()]
+    classes = len(results["per_class"])
+    rows += [[mean_name(count, classes), number(mean)] for count, mean in (results["mious"] or {}).items()]
     model = "the source model" if results["round"] is None else f"round {results['round']}"
     note = f"Of {model} on {_recorded(results['images'])} validation images; - is in neither truth nor prediction."
     resized = resolution_note(results)

@@ -52,12 +52,12 @@ def summary_table(content: Content) -> Table:
     methods = ordered({*run, *published_rows(content["source"])})
     columns = [("method", [METHODS.get(m, m) for m in methods]), ("round", [_round_name(run.get(m)) for m in methods])]
     paper = [published_row(content["source"], m) for m in methods]
-    all_classes = str(len(content["classes"]))
+    all_classes = len(content["classes"])
     for n in content["means_over"]:
         ours = [run[m]["mious"][n] if m in run else None for m in methods]
         printed = [row and row.means.get(int(n)) for row in paper]
-        mean, *beside = with_paper(mean_name(n), ours, printed, comparable=not content["miniature"])
-        gains = [("gain", _gains(methods, ours))] if n == all_classes else []
+        mean, *beside = with_paper(mean_name(n, all_classes), ours, printed, comparable=not content["miniature"])
+        gains = [("gain", _gains(methods, ours))] if n == str(all_classes) else []
         columns += [mean, *gains, *beside]
     return table_of("Result and paper" if content["source"] else "Result", columns)
 
@@ -89,7 +89,7 @@ def readme_table(source: str | None, ours: Sequence[tuple[str, str, str]]) -> Ta
 def class_table(content: Content) -> Table:
     """One row a class: ours, the paper's and, but for the miniature, the difference for each method that was run."""
     names, means = content["classes"], content["means_over"]
-    columns = [("class", [*names, *map(mean_name, means)])]
+    columns = [("class", [*names, *(mean_name(n, len(names)) for n in means)])]
     for method in content["methods"]:
         ours, paper = (
             [*map(source["per_class"].get, names), *map(source["mious"].get, means)]
@@ -152,7 +152,7 @@ def source_class_table(content: Content) -> Table | None:
         return None
     names = content["classes"]
     columns = [
-        ("class", [*names, mean_name(len(names))]),
+        ("class", [*names, mean_name(len(names), len(names))]),
         ("source", map(number, [*map(measured["per_class"].get, names), measured["miou"]])),
         ("target", map(number, [*map(source["per_class"].get, names), source["miou"]])),
     ]
@@ -165,7 +165,8 @@ def source_class_table(content: Content) -> Table | None:
 
 def class_round_table(content: Content, method: dict[str, Any]) -> Table:
     """IoU of each class over the rounds of one method."""
-    names, columns = content["classes"], [("class", [*content["classes"], mean_name(len(content["classes"]))])]
+    names = content["classes"]
+    columns = [("class", [*names, mean_name(len(names), len(names))])]
     for title, one in (("start", source_model(content)), *((str(r["round"]), r) for r in method["rounds"])):
         known = (one and one["per_class"]) or {}
         columns.append((title, map(number, [*map(known.get, names), one and one["miou"]])))
@@ -219,7 +220,8 @@ def paper_table(content: Content) -> Table | None:
     if not paper:
         return None
     columns = [(what, [row[what] for row in paper]) for what in ("method", "kind")]
-    columns += [(mean_name(n), [number(row["mious"][n]) for row in paper]) for n in paper[0]["mious"]]
+    for n in paper[0]["mious"]:
+        columns.append((mean_name(n, len(content["classes"])), [number(row["mious"][n]) for row in paper]))
     columns += [(name, [number(row["per_class"][name]) for row in paper]) for name in paper[0]["per_class"]]
     return table_of(f"The paper's table, {content['direction']}", columns)
 

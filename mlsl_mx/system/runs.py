@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.text_files import dump_yaml, parse_yaml, read_text
+from mlsl_mx.system.text_files import MOST_YAML_BYTES, dump_yaml, parse_yaml, read_text
 from mlsl_mx.system.whole_files import TEMPORARY, read_json, write_bytes, write_json
 
 LOGGER = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises: InputError if the file is damaged.
     """
     try:
-        values = parse_yaml(read_text(path))
+        values = parse_yaml(read_text(path), 4 * MOST_YAML_BYTES)  # we write a table longer than its file has it
     except (OSError, ValueError) as problem:
         raise InputError(f"{path}: not a readable YAML file ({problem}): damaged; choose another folder") from None
     if not isinstance(values, dict):

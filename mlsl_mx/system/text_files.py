@@ -37,14 +37,14 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         raise ValueError(f"not UTF-8 text (byte {problem.start}): save it as UTF-8") from None
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str, most: int = MOST_YAML_BYTES) -> Any:
     """Plain values of a YAML text: no tags, no anchors, which let a few lines stand for gigabytes, no number that
     readers take for different ones.
 
     Raises: ValueError with the reason in one line.
     """
-    if len(text) > MOST_YAML_BYTES:
-        raise ValueError(f"larger than {MOST_YAML_BYTES} bytes")
+    if len(text) > most:
+        raise ValueError(f"larger than {most} bytes")
     try:
         return yaml.load(text, _PlainLoader)
     except Exception as problem:  # PyYAML's constructors raise whatever int(), float() and datetime do
@@ -53,7 +53,7 @@ def parse_yaml(text: str) -> Any:
 
 def dump_yaml(values: Any) -> str:
     """YAML that `parse_yaml` reads as these values."""
-    return yaml.dump(values, Dumper=_PlainDumper, sort_keys=False)
+    return yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
 
 
 class _PlainDumper(yaml.SafeDumper):
