@@ -88,7 +88,7 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
 
 
 def settings_of_weights(weights: Path) -> tuple[Path, dict[str, Any]]:
-    """The file of settings in the run directory of a weights file, and what it notes; nothing if there is none of ours."""
+    """The settings file in the run directory of a weights file, and what it notes; nothing if there is none of ours."""
     for folder in Path(weights).resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
         path = folder / "config.yaml"
         with suppress(InputError):  # another program's file of that name may be anything
