@@ -254,8 +254,9 @@ def test_the_same_seed_gives_the_same_bytes(finished, world, tmp_path):
     for name in ("source/weights.params", "sisc-pwl/round-0/weights.params"):
         assert (tmp_path / "again" / name).read_bytes() == (finished / name).read_bytes()
     folders = [run / "sisc-pwl" / "round-0" / "pseudo_labels" for run in (finished, tmp_path / "again")]
-    for name in (p.name for p in folders[0].glob("*.png")):
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+    names = [path.name for path in folders[0].glob("*.png")]
+    assert len(names) == 3 + 1  # of the images, and the contact sheet
+    assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names)
 
 
 def test_imported_weights_replace_source_training(finished, world, tmp_path, capsys):
