@@ -119,6 +119,20 @@ def test_the_rates_on_real_pictures():
         assert re.search(rf"{re.escape(row['title'])} (adds )?{re.escape(gains)}", text), row["title"]
 
 
+def test_the_ablations_of_the_miniature():
+    content = read_json(RESULTS / "gta2city-ablations" / "comparison.json")
+    lines = (ROOT / "docs" / "MINIATURE.md").read_text(encoding="utf-8").split("**The ablations of")[1].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][1:]
+    lost = {title: entry["by_run"] for title, entry in content["differences"]["rows"].items()}
+    order = ("sisc", "patches-25", "patches-100", "patch-256", "votes", "sliding")
+    rows = {row["method"]: row for row in content["rows"]}
+    for method, (_, miou, differences, labelled, _) in zip(order, cells[: len(order)], strict=True):
+        row = rows[method]
+        assert miou == f"{row['miou']['mean']:.1f} ± {row['miou']['std']:.1f}"
+        assert labelled == f"{100 * row['rounds'][0]['coverage']['mean']:.0f} %"
+        assert differences == ", ".join(f"{value:+.1f}" for value in lost.get(row["title"], {}).values())
+
+
 def test_the_example_of_ones_own_data():
     source, adapted = read_json(ROOT / "experiments" / "results" / "own" / "report.json")["methods"]
     text = (ROOT / "docs" / "YOUR_OWN_DATA.md").read_text()
