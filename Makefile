@@ -181,7 +181,7 @@ WITHOUT_TRUTH = $(if $(GROUND_TRUTH),$(if $(shell grep -s '"ground_truth": null'
 .PHONY: diagnose-again
 diagnose-again:
 
-# Of a newer generator, or lists, pictures are made anew where they are others.
+# Where the generator or the lists are newer, make-miniature looks whether the pictures are still theirs.
 $(MINIATURE)/miniature.json: $(wildcard mlsl_mx/data/miniature/*.py data_lists/miniature/*.txt) | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
@@ -383,8 +383,9 @@ fuzz: $(DEVELOPER)
 	$(VENV)/bin/python benchmarks/fuzz.py --seconds $(FUZZ)
 
 check-data: $(INSTALLED) $(DATA_READY)
+	failed=0; \
 	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS)$(SETTINGS) || failed=$$?;) \
-	exit $${failed:-0}
+	exit $$failed
 
 # One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
 BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes start_time workers

@@ -10,6 +10,7 @@ from scene_files import write_cityscapes, write_gta5, write_palette_png, write_p
 from mlsl_mx.config.classes import class_set
 from mlsl_mx.data.check import check_dataset
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels
+from mlsl_mx.data.jpeg_damage import DamageFinder
 from mlsl_mx.system.errors import InputError
 
 
@@ -46,6 +47,15 @@ def test_missing_and_truncated_files_are_counted_and_the_first_named(tmp_path, q
     assert lines[-1].startswith("  obtain GTA-V from") and "from_games" in lines[-1]
     with pytest.raises(InputError, match=r"source: missing image: 4 of 12; first: .*00001\.png"):
         report.raise_faults()
+
+
+def test_a_check_that_cannot_go_on_blames_no_image(tmp_path, monkeypatch):
+    def ended(finder, path):
+        raise InputError(f"{path}: the process that looks for damage has ended")
+
+    monkeypatch.setattr(DamageFinder, "complaint", ended)
+    with pytest.raises(InputError, match="looks for damage has ended"):
+        check_dataset(gta5(tmp_path), "source", quick=False)
 
 
 @pytest.mark.parametrize("quick", [False, True])

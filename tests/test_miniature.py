@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from mlsl_mx.data.miniature.render import render
 from mlsl_mx.data.miniature.scene import GRASS, build_scene
 from mlsl_mx.data.miniature.style import CITYSCAPES
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.whole_files import read_json, write_json
 
 ENTRIES = {
     "gta5": ["images/00001.png", "images/00002.png"],
@@ -162,6 +164,15 @@ def test_an_interrupted_run_is_not_taken_for_complete(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         make_miniature(root, lists, 1)
     assert not (root / "miniature.json").exists()
+
+
+def test_pictures_of_another_generator_are_not_replaced_under_the_runs_on_them(made, tmp_path):
+    root = shutil.copytree(made[0], tmp_path / "data")
+    write_json(root / "miniature.json", {**read_json(root / "miniature.json"), "generator": 1})
+    before = files(root)
+    with pytest.raises(InputError, match="was rendered by generator 1 of this program, which now has"):
+        make_miniature(root, made[1], 0)
+    assert files(root) == before
 
 
 @pytest.mark.parametrize("entry", ["pictures/00001.png", "images/00001.jpg"])

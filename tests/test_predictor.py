@@ -127,6 +127,14 @@ def test_another_programs_config_beside_the_weights_is_no_run_directory(tmp_path
         assert Predictor(weights).classes == numbered_classes(7)
 
 
+def test_a_damaged_config_of_our_own_is_refused(tmp_path):
+    weights = write_model(tmp_path / "source" / "x.params", 7)
+    (tmp_path / "source" / "environment.json").write_text("{}")
+    (tmp_path / "source" / "config.yaml").write_text("classes: [a, b\n")
+    with pytest.raises(InputError, match="config.yaml: not a readable YAML file"):
+        Predictor(weights)
+
+
 def test_a_table_of_ones_own_and_a_wrong_one(tmp_path):
     weights, table = write_model(tmp_path / "x.params", 3), ClassSet(class_set(19).classes[:3])
     assert Predictor(weights, table).classes.names == ("road", "sidewalk", "building")

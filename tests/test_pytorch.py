@@ -185,6 +185,7 @@ def test_the_documented_lines_run():
     assert done.stdout.splitlines()[-1] == "torch.Size([1, 19, 64, 128])", done.stderr
 
 
+@needs_pytorch
 def test_it_is_an_environment_without_mxnet():
     done = by_pytorch("-c", "import torch, mlsl_mx.pytorch.engine, importlib.util as u; print(u.find_spec('mxnet'))")
     assert done.stdout.strip() == "None", done.stderr

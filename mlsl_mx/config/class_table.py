@@ -13,7 +13,6 @@ import difflib
 import itertools
 import re
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +87,21 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
 
 
 def settings_of_weights(weights: Path) -> tuple[Path, dict[str, Any]]:
-    """The settings file in the run directory of a weights file, and what it notes; nothing if there is none of ours."""
+    """The settings file in the run directory of a weights file, and what it notes; nothing if there is none of ours.
+
+    Raises: InputError as `read_settings`, for a file of ours.
+    """
     for folder in Path(weights).resolve().parents[:2]:  # RUN/source/, or RUN/METHOD/round-R/
         path = folder / "config.yaml"
-        with suppress(InputError):  # another program's file of that name may be anything
+        try:
             settings = read_settings(path) if path.is_file() else {}
-            if all(isinstance(settings.get(group), dict) for group in ("lists", "network", "source")):
-                return path, settings
+        except InputError:
+            if (folder / "environment.json").exists():
+                raise
+            continue  # another program's file of that name may be anything
+        groups = ("lists", "network", "source")
+        if "classes" in settings and all(isinstance(settings.get(group), dict) for group in groups):
+            return path, settings
     return Path(), {}
 
 

@@ -38,8 +38,11 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
     values = _read_inherited(Path(path), seen=())
     own = values.pop("method", None)
     named = own if method is None else method
-    if own not in (None, named):
-        raise InputError(f"{path}: method is {own}, but METHOD={method}: give METHOD={own}, or leave it out there")
+    if own not in (None, named) and named != "source-only":
+        raise InputError(
+            f"{path}: method is {own}, but METHOD is {method}, which Make takes if none is given: give METHOD={own}, "
+            "or take `method:` out of the file"
+        )
     if named is not None:
         values = {**_merged(values, _read_inherited(_method_file(Path(path), named), seen=())), "method": named}
     for setting in map(_parse_setting, settings):

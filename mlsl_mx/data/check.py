@@ -154,12 +154,11 @@ def _image_findings(dataset: SceneDataset, index: int, damage: DamageFinder | No
         image = header(path)
         if damage is not None:
             dataset.stored_image(index)
-            if complaint := damage.complaint(path):
-                detail = f"{path}: libjpeg says: {complaint}: look at it, and write it again"
-                yield Finding("damaged image", name, detail)
     except InputError as problem:
         yield Finding(f"{_FAILURES[type(problem)]} image", name, str(problem))
         return None
+    if damage is not None and (complaint := damage.complaint(path)):
+        yield Finding("damaged image", name, f"{path}: libjpeg says: {complaint}: look at it, and write it again")
     size = _size(dataset, image)
     if dataset.size is not None and size != tuple(dataset.size):
         yield Finding("other size", name, f"{path}: {size_text(size)} instead of {size_text(dataset.size)}")

@@ -59,7 +59,8 @@ def begin(
 def _check_flip(job: Job) -> None:
     """Raises: InputError if the source model was evaluated in another way than the rounds would be."""
     record, flip = job.source_folder / "evaluate.inputs.json", job.config.evaluation.flip
-    if record.exists() and (before := read_json(record, "flip")["flip"]) != flip:
+    evaluated = (job.source_folder / "evaluation.json").exists()
+    if evaluated and record.exists() and (before := read_json(record, "flip")["flip"]) != flip:
         raise InputError(
             f"evaluation.flip is {str(flip).lower()}, but {record} says {str(before).lower()}: gains over the source "
             "model would mean nothing: set it back, or choose another RUN"

@@ -53,7 +53,7 @@ def parse_yaml(text: str, most: int = MOST_YAML_BYTES) -> Any:
 
 def dump_yaml(values: Any) -> str:
     """YAML that `parse_yaml` reads as these values."""
-    return yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
+    return yaml.dump(values, Dumper=_PlainDumper, sort_keys=False)
 
 
 class _PlainDumper(yaml.SafeDumper):

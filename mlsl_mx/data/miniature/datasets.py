@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,10 +104,19 @@ def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job
     """Have processes write the files of all jobs below `root`, unless `root`/miniature.json says that they are there.
 
     At the end its time stamp is of now in either case, so Make sees it as current.
+
+    Raises: InputError if pictures of another generator are there: the runs that they were in would go on with others.
     """
     if _is_complete(root, stamp, jobs):
-        (root / STAMP).touch()
+        with suppress(OSError):  # a disk that is read alone
+            (root / STAMP).touch()
         return
+    before = read_json(root / STAMP).get("generator") if (root / STAMP).is_file() else None
+    if before not in (None, stamp["generator"]):
+        raise InputError(
+            f"{root}: was rendered by generator {before} of this program, which now has {stamp['generator']}: "
+            "delete it and the runs on its pictures, or name another folder"
+        )
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
