@@ -133,6 +133,17 @@ def test_the_ablations_of_the_miniature():
         assert differences == ", ".join(f"{value:+.1f}" for value in lost.get(row["title"], {}).values())
 
 
+def test_table_4_of_the_miniature():
+    rows = {r["method"]: r["miou"]["mean"] for r in read_json(RESULTS / "gta2city-table4" / "comparison.json")["rows"]}
+    text = " ".join((ROOT / "docs" / "MINIATURE.md").read_text(encoding="utf-8").split())
+    for methods in (
+        ("lambda-0.1", "lambda-0.05", "sisc-pwl", "lambda-0.001"),
+        ("eta-0.0", "eta-0.025", "sisc-pwl", "eta-0.1"),
+    ):
+        *most, last = (f"{rows[method]:.1f}" for method in methods)
+        assert f"at {', '.join(most)} and {last}" in text
+
+
 def test_the_example_of_ones_own_data():
     source, adapted = read_json(ROOT / "experiments" / "results" / "own" / "report.json")["methods"]
     text = (ROOT / "docs" / "YOUR_OWN_DATA.md").read_text()
