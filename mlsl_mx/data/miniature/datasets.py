@@ -89,7 +89,7 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
         seed: 0 or more.
 
     Raises: InputError if none of the lists is there, for one that is damaged or does not follow its data set's layout,
-        a negative seed, or a folder that cannot be written.
+        a negative seed, a folder that cannot be written, or one with pictures of another generator.
     """
     root, lists = Path(root), Path(lists)
     if seed < 0:
@@ -97,26 +97,29 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
     jobs = list(_jobs(root, lists))
     hashes = {name: file_hash(lists / name) for name in _given(lists)}
     stamp = {"generator": VERSION, "seed": seed, "lists": hashes}
+    _check_generator(root)
     write_all(root, stamp, jobs, partial(_write, seed=seed), "miniature data sets")
+
+
+def _check_generator(root: Path) -> None:
+    """Raises: InputError if pictures of another generator are there: the runs on them would go on with others."""
+    before = read_json(root / STAMP, "generator")["generator"] if (root / STAMP).is_file() else VERSION
+    if before != VERSION:
+        raise InputError(
+            f"{root}: was rendered by generator {before} of this program, which now has {VERSION}: delete it and the "
+            "runs on its pictures, or name another folder"
+        )
 
 
 def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job], None], title: str) -> None:
     """Have processes write the files of all jobs below `root`, unless `root`/miniature.json says that they are there.
 
     At the end its time stamp is of now in either case, so Make sees it as current.
-
-    Raises: InputError if pictures of another generator are there: the runs that they were in would go on with others.
     """
     if _is_complete(root, stamp, jobs):
         with suppress(OSError):  # a disk that is read alone
             (root / STAMP).touch()
         return
-    before = read_json(root / STAMP).get("generator") if (root / STAMP).is_file() else None
-    if before not in (None, stamp["generator"]):
-        raise InputError(
-            f"{root}: was rendered by generator {before} of this program, which now has {stamp['generator']}: "
-            "delete it and the runs on its pictures, or name another folder"
-        )
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
