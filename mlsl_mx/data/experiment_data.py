@@ -11,7 +11,7 @@ from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.settings import Config, SourceData, TargetData
 from mlsl_mx.data.datasets import SceneDataset, no_images, open_dataset, open_own
 from mlsl_mx.data.label_files import label_format
-from mlsl_mx.data.lists import held_out
+from mlsl_mx.data.lists import without_held_out
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 
@@ -45,13 +45,13 @@ class ExperimentData:
     def _source(self) -> tuple[SceneDataset, SceneDataset | None]:
         """Those that are trained on, and those that are held out, evenly spread over the list."""
         everything, share = self.all_source, self.config.source.held_out
-        count, chosen = len(everything), held_out(len(everything), share)
+        count = len(everything)
+        kept, chosen = without_held_out(count, share)
         if not chosen:
             return everything, None
-        if len(chosen) == count:
+        if not kept:
             raise InputError(f"source.held_out is {share:g}, of {count} source images: none would be left to train on")
-        kept = [index for index in range(count) if index not in chosen]
-        return everything.subset(kept), everything.subset(sorted(chosen))
+        return everything.subset(kept), everything.subset(chosen)
 
     @cached_property
     def target(self) -> SceneDataset:

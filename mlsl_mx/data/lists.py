@@ -78,10 +78,12 @@ def image_name(entry: str) -> str:
     return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem
 
 
-def held_out(count: int, share: float) -> set[int]:
-    """Which of 0..count-1 are held out: the middle of each of `share * count` stretches; none for a share of 0."""
+def without_held_out(count: int, share: float) -> tuple[list[int], list[int]]:
+    """Which of 0..count-1 are trained on, and which are held out: the middle of each of `share * count` stretches, none
+    for a share of 0."""
     held = max(1, round(share * count)) if share else 0
-    return {(2 * k + 1) * count // (2 * held) for k in range(held)}
+    chosen = {(2 * k + 1) * count // (2 * held) for k in range(held)}
+    return [index for index in range(count) if index not in chosen], sorted(chosen)
 
 
 def evenly_spread(count: int, most: int) -> list[int]:

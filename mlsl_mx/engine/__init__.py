@@ -35,6 +35,21 @@ def engine_of(device: Any) -> Engine:
         raise InputError(f"ctx {str(device)!r}: {REMEDY[library]}") from None
 
 
+def one_device(ctx: str, what: str) -> tuple[Engine, Any]:
+    """The engine of a name as CTX has it, and its device.
+
+    Args:
+        what: what is done on it, for the error, as "label_images computes".
+
+    Raises: InputError as `engine_of` and `Engine.devices`, or if several devices are named.
+    """
+    engine = engine_of(ctx)
+    devices = engine.devices(ctx)
+    if len(devices) > 1:
+        raise InputError(f"ctx is {ctx}: {what} on one device: name one")
+    return engine, devices[0]
+
+
 class Engine(Protocol):
     """What an engine has; the two are modules with these names.
 

@@ -9,7 +9,7 @@ import numpy as np
 from mlsl_mx.config.class_table import classes_of_weights
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.config.settings import Network, PseudoLabels
-from mlsl_mx.engine import engine_of
+from mlsl_mx.engine import one_device
 from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.published_weights import describe_segmentation
 from mlsl_mx.predict.pictures import overlay
@@ -49,11 +49,8 @@ class Predictor:
         precision: str = "float32",
         seed: int = 0,
     ):
-        engine = engine_of(ctx)
-        devices = engine.devices(ctx)
-        if len(devices) > 1:
-            raise InputError(f"ctx is {ctx}: a prediction is made on one device: name one")
-        self.weights, self.ctx = Path(weights), devices[0]
+        engine, self.ctx = one_device(ctx, "a prediction is made")
+        self.weights = Path(weights)
         found = describe_segmentation(self.weights)
         self.classes = classes or classes_of_weights(self.weights, found.classes)
         if self.classes.num_classes != found.classes:

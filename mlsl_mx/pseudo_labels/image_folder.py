@@ -10,7 +10,7 @@ from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.experiment_data import check_sheet
-from mlsl_mx.engine import engine_of
+from mlsl_mx.engine import one_device
 from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
@@ -54,12 +54,9 @@ def label_images(
     Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, a folder that is missing,
         an image with the name of the contact sheet, or a prior as `_prior`.
     """
-    engine, out = engine_of(ctx), Path(out)
-    devices, identity = engine.devices(ctx), ""
-    if len(devices) > 1:
-        raise InputError(f"ctx is {ctx}: label_images computes on one device: name one")
+    (engine, device), out, identity = one_device(ctx, "label_images computes"), Path(out), ""
     if isinstance(net, str):
-        net, identity = engine.own_network(net, devices[0])
+        net, identity = engine.own_network(net, device)
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
     check_sheet(dataset, str(images))
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
@@ -67,7 +64,7 @@ def label_images(
     prior = _prior(selection, classes)
     made_from.update(labelling_settings(pseudo_labels, selection))
     begin_stage(out / "label_images.inputs.json", made_from, [out / SUMMARY, out / WEAK_LABELS])
-    segmenter = Segmenter(net, devices[0], pseudo_labels, patch_seed(seed, 0), prior, identity=identity)
+    segmenter = Segmenter(net, device, pseudo_labels, patch_seed(seed, 0), prior, identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)
     if h_s is not None:
         write_weak_labels(out, dataset, h_s)

@@ -35,7 +35,7 @@ from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.experiment_files import data_config
 from mlsl_mx.data.datasets import fingerprint
 from mlsl_mx.data.label_files import label_format
-from mlsl_mx.data.lists import held_out, read_lines
+from mlsl_mx.data.lists import read_lines, without_held_out
 from mlsl_mx.reports.markdown import markdown_text
 from mlsl_mx.reports.model_card_document import card_document
 from mlsl_mx.reports.published import paper_source
@@ -174,8 +174,7 @@ def _list(run: Path, settings: dict[str, Any], name: str, noted: str | None) -> 
     except InputError:
         entries = ()
     if name == "source.images" and not own:  # of one's own data the run's list has those alone that are trained on
-        left_out = held_out(len(entries), data.held_out)
-        entries = tuple(entry for index, entry in enumerate(entries) if index not in left_out)
+        entries = tuple(entries[index] for index in without_held_out(len(entries), data.held_out)[0])
     form = None if name == "target.train" else label_format(side, data, classes)
     same = bool(entries) and noted == fingerprint(data.dataset, entries, classes, data.size, form)
     return {
