@@ -90,7 +90,7 @@ def of_miniature(seeds: list[int]) -> None:
 
 
 def of_experiment(experiment: Path, weights: Path, every: int) -> None:
-    """Every way on every so-manieth validation image of an experiment."""
+    """Every way, on each `every`-th validation image of an experiment."""
     with tempfile.TemporaryDirectory() as folder:
         job = open_job(experiment, "sisc", (), Path(folder), roots={}, seed=0, ctx="cpu")
         images = job.validation.subset(range(0, len(job.validation), every))

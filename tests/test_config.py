@@ -117,6 +117,7 @@ def test_source_only_has_no_rounds():
         ("pseudo_labels: {patch: 100}", "multiple of 8"),
         ("pseudo_labels: {patch: 2048}", "lower it"),
         ("pseudo_labels: {inference: both}", "use one of sisc, single"),
+        ("pseudo_labels: {inference: single, votes: true}", "pseudo_labels.votes counts patches"),
         ("network: {precision: half}", "use one of float32, bfloat16, float16"),
         ("source: {size: [1, 2, 3]}", "list of 2"),
         ("selection: {prior_file: prior.h5}", "must be a .mat or an .npz file"),

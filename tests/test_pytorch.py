@@ -150,6 +150,7 @@ def test_the_rules_are_those_of_mxnet(folder):
         tied = np.maximum(np.load(folder / "tied.npy"), 0)
         for rule in RULES:
             np.testing.assert_array_equal(found[rule], select_pseudo_labels(tied, THRESHOLDS, rule))
+        assert (found["nothing"] == 255).all()
         for name, expected in zip(("classes", "confidences"), most_probable(tied), strict=True):
             np.testing.assert_array_equal(found[name], expected)
 

@@ -16,6 +16,7 @@ from torch_cases import CASES, CLASSES, RULES, STEPS, THRESHOLDS, Computed, trai
 
 from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.network import save_original
+from mlsl_mx.pseudo_labels import selection
 from mlsl_mx.pytorch import MLSLNet
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.training.train import Epochs, train
@@ -83,10 +84,11 @@ def labels(computed: Computed) -> None:
 
 
 def selected(computed: Computed) -> None:
-    """The rules of selection on a volume with ties and empty pixels."""
+    """The rules of selection on a volume with ties and empty pixels; a new one, which PyTorch has no form of, too."""
     folder, engine = computed.folder, computed.engine
     tied = torch.from_numpy(np.load(folder / "tied.npy"))
-    found = {rule: engine.selected(tied, THRESHOLDS, rule) for rule in RULES}
+    selection.RULES["nothing"] = lambda volume, thresholds: np.full(volume.shape[1:], 255, np.uint8)
+    found = {rule: engine.selected(tied, THRESHOLDS, rule) for rule in (*RULES, "nothing")}
     classes, confidences = engine.most_probable(tied)
     np.savez(folder / "selected.npz", classes=classes, confidences=confidences, **found)
 

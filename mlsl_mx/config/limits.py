@@ -16,6 +16,11 @@ def check_values(config) -> None:
         raise InputError(
             f"pseudo_labels.patch is {labels.patch}, larger than a side of target.size {list(size)}: lower it"
         )
+    if labels.inference == "single" and labels.votes:
+        raise InputError(
+            "pseudo_labels.votes counts patches, but pseudo_labels.inference is single: each pixel would have one vote "
+            "and all would be labelled; use pseudo_labels.inference=sisc"
+        )
     weak = config.weak_labels
     if weak.enabled and weak.sizes == "released" and config.classes != 19:
         raise InputError(

@@ -14,8 +14,8 @@ from mlsl_mx.system.progress import progress
 
 CONSISTENCY = ("agreement", "kept", "patch_disagreement")
 
-# What a class is said to drift at: the share of the target's pixels that the network takes for it has become so many
-# times what it was in round 0, or one part of it, and has moved by so much.
+# A class drifts if the share of the target's pixels that the network takes for it has grown to DRIFT_FACTOR times that
+# of round 0, or shrunk by the same factor, and has changed by at least DRIFT_SHARE.
 DRIFT_FACTOR, DRIFT_SHARE = 1.5, 0.015
 
 

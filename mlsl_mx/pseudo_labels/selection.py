@@ -27,7 +27,7 @@ class ClassConfidences:
       and there may be any number of pixels.
     - every other one as long as at most 2^23 confidences in all lie outside that range: these are kept.
     With more, it is the lowest confidence with the code of the exact one: below it by less than 1/4096 of its doubt
-    1 - p, or where p < 1/2 by less than log2(2 / p) / 4096 of p. So a pixel that should be selected never is lost.
+    1 - p, or where p < 1/2 by less than log2(2 / p) / 4096 of p. No pixel that should be selected is lost.
 
     Args:
         num_classes: C.

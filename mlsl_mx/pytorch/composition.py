@@ -11,7 +11,7 @@ import torch
 from mlsl_mx.config.classes import id_type, ignore_id
 from mlsl_mx.network.interpolation import interpolation_matrix
 from mlsl_mx.pseudo_labels.maps import ImageMaps, Window
-from mlsl_mx.pseudo_labels.selection import RULES, select_pseudo_labels
+from mlsl_mx.pseudo_labels.selection import select_pseudo_labels
 from mlsl_mx.pseudo_labels.windows import window_places
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.streams import follow
@@ -100,8 +100,8 @@ def most_probable(volume: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 @torch.inference_mode()
 def selected(volume: torch.Tensor, thresholds: Sequence[float], rule: str) -> np.ndarray:
-    """`selection.select_pseudo_labels` on the device; a rule of the user's own gets NumPy arrays."""
-    if rule not in RULES:
+    """`selection.select_pseudo_labels` on the device; a rule that has no form of it here gets NumPy arrays."""
+    if rule not in ("reweighted", "argmax"):
         return select_pseudo_labels(np.maximum(to_numpy(volume), 0), thresholds, rule)
     limits = torch.tensor(thresholds, dtype=torch.float32, device=volume.device)  # (C,)
     limits = torch.where(limits > 0, limits, 1)

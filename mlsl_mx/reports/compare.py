@@ -10,7 +10,14 @@ from typing import Any
 
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.reports.cells import minus
-from mlsl_mx.reports.published import TABLE_3_ROWS, disagreement_notes, paper_source, published_means, published_row
+from mlsl_mx.reports.published import (
+    TABLE_3_ROWS,
+    disagreement_notes,
+    paper_source,
+    published_means,
+    published_row,
+    published_table,
+)
 from mlsl_mx.reports.results import METHODS, MethodResults, ordered, read_run
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import flat
@@ -100,7 +107,7 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
         "gains": _gains(rows, results, source),
         "differences": None if spec is None else _differences(rows, results, spec.baseline),
         "made_with": _made_with(rows),
-        "notes": _notes(rows, source),
+        "notes": _notes(rows, source, table),
     }
 
 
@@ -257,12 +264,15 @@ def _paired(row: Row, results: Runs, other: str, classes: str | None = None) -> 
     return {**spread(list(by_run.values())), "by_run": by_run}
 
 
-def _notes(rows: Sequence[Row], source: str | None) -> list[str]:
+def _notes(rows: Sequence[Row], source: str | None, table: str | None) -> list[str]:
     """Where the paper's own numbers disagree, and at which size ours were measured if not the labels'."""
     resolutions = [resolution_note(entry.result.evaluation) for row in rows for entry in row.entries.values()]
-    methods = dict.fromkeys(row.method for row in rows) if source else {}
-    published = [published_row(source, method) for method in methods]
-    notes = [note for row in published if row is not None for note in disagreement_notes(source, row)]
+    if table in ("table1", "table2"):
+        printed = published_table(source)
+    else:
+        ours = (published_row(source, method) for method in dict.fromkeys(row.method for row in rows))
+        printed = [row for row in ours if row is not None]
+    notes = [note for row in printed for note in disagreement_notes(source, row)]
     return [*notes, *dict.fromkeys(filter(None, resolutions))]
 
 
