@@ -9,7 +9,9 @@ those are right, `selection.mining_least` leaves out none.
 
     .venv/bin/python benchmarks/controls.py --experiment gta2city --seeds 0 1 2 3 4
 
-`--epochs 12` gives each round more than the experiment's: what the truth is worth when steps do not run out.
+`--epochs 12` gives each round more than the experiment's: what the truth is worth when steps do not run out; with
+`--rate 3.75e-3`, falling to 0 in each round, what it is worth at the source model's own rate a crop (0.03 for 32 of them),
+which a network that learns from its own labels could not bear.
 
 Of one's own data the truth is that of the experiment's validation images, and what comes of it is measured on those of
 another experiment file, which must be other images:
@@ -59,12 +61,17 @@ def main() -> None:
     parser.add_argument("--experiment", choices=SOURCE_MODELS, default="gta2city")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, help="of each round, in place of the experiment's")
+    parser.add_argument(
+        "--rate", type=float, help="of each round's first step, falling to 0, in place of the experiment's"
+    )
     parser.add_argument("--own", type=Path, help="an experiment of one's own data, in the miniature's place")
     parser.add_argument("--measured", type=Path, help="the same experiment, with other validation images")
     parser.add_argument("--weights", type=Path, help="its source model")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = [f"self_training.epochs={options.epochs}"] if options.epochs else []
+    if options.rate:
+        settings += ["self_training.decay=poly", f"self_training.optimizer.learning_rate={options.rate}"]
     if options.own:
         name, weights = options.own.stem, options.weights
         places = (options.own, options.measured, weights)
@@ -74,6 +81,8 @@ def main() -> None:
         found = {seed: controls(name, seed, settings) for seed in options.seeds}
     if options.epochs:
         name += f"_{options.epochs}_epochs"
+    if options.rate:
+        name += "_source_rate"
     rows = [mean_row(control, [found[seed][control] for seed in found]) for control in next(iter(found.values()))]
     content = {"weights": file_hash(weights), "seeds": {str(s): found[s] for s in found}}
     header = ("control", "mIoU by round, mean of seeds", "the last round of each seed")

@@ -4,6 +4,7 @@ Takes runs with a source model and round 0 of SISC+PWL. Two tables:
 
 - labels: recall and precision of the weak labels of target crops, for both scopes, against the classes that are in the
   crop. The crops are of validation images, labelled as the round labels the target; none is centred on a rare class.
+  Beside them the ground truth of whole source images, which the rounds give to source crops in the scope `image`.
 - head: Eq. 5 of the source model's head on crops of source scenes that no training saw and of validation images,
   against the classes in the crop; beside it the loss of the best constant answer for each class.
 
@@ -60,13 +61,16 @@ def main() -> None:
 
 
 def measure(run: Path, data: Path, unseen: Path) -> dict[str, Any]:
-    """One run. Returns: {run, source (its mIoU), labels {scope: ...}, head {side: {constant, head}}}."""
+    """One run. Returns: {run, source (its mIoU), labels {side, scope: ...}, head {side: {constant, head}}}."""
     job = opened(run, data)
     sides = {"source": opened(run, unseen).source, "target": job.validation}
     return {
         "run": run.name,
         "source": read_json(run / "source" / "evaluation.json")["miou"],
-        "labels": label_quality(job),
+        "labels": {
+            **{f"target, {scope}": found for scope, found in label_quality(job).items()},
+            "source, image": truth_quality(job, sides["source"]),
+        },
         "head": {
             side: {"constant": constant_loss(job, images), "head": head_loss(job, images)}
             for side, images in sides.items()
@@ -90,13 +94,21 @@ def label_quality(job: Job) -> dict[str, dict[str, float]]:
         label_as_round_0(job, images, Path(folder))
         labelled = with_pseudo_labels(images, Path(folder))
         said = {scope: weak_labels_of(job, Domain(labelled, rule, scope)) for scope in SCOPES}
+    return {scope: quality(found, there) for scope, found in said.items()}
+
+
+def truth_quality(job: Job, source: SceneDataset) -> dict[str, float]:
+    """The same of the classes that are in a whole source image."""
+    image, crop = (weak_labels_of(job, Domain(source, present(job), scope)) for scope in SCOPES)
+    return quality(image, crop)
+
+
+def quality(found: np.ndarray, there: np.ndarray) -> dict[str, float]:
+    """Recall and precision in percent, and wrong answers of the C, of (N, C) weak labels."""
     return {
-        scope: {
-            "recall": 100 * float((found * there).sum() / there.sum()),
-            "precision": 100 * float((found * there).sum() / found.sum()),
-            "wrong": float(np.abs(found - there).sum(axis=1).mean()),  # of the C answers
-        }
-        for scope, found in said.items()
+        "recall": 100 * float((found * there).sum() / there.sum()),
+        "precision": 100 * float((found * there).sum() / found.sum()),
+        "wrong": float(np.abs(found - there).sum(axis=1).mean()),
     }
 
 
@@ -148,16 +160,16 @@ def constant_loss(job: Job, images: SceneDataset) -> float:
 def tables(rows: list[dict[str, Any]]) -> str:
     """Markdown, a row a run."""
     labels = [
-        (f"{row['run']}, {scope}", *(f"{row['labels'][scope][key]:.1f}" for key in ("recall", "precision", "wrong")))
+        (f"{row['run']}, {what}", *(f"{found[key]:.1f}" for key in ("recall", "precision", "wrong")))
         for row in rows
-        for scope in SCOPES
+        for what, found in row["labels"].items()
     ]
     heads = [
         (f"{row['run']}, {side}", *(f"{row['head'][side][key]:.3f}" for key in ("constant", "head")))
         for row in rows
         for side in row["head"]
     ]
-    header = ("weak labels of target crops, by scope", "recall, %", "precision, %", "wrong, of 19")
+    header = ("weak labels of crops, by scope", "recall, %", "precision, %", "wrong, of 19")
     return table(header, labels) + "\n" + table(("Eq. 5 on unseen crops", "best constant", "the head"), heads)
 
 

@@ -172,6 +172,7 @@ def test_labels_are_made_anew_for_another_network_alone(world):
 
 
 LABEL_IMAGES = """
+import pathlib
 import sys
 from any_networks import stride_4
 from mlsl_mx.config.class_table import numbered_classes
@@ -179,16 +180,27 @@ from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.pseudo_labels import label_images
 from mlsl_mx.system.errors import InputError
 
-def label(out, classes):
+def label(out, classes, **changes):
     how = {"pseudo_labels": PseudoLabels(patch=16, patches=6), "selection": Selection(portion=0.5)}
-    h_s = [float(size) for size in sys.argv[1:]]
-    label_images(stride_4().eval(), "cams/train", out, numbered_classes(classes), "torch:cpu", h_s=h_s, **how)
+    how.update(changes)
+    label_images(stride_4().eval(), "cams/train", out, numbered_classes(classes), "torch:cpu", **how)
 
-label("labels", 3)
-try:
-    label("more", 4)
-except InputError as problem:
-    print(problem)
+h_s = [float(size) for size in sys.argv[1:]]
+label("labels", 3, h_s=h_s)
+taken = pathlib.Path("taken/t0.png")
+taken.parent.mkdir()
+taken.write_bytes(b"an image")
+for out, classes, changes in (
+    ("more", 4, {}),
+    ("more", 4, {"h_s": h_s}),
+    ("more", 3, {"selection": Selection(portion=2.0)}),
+    ("taken", 3, {}),
+):
+    try:
+        label(out, classes, **changes)
+    except InputError as problem:
+        print(problem)
+assert taken.read_bytes() == b"an image"
 """
 
 
@@ -196,7 +208,10 @@ def test_from_python_labels_are_those_of_the_command(world):
     folder = labels_of(world, "run-4")
     weak = read_json(folder / "weak_labels.json")
     done = by_pytorch(world, "-c", LABEL_IMAGES, *(str(weak["h_s"][name]) for name in NAMES))
-    assert "the network's output has 3 classes, the data set 4" in done.stdout, done.stderr
+    said = done.stdout.splitlines()
+    assert "the network's output has 3 classes, the data set 4" in said[0], done.stderr
+    assert said[1] == "h_s has 3 sizes, but there are 4 classes: give one for each"
+    assert said[2].startswith("selection.portion is 2.0: ") and said[3].startswith("taken/t0.png: was not written by")
     assert all(np.array_equal(written(world / "labels", f"t{i}"), written(folder, f"t{i}")) for i in range(3))
     numbered = {name: f"class {c}" for c, name in enumerate(NAMES)}
     assert read_json(world / "labels" / "weak_labels.json")["images"] == {
@@ -236,6 +251,16 @@ from mlsl_mx.cli import main
 for line in sys.stdin.read().splitlines():
     print("code", main(line.split()), file=sys.stderr, flush=True)
 """
+
+
+def test_labels_that_a_round_was_trained_on_are_not_replaced(world):
+    labels = labels_of(world, "run-16")
+    before, trained = (labels / "t0.png").read_bytes(), labels.with_name("weights.params")
+    trained.write_bytes(b"of run-16's labels")
+    done = by_pytorch(world, "-c", EACH, input=line("any_networks:function", "run-16"))
+    trained.unlink()
+    assert "was trained on the labels that would be replaced: choose another RUN" in done.stderr
+    assert "code 2" in done.stderr and (labels / "t0.png").read_bytes() == before
 
 
 def test_faults_are_told_in_a_line_before_anything_is_written(world):

@@ -147,6 +147,7 @@ NO_IDS = [(cell, cell) for cell in ("007", "00", "1.0", "0x1F", "1_000", "1,2", 
     [
         ("", "its first line is ''"),
         ("id,name\n", "its first line is 'id,name': write name,colour,source,target"),
+        ("name,source,source\na,1,2\n", "c.csv: column source is there twice"),
         ("name,source\na,1,2\n", "c.csv:2: 3 cells, but the first line has 2"),
         ("name,source\na,x\nb,2\n", "c.csv:2: 'x' is no id"),
         ("name,source\na,1\nb,2\nIgnored,0 2\n", "c.csv: source 2 is ignored, and class 'b' too: take it out of one"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -198,7 +199,18 @@ def test_what_cannot_be_imported_is_told_before_anything_is_computed(here, folde
     assert told in said and len(said.splitlines()) == 1 and not (folder / "none").exists()
 
 
-def test_labels_of_another_kind_are_refused(here, folder, capsys):
-    (folder / "wrong.py").write_text("def rule(volume, thresholds):\n    return volume.argmax(axis=0)\n")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("volume.argmax(axis=0)", "but gave int64 of ("),
+        ("None", "but gave a NoneType: return a NumPy array"),
+        ("(volume.argmax(axis=0) + 100).astype('uint8')", "from 0 to 18, and 255 for none, but gave 1"),
+    ],
+)
+def test_labels_of_another_kind_are_refused(here, folder, capsys, monkeypatch, given, said):
+    monkeypatch.delitem(sys.modules, "wrong", raising=False)
+    (folder / "wrong.py").write_text(f"def rule(volume, thresholds):\n    return {given}\n")
+    importlib.invalidate_caches()
     assert here("pseudo-label", "--round", "0", "--set", "selection.rule=wrong:rule", method="cbst") == 2
-    assert "selection.rule wrong:rule: gave int64 of (" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "selection.rule wrong:rule: it must give uint8 labels of shape (" in err and said in err

@@ -18,6 +18,7 @@ from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.own.given_classes import read_class_file
 from mlsl_mx.data.own.init_experiment import TRUNKS
 from mlsl_mx.data.own.worlds import GROUPS, class_file, make_worlds
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.next_step import SIGNS
 
 PLACES = {
@@ -194,6 +195,12 @@ def test_the_worlds_and_their_table(tmp_path, monkeypatch, capsys):
     assert len(files) == 4 + 4 + 3 + 2 + 2 + 2
     for path in files:  # a function of the seed alone
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes(), path
+    with pytest.raises(InputError, match="holds worlds of another seed or other counts"):
+        make_worlds(tmp_path / "a", seed=3, counts=(3, 3, 2))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/classes.csv").write_text("name,mine\n")
+    with pytest.raises(InputError, match="c/classes.csv: is not of this program"):
+        make_worlds(tmp_path / "c", seed=3, counts=(4, 3, 2))
     monkeypatch.chdir(tmp_path / "a")
     words = ["--source-images", "simulator/frames", "--source-labels", "simulator/labels/{name}_seg.png"]
     words += ["--target", "cameras/train", "--val", "cameras/val", "--val-labels", "cameras/val_labels"]

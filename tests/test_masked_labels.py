@@ -43,6 +43,7 @@ def test_the_id_is_ignored_from_the_row_on(labels, capsys):
         (("--value", "10", "--below", "3"), "has rows 0 to 2, but --below is 3"),
         (("--value", "10", "--below", "-1"), "has rows 0 to 2, but --below is -1"),
         (("--value", "1", "--below", "0", "--out", "labels"), "name another folder"),
+        (("--value", "1", "--below", "0", "--out", "labels/masked"), "name another folder"),
         (("--value", "9", "--below", "0"), "no file holds 9"),
     ],
 )
@@ -59,6 +60,22 @@ def test_a_list_never_leads_to_the_labels_themselves(labels, capsys, form):
     assert masked("--value", "10", "--below", "0", "--labels", "lists/some.txt", "--out", "lists/masked") == 2
     assert "does not lie below lists" in capsys.readouterr().err
     assert decode_with_mode(labels / "labels" / "a.png")[0].tolist() == IDS.tolist()
+
+
+def test_files_of_others_are_not_replaced(labels, capsys):
+    (labels / "masked").mkdir()
+    (labels / "masked" / "a.png").write_bytes(b"a photograph")
+    assert masked("--value", "10", "--below", "1") == 2
+    assert "a.png: another file is there: name another --out" in capsys.readouterr().err
+    assert (labels / "masked" / "a.png").read_bytes() == b"a photograph"
+    (labels / "masked" / "a.png").unlink()
+    assert masked("--value", "10", "--below", "1") == masked("--value", "10", "--below", "1") == 0
+
+
+def test_a_jpeg_is_refused(labels, capsys):
+    Image.fromarray(IDS).save("labels/0.jpg")
+    assert masked("--value", "10", "--below", "0") == 2
+    assert "0.jpg: is a JPEG" in capsys.readouterr().err
 
 
 def test_colours_are_refused(labels, capsys):

@@ -153,6 +153,15 @@ def test_a_complete_set_is_left_alone_and_an_incomplete_one_is_made_whole(made, 
     assert files(root)["gta5/images/00001.png"] != files(made[0])["gta5/images/00001.png"]
 
 
+def test_files_of_others_are_not_replaced(tmp_path):
+    lists, frame = write_lists(tmp_path / "lists", ENTRIES), tmp_path / "data/gta5/images/00001.png"
+    frame.parent.mkdir(parents=True)
+    frame.write_bytes(b"a frame of GTA-V")
+    with pytest.raises(InputError, match="00001.png: was not rendered by this program, it seems"):
+        make_miniature(tmp_path / "data", lists, 0)
+    assert list(files(tmp_path / "data").values()) == [b"a frame of GTA-V"]
+
+
 def test_an_interrupted_run_is_not_taken_for_complete(tmp_path, monkeypatch):
     lists, root = write_lists(tmp_path / "lists", ENTRIES), tmp_path / "data"
     make_miniature(root, lists, 0)

@@ -153,6 +153,7 @@ def test_files_that_cannot_be_exported(weights, tmp_path, capsys):
     }
     for path, words in said.items():
         assert words in one_line(capsys, path, tmp_path / "x.onnx")
+    assert "name a file that ends in .onnx" in one_line(capsys, weights, tmp_path / "x.params")  # perhaps its own
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])

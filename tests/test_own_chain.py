@@ -13,6 +13,7 @@ from PIL import Image
 from tiny_run import STAGES
 
 from mlsl_mx.cli import main
+from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.predict import Predictor
 from mlsl_mx.stages import report
 from mlsl_mx.stages.job import open_job
@@ -113,6 +114,32 @@ def test_another_meaning_of_a_label_is_refused_once_there_are_results(world, fin
     other.write_text(EXPERIMENT.replace("target: [2, 3]", "target: [2]").replace("ignore: [0]}", "ignore: [0, 3]}"))
     assert main(["begin", "--experiment", str(other), "--run", str(finished)]) == 2
     assert "holds results of other settings (classes[1].target: [2, 3] -> [2]; " in capsys.readouterr().err
+
+
+def test_another_folder_with_the_same_names_is_refused(world, finished, tmp_path, capsys):
+    root = Path(shutil.copytree(world[0], tmp_path / "own", ignore=shutil.ignore_patterns("run")))
+    words = ["begin", "--experiment", str(root / "toy.yaml"), "--run", str(finished)]
+    assert main(words) == 0  # a project that was moved
+    Image.new("RGB", (48, 32)).save(root / "cams/train/t0.jpg")
+    assert main(words) == 2
+    assert "t0.jpg: " in (said := capsys.readouterr().err) and "holds results of another image of this name" in said
+
+
+def test_a_patch_larger_than_an_image_is_refused_at_the_start(world, capsys, tmp_path):
+    words = ["begin", "--experiment", str(world[1]), "--run", str(tmp_path / "none"), "--method", "sisc-pwl"]
+    assert main([*words, "--set", "pseudo_labels.patch=64"]) == 2
+    assert "pseudo_labels.patch is 64, but the target has images of " in capsys.readouterr().err
+
+
+def test_weights_of_the_same_classes_in_another_order_are_refused(world, finished, tmp_path, capsys):
+    first, second = (line for line in EXPERIMENT.splitlines(keepends=True) if line.startswith("  - {name: "))
+    other, weights = world[0] / "turned.yaml", finished / "source/weights.params"
+    other.write_text(EXPERIMENT.replace(first + second, second + first))
+    words = ["begin", "--experiment", str(other), "--run", str(tmp_path / "none"), "--weights", str(weights)]
+    assert main(words) == 2
+    assert "its class 0 is 'warm' by " in capsys.readouterr().err
+    with pytest.raises(InputError, match="the experiment's is 'cold'"):
+        Predictor(weights, load_config(other).class_set)
 
 
 def test_without_validation_labels_nothing_is_measured_and_that_is_said(world, tmp_path):

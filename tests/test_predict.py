@@ -130,6 +130,7 @@ def test_a_finished_start_is_a_no_op_and_what_is_missing_or_changed_is_made(run,
     assert results(tmp_path / "out") == before
     write_png(photos / "wide.png", picture(40, 96, seed=9))
     assert "out: 1 image in " in run("photos", "--write", "overlay")
+    assert not (tmp_path / "out/palette/wide.png").exists()  # nor anything else of the old one
     assert "out: 1 image in " in run("photos")  # the others of wide.png are still those of the old one
     assert {name for name, content in results(tmp_path / "out").items() if before[name] != content} == {
         "overlay/wide.jpg",

@@ -46,6 +46,15 @@ class Fixed(Small):
 class Coarse(Small):
     stride = 16
 
+class Broken(Small):
+    def __init__(self, **settings):
+        raise ValueError("no such layer")
+
+class Narrow(Small):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.channels += 1
+
 def function(): ...
 """
 
@@ -197,6 +206,8 @@ def test_a_trunk_without_a_fused_form_has_no_other_precision(net):
         ("own_trunks:Large", 1, "own_trunks.py has no Large"),
         ("own_trunks:function", 1, "is no class derived from mlsl_mx.network.trunks.Trunk"),
         ("own_trunks:Coarse", 1, "of stride 16: labels and patches here are of stride 8"),
+        ("own_trunks:Broken", 1, "network.trunk own_trunks:Broken: ValueError (no such layer)"),
+        ("own_trunks:Narrow", 1, "give [(1, 400, 8, 8)], not (1, 401, 8, 8): correct its channels or its strides"),
         ("own_trunks:Fixed", 0.5, "but own_trunks:Fixed (network.trunk) has one width"),
     ],
 )

@@ -86,6 +86,21 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
     return class_set(count) if count in BENCHMARK else numbered_classes(count)
 
 
+def check_class_order(weights: Path, classes: ClassSet) -> None:
+    """See that a network's classes are those of a table, where the run directory of its weights notes any.
+
+    Raises: InputError naming the first that differs: of as many others, each would be taken for another one.
+    """
+    path, settings = settings_of_weights(weights)
+    known = class_set(read_classes(settings["classes"], str(path))).names if settings else classes.names
+    for index, (name, wanted) in enumerate(zip(known, classes.names, strict=False)):
+        if name != wanted:
+            raise InputError(
+                f"{weights}: its class {index} is {name!r} by {path}, but the experiment's is {wanted!r}: list and "
+                "name the classes as that file has them, or give weights of these classes"
+            )
+
+
 def settings_of_weights(weights: Path) -> tuple[Path, dict[str, Any]]:
     """The settings file in the run directory of a weights file, and what it notes; nothing if there is none of ours.
 

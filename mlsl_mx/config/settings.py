@@ -174,7 +174,7 @@ class WeakLabels:
     )
     scope: str = setting(
         "image",
-        "where classes are looked for",
+        "where classes are looked for in the rounds; training on the source alone takes the crop's",
         choices={
             "crop": "what the network sees",
             "image": "all of it (the paper)",

@@ -34,9 +34,11 @@ def export_onnx(weights: Path, out: Path) -> str:
     onnxruntime's logits of random images are MXNet's.
 
     Returns: one line with the largest difference.
-    Raises: InputError without onnx and onnxruntime, for a file that is no segmentation network, or of unknown classes,
-        if `out` cannot be written, or if the logits differ.
+    Raises: InputError for an `out` of another ending, without onnx and onnxruntime, for a file that is no segmentation
+        network, or of unknown classes, if `out` cannot be written, or if the logits differ.
     """
+    if Path(out).suffix.lower() != ".onnx":
+        raise InputError(f"--out {out}: name a file that ends in .onnx, so that no other file is overwritten")
     _require_packages()
     from mlsl_mx.network.onnx_graph import full_resolution_model
 

@@ -6,6 +6,7 @@ A trunk of one's own needs no entry here: `network.trunk: package.module:Name` n
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import mxnet as mx
 from mxnet import gluon
@@ -13,6 +14,9 @@ from mxnet import gluon
 from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.network.trunk_facts import check_width, find_trunk
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import called_for
+
+TRIED = (1, 3, 8 * STRIDE, 8 * STRIDE)  # images that a trunk is tried with
 
 
 class Trunk(gluon.HybridBlock):
@@ -59,20 +63,34 @@ class Trunk(gluon.HybridBlock):
 def make_trunk(name: str, width: float, dropout: tuple[float, float], frozen_statistics: bool) -> Trunk:
     """The trunk, not initialised, with all shapes known.
 
-    Raises: InputError as `check_width`, or for a stride other than that of the labels.
+    Raises: InputError as `check_width`, for a stride other than that of the labels, or for a trunk of the user's own
+        that cannot be made or breaks the contract.
     """
     check_width(name, width)
-    trunk = _made(find_trunk(name), width, dropout, frozen_statistics)
-    if trunk.stride != STRIDE:
-        raise InputError(
-            f"network.trunk is {name}, of stride {trunk.stride}: labels and patches here are of stride {STRIDE}: "
-            f"dilate its convolutions instead of the strides beyond {STRIDE}"
-        )
-    return trunk
+    return _made(find_trunk(name), width, dropout, frozen_statistics)
 
 
 def _made(trunk: type[Trunk], width: float, dropout: tuple[float, float], frozen_statistics: bool) -> Trunk:
-    made = trunk(width=width, dropout=dropout, frozen_statistics=frozen_statistics)
+    how = {"width": width, "dropout": dropout, "frozen_statistics": frozen_statistics}
+    if trunk.__module__.startswith("mlsl_mx."):
+        return _constructed(trunk, how)
+    what = f"network.trunk {trunk.__module__}:{trunk.__name__}"
+    with called_for(what):
+        made = _constructed(trunk, how)
+        _, shapes, _ = made(mx.sym.Variable("images")).infer_shape(images=TRIED)
+    if made.stride != STRIDE:
+        raise InputError(
+            f"{what}, of stride {made.stride}: labels and patches here are of stride {STRIDE}: dilate its "
+            f"convolutions instead of the strides beyond {STRIDE}"
+        )
+    wanted = (1, made.channels, *(side // STRIDE for side in TRIED[2:]))
+    if shapes != [wanted]:
+        raise InputError(f"{what}: images of {TRIED} give {shapes}, not {wanted}: correct its channels or its strides")
+    return made
+
+
+def _constructed(trunk: type[Trunk], how: dict[str, Any]) -> Trunk:
+    made = trunk(**how)
     if not all(all(parameter.shape) for parameter in made.collect_params().values()):
-        made.infer_shape(mx.nd.zeros((1, 3, 8 * STRIDE, 8 * STRIDE)))
+        made.infer_shape(mx.nd.zeros(TRIED))
     return made

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsl_mx.config.class_table import classes_of_weights
+from mlsl_mx.config.class_table import check_class_order, classes_of_weights
 from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.setting import check_each
 from mlsl_mx.config.settings import Network, PseudoLabels
 from mlsl_mx.engine import one_device
 from mlsl_mx.network import load_original
@@ -35,8 +36,8 @@ class Predictor:
         seed: of random patch positions.
 
     Attributes: `weights`; `classes`, a ClassSet; `ctx`; `segmenter`, with the network and its settings.
-    Raises: InputError for a file that is no segmentation network, a table of another number of classes, an
-        unknown device, several, or a precision that it lacks.
+    Raises: InputError for a file that is no segmentation network, a table of another number of classes or as
+        `check_class_order`, settings out of their limits, an unknown device, several, or a precision that it lacks.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Predictor:
         precision: str = "float32",
         seed: int = 0,
     ):
+        check_each(settings, "pseudo_labels.")
         engine, self.ctx = one_device(ctx, "a prediction is made")
         self.weights = Path(weights)
         found = describe_segmentation(self.weights)
@@ -58,6 +60,7 @@ class Predictor:
                 f"{weights}: is of {found.classes} classes, but the class table has {classes.num_classes}: give the "
                 "experiment that these weights were trained with"
             )
+        check_class_order(self.weights, self.classes)
         network = Network(trunk=found.trunk, width=found.width, precision=precision)
         engine.check_network(network, self.ctx)
         net = engine.network(found.classes, network, weak_label_head=False)

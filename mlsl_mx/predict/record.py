@@ -39,6 +39,14 @@ class Record:
         """
         return [one for one in inputs if not self._is_made(one, kinds)]
 
+    def remove_outdated(self, inputs: Sequence[Input]) -> None:
+        """Remove what was made of inputs that have changed since: of kinds that are not made anew, nobody would."""
+        for one in inputs:
+            made = self._made.get(one.name)
+            if made is not None and made["hash"] != file_hash(one.path):
+                for file in made["files"].values():
+                    (self.out / file).unlink(missing_ok=True)
+
     def _is_made(self, one: Input, kinds: Collection[str]) -> bool:
         made = self._made.get(one.name)
         if made is None:

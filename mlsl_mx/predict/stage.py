@@ -77,6 +77,7 @@ def predict(
         keep_settings(out / SETTINGS, kept, len(record) > 0, "choose another --out")
         remove_leftovers(out)
         todo = record.missing(sound, kinds)
+        record.remove_outdated(todo)
         gpu = predictor.segmenter.engine.model(predictor.ctx)
         about = {"weights": str(weights), "ctx": str(predictor.ctx), "gpu": gpu}
         with RunLog(out / "log.jsonl", "predict").timed(**about) as log:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import ClassSet
+from mlsl_mx.config.setting import check_each
 from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.experiment_data import check_sheet
@@ -18,6 +19,8 @@ from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import begin_stage
+
+RECORD = "label_images.inputs.json"  # what the labels in a folder were made from
 
 
 def label_images(
@@ -52,18 +55,25 @@ def label_images(
 
     Returns: the content of selection.json.
     Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, a folder that is missing,
-        an image with the name of the contact sheet, or a prior as `_prior`.
+        settings out of their limits, an `h_s` of another length, an image with the name of the contact sheet, a file
+        in `out` where a label would be written over it, or a prior as `_prior`.
     """
     (engine, device), out, identity = one_device(ctx, "label_images computes"), Path(out), ""
     if isinstance(net, str):
         net, identity = engine.own_network(net, device)
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
     check_sheet(dataset, str(images))
+    if not (out / RECORD).exists() and (foreign := [p for n in dataset.names if (p := out / f"{n}.png").exists()]):
+        raise InputError(f"{foreign[0]}: was not written by label_images, and would be overwritten: give another `out`")
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
+    check_each(pseudo_labels, "pseudo_labels.")
+    check_each(selection, "selection.")
+    if h_s is not None and len(h_s) != classes.num_classes:
+        raise InputError(f"h_s has {len(h_s)} sizes, but there are {classes.num_classes} classes: give one for each")
     made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
     prior = _prior(selection, classes)
     made_from.update(labelling_settings(pseudo_labels, selection))
-    begin_stage(out / "label_images.inputs.json", made_from, [out / SUMMARY, out / WEAK_LABELS])
+    begin_stage(out / RECORD, made_from, [out / SUMMARY, out / WEAK_LABELS])
     segmenter = Segmenter(net, device, pseudo_labels, patch_seed(seed, 0), prior, identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)
     if h_s is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -159,10 +160,22 @@ def select_pseudo_labels(volume, thresholds: Sequence[float], rule: str = "rewei
     if len(thresholds) != len(volume):
         raise ValueError(f"{len(thresholds)} thresholds for {len(volume)} classes")
     labels = selection_rule(rule)(volume.astype(np.float32, copy=False), thresholds)
-    if labels.shape != volume.shape[1:] or labels.dtype != id_type(len(volume)):
-        wanted = f"{np.dtype(id_type(len(volume)))} labels of shape {volume.shape[1:]}"
-        raise InputError(f"selection.rule {rule}: gave {labels.dtype} of {labels.shape}: it must give {wanted}")
+    if rule not in RULES:
+        _check_labels(rule, labels, volume)
     return labels
+
+
+def _check_labels(rule: str, labels: Any, volume: np.ndarray) -> None:
+    """Raises: InputError if what a user's own rule gave are no train ids of the volume's pixels."""
+    classes, dtype, ignored = len(volume), np.dtype(id_type(len(volume))), ignore_id(len(volume))
+    must = f"selection.rule {rule}: it must give {dtype} labels of shape {volume.shape[1:]}"
+    if not isinstance(labels, np.ndarray):
+        raise InputError(f"{must}, but gave a {type(labels).__name__}: return a NumPy array")
+    if labels.shape != volume.shape[1:] or labels.dtype != dtype:
+        raise InputError(f"{must}, but gave {labels.dtype} of {labels.shape}")
+    wrong = labels[(labels >= classes) & (labels != ignored)]
+    if wrong.size:
+        raise InputError(f"{must} from 0 to {classes - 1}, and {ignored} for none, but gave {wrong[0]}")
 
 
 def selection_rule(name: str) -> Rule:

@@ -93,7 +93,8 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
     source = paper_source(first.config)
     if spec is not None and spec.source != source:
         raise InputError(
-            f"--table {table} is about the source {spec.source}, but the runs' is {source}: name other runs"
+            f"--table {table} is about the source {spec.source}, but the runs' is {source or 'your own'}: name other "
+            "runs, or leave out --table"
         )
     _check_evaluations(results)
     rows = _rows(results, _methods(results, table))

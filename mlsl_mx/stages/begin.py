@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlsl_mx.config.settings import Config
 from mlsl_mx.data.datasets import SceneDataset
-from mlsl_mx.data.image_files import header
+from mlsl_mx.data.image_files import header, size_text
 from mlsl_mx.engine import engine_of
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.pseudo_labels.store import stored_bytes
@@ -79,8 +79,17 @@ def _trainings(config: Config, weights: Path | None) -> list[str]:
 
 
 def _disk_line(job: Job, target: SceneDataset) -> str:
-    """What a round keeps on disk while it labels, and what is free."""
+    """What a round keeps on disk while it labels, and what is free.
+
+    Raises: InputError for an image that is smaller than a patch, which labelling would refuse after source training.
+    """
     sizes = Counter(target.size or header(target.image_path(index)).upright_size for index in range(len(target)))
+    smallest = min(sizes, key=min)
+    if min(smallest) < job.target_patch:
+        raise InputError(
+            f"pseudo_labels.patch is {job.target_patch}, but the target has images of {size_text(smallest)}: lower it, "
+            "or leave those out; `mlsl check-data` names them"
+        )
     settings, classes = job.config.pseudo_labels, job.config.num_classes
     stored = sum(count * stored_bytes(settings, classes, size) for size, count in sizes.items())
     there = next(place for place in (job.run, *job.run.absolute().parents) if place.exists())

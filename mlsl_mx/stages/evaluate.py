@@ -22,7 +22,7 @@ from mlsl_mx.system.whole_files import check_lengths, read_json
 def evaluate_weights(job: Job, round_index: int | None) -> Result:
     """IoU of the weights after a round, or (None) of the source model."""
     folder, config = job.folder(round_index), job.config
-    net, weights_hash = job.segmentation_network(folder / "weights.params")  # first: a mistyped RUN must get no log
+    net, weights_hash = job.segmentation_network(job.weights(round_index))  # first: a mistyped RUN must get no log
     made_from = {"weights": weights_hash, "precision": config.network.precision}
     with open_stage(
         job,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlsl_mx.network import load_original, save_original
-from mlsl_mx.network.weights.published_weights import check_source_model, has_weak_label_head
+from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import source_settings
 from mlsl_mx.stages.stage import open_stage
+from mlsl_mx.stages.start_files import fitting_source_model
 
 
 def import_weights(job: Job, weights: Path) -> str:
     """Take a source model in the original naming as this run's."""
-    network = job.config.network
-    check_source_model(weights, job.config.num_classes, network.width, network.trunk)
+    fitting_source_model(job.config, weights)
     net = job.network(has_weak_label_head(weights))
     report = load_original(net, weights, ctx=job.ctx)
     own, settings = job.source_folder / "weights.params", source_settings(job, weights=weights)

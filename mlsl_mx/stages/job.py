@@ -70,8 +70,16 @@ class Job(ExperimentData):
         return self.run / "tensorboard" / ("source" if round_index is None else self.config.method)
 
     def weights_before(self, round_index: int) -> Path:
-        """What a round starts from: the source model or the round before."""
-        return self.folder(round_index - 1 if round_index else None) / "weights.params"
+        """What a round starts from: the source model or the round before. Raises: InputError if it is not there."""
+        return self.weights(round_index - 1 if round_index else None)
+
+    def weights(self, round_index: int | None) -> Path:
+        """What a round ends with, or (None) the source model. Raises: InputError if it is not there."""
+        weights = self.folder(round_index) / "weights.params"
+        if not weights.exists():
+            before = "train-source or import-weights" if round_index is None else f"self-train --round {round_index}"
+            raise InputError(f"{weights}: no such file: run mlsl {before} first")
+        return weights
 
     @property
     def head_folder(self) -> Path:

@@ -43,7 +43,7 @@ def pseudo_label(job: Job, round_index: int, own: str | None = None) -> Result:
         outputs=[folder / "selection.json", folder],
         settings=method_settings(job),
         inputs=inputs,
-        check=partial(_check, job, folder, net, own),
+        check=partial(_check, job, round_index, net, own),
     ) as stage:
         if stage.first and not stage.done:
             take_over_labels(job, stage, inputs, folder)
@@ -108,8 +108,10 @@ def _copy_whole(source: str, copy: str) -> None:
     write_bytes(Path(copy), Path(source).read_bytes())
 
 
-def _check(job: Job, folder: Path, net: Callable, own: str | None) -> None:
-    check_lengths(folder, (f"{name}.png" for name in job.target.names))
+def _check(job: Job, round_index: int, net: Callable, own: str | None) -> None:
+    if own is not None and (trained := job.folder(round_index) / "weights.params").exists():
+        raise InputError(f"--net {own}: {trained} was trained on the labels that would be replaced: choose another RUN")
+    check_lengths(job.folder(round_index) / "pseudo_labels", (f"{name}.png" for name in job.target.names))
     check_files(job.target, "target", patch=job.target_patch)
     if own is not None:
         _check_network(job, net, own)

@@ -17,8 +17,9 @@ from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.pseudo_labels.labelling import labelling_settings
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.environment import environment
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import code_files
-from mlsl_mx.system.runs import check_settings, keep_settings, own_list
+from mlsl_mx.system.runs import check_settings, first_image, keep_settings, own_list
 from mlsl_mx.system.whole_files import file_hash, write_bytes, write_json
 
 TRAINED = ("weights.params", ".checkpoint")  # what a training leaves in its folder
@@ -44,8 +45,11 @@ class RecordedSettings:
     lists: dict[str, SceneDataset]
 
     def check(self) -> None:
-        """Raises: InputError if there are results of other settings."""
+        """Raises: InputError if there are results of other settings, or of other images with the same names."""
         check_settings(self.folder / "config.yaml", self.values, self._any_results())
+        if self._any_results():
+            for name, dataset in self.lists.items():
+                _check_first_image(self.run, name, dataset)
 
     def keep(self) -> None:
         """Note them and, the first time, the environment. Raises: InputError as `check`."""
@@ -53,7 +57,8 @@ class RecordedSettings:
         if not (self.folder / "environment.json").exists():
             write_json(self.folder / "environment.json", environment())
         for name, dataset in self.lists.items():
-            _keep_list(own_list(self.run, name), dataset)
+            if dataset.kind == OWN and len(dataset):
+                _keep_list(self.run, name, dataset)
 
     def _any_results(self) -> bool:
         return any(any(self.folder.glob(pattern)) for pattern in self.results)
@@ -104,8 +109,19 @@ def own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:
     return {"own_code": {key: file_hash(*code_files(spec, key)) for key, spec in specs}} if specs else {}
 
 
-def _keep_list(path: Path, dataset: SceneDataset) -> None:
-    """Write which images were found where the experiment names no list."""
-    content = "".join(f"{entry}\n" for entry in dataset.entries).encode()
-    if dataset.kind == OWN and (not path.exists() or path.read_bytes() != content):
+def _keep_list(run: Path, name: str, dataset: SceneDataset) -> None:
+    """Write which images were found where the experiment names no list, and the hash of the first."""
+    path, content = own_list(run, name), "".join(f"{entry}\n" for entry in dataset.entries).encode()
+    if not path.exists() or path.read_bytes() != content:
         write_bytes(path, content)
+        write_bytes(first_image(run, name), file_hash(dataset.image_path(0)).encode())
+
+
+def _check_first_image(run: Path, name: str, dataset: SceneDataset) -> None:
+    """Raises: InputError if the first image is not the one that the run noted: names alone may be another folder's."""
+    path = first_image(run, name)
+    if path.exists() and path.read_text() != file_hash(dataset.image_path(0)):
+        raise InputError(
+            f"{dataset.image_path(0)}: {run} holds results of another image of this name: choose another RUN, or bring "
+            "that one back"
+        )

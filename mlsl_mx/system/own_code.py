@@ -22,7 +22,8 @@ def imported(spec: str, key: str) -> Any:
     Args:
         key: of the setting that names it, for errors.
 
-    Raises: InputError for a spec of another form, a module that cannot be imported, or a name that is not in it.
+    Raises: InputError for a spec of another form, a module that cannot be imported, a name that is not in it, or what
+        cannot be called.
     """
     check_spec(spec, key)
     module_name, _, name = spec.partition(":")
@@ -36,9 +37,12 @@ def imported(spec: str, key: str) -> Any:
             f"see that `{os.path.basename(sys.executable)} -c 'import {module_name}'` works in this folder"
         ) from problem
     try:
-        return getattr(module, name)
+        found = getattr(module, name)
     except AttributeError:
         raise InputError(f"{key} is {spec}: {module.__file__} has no {name}: correct one of them") from None
+    if not callable(found):
+        raise InputError(f"{key} is {spec}: {name} is of type {type(found).__name__}: name a function or a class")
+    return found
 
 
 def own_function(spec: str, key: str) -> Callable:
@@ -91,5 +95,6 @@ def check_spec(spec: str, key: str, names: Iterable[str] = ()) -> None:
 
 
 def first_line(problem: Exception) -> str:
-    """What an error says, for a message of one line."""
-    return next(iter(str(problem).splitlines()), "no message")
+    """What an error says, for a message of one line; of MXNet's, which begin with a traceback, the end."""
+    lines = [line for line in str(problem).splitlines() if line.strip()] or ["no message"]
+    return lines[-1].strip() if lines[0].startswith("Traceback") else lines[0]

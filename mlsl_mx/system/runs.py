@@ -151,6 +151,11 @@ def own_list(run: Path, name: str) -> Path:
     return run / "data_lists" / f"{name}.txt"
 
 
+def first_image(run: Path, name: str) -> Path:
+    """Where a run keeps the hash of the first image of that list."""
+    return own_list(run, name).with_suffix(".first")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """A block that one process at a time enters; others wait for it. A crash leaves nothing locked.

@@ -38,7 +38,8 @@ from mlsl_mx.system.stopping import end_with_parent
 from mlsl_mx.system.whole_files import file_hash, read_json, write_bytes, write_json
 
 VERSION = 3  # of the generator: raise it when the same seed gives other pictures
-STAMP = "miniature.json"
+STAMP = "miniature.json"  # of a set that is complete
+MARK = ".rendering"  # of one that is being rendered, or was left so
 
 Job = tuple[str, str, Path, Path | None]  # data set, entry, image file, and label file if there shall be one
 
@@ -89,7 +90,7 @@ def make_miniature(root: Path, lists: Path, seed: int) -> None:
         seed: 0 or more.
 
     Raises: InputError if none of the lists is there, for one that is damaged or does not follow its data set's layout,
-        a negative seed, a folder that cannot be written, or one with pictures of another generator.
+        a negative seed, a folder that cannot be written, or one with pictures of another generator or program.
     """
     root, lists = Path(root), Path(lists)
     if seed < 0:
@@ -115,11 +116,14 @@ def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job
     """Have processes write the files of all jobs below `root`, unless `root`/miniature.json says that they are there.
 
     At the end its time stamp is of now in either case, so Make sees it as current.
+
+    Raises: InputError as `_claim`.
     """
     if _is_complete(root, stamp, jobs):
         with suppress(OSError):  # a disk that is read alone
             (root / STAMP).touch()
         return
+    _claim(root, jobs)
     (root / STAMP).unlink(missing_ok=True)
     remove_leftovers(root)
     # Not multiprocessing.Pool, which waits for ever for a worker that was killed.
@@ -129,6 +133,21 @@ def write_all(root: Path, stamp: dict, jobs: Sequence[Job], write: Callable[[Job
         for _ in progress(done, title, "image", total=len(jobs)):
             pass
     write_json(root / STAMP, stamp)
+    (root / MARK).unlink(missing_ok=True)
+
+
+def _claim(root: Path, jobs: Sequence[Job]) -> None:
+    """Mark a folder as one that this program renders.
+
+    Raises: InputError if it was not so far, and a file of a job is there: real GTA-V frames have the same names.
+    """
+    if not ((root / STAMP).exists() or (root / MARK).exists()):
+        for path in (path for job in jobs for path in job[2:] if path is not None and path.exists()):
+            raise InputError(
+                f"{path}: was not rendered by this program, it seems, and would be overwritten: name another "
+                "--root, or delete it"
+            )
+    write_bytes(root / MARK, b"")
 
 
 @contextmanager

@@ -45,6 +45,8 @@ def read_class_file(path: Path) -> GivenClasses:
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if "name" not in header or not set(header) <= set(COLUMNS):
         raise InputError(f"{path}: its first line is {','.join(header)!r}: write name,colour,source,target")
+    if twice := [column for column in COLUMNS if header.count(column) > 1]:
+        raise InputError(f"{path}: column {twice[0]} is there twice: put all of a class's values in one, with blanks")
     entries, ignored, void_rows = [], {"source": (), "target": ()}, []
     for number, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):

@@ -142,7 +142,8 @@ def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dic
         f"target: {len(target.headers)} images, {_size_range(target.headers)}",
     ]
     if val:
-        lines.append(f"validation: {len(val.headers)} images; labels: {_contents(val.labels)}")
+        unused = "" if any(one.target for one in classes) else "; not used, as no class has a target"
+        lines.append(f"validation: {len(val.headers)} images; labels: {_contents(val.labels)}{unused}")
     else:
         lines.append("validation: none, so no IoU will be measured")
     for option, part in (("--encoding", source), ("--val-encoding", val)):

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from mlsl_mx.config.classes import IGNORE
-from mlsl_mx.data.image_files import decode_with_mode
-from mlsl_mx.data.label_files import WrongLabels
+from mlsl_mx.data.image_files import decode_with_mode, header
+from mlsl_mx.data.label_files import WrongLabels, check_lossless
 from mlsl_mx.data.label_images import encoded
 from mlsl_mx.data.own.files import own_images
 from mlsl_mx.system.errors import InputError
@@ -26,11 +26,13 @@ def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
         labels: the place of files of 8 bits and one channel (`encoding: ids`).
 
     Returns: how many pixels that was.
-    Raises: InputError if `out` is the folder of the labels, if a listed file does not lie below the list's folder, for
-        a file that holds no such ids or has no such row, or if `value` stands there in none.
+    Raises: InputError if `out` is the folder of the labels, or a folder in it that would be read as labels next time;
+        if another file lies where a copy would; if a listed file does not lie below the list's folder; for a JPEG, or a
+        file that holds no such ids or has no such row; or if `value` stands there in none.
     """
     files = own_images(Path(), labels, "--labels")
-    if os.path.realpath(out) == os.path.realpath(files.root):
+    real, root = Path(os.path.realpath(out)), Path(os.path.realpath(files.root))
+    if real == root or (real.is_relative_to(root) and not os.path.isfile(labels)):
         raise InputError(f"--out {out}: the labels themselves lie there: name another folder")
     outside = [entry for entry in files.entries if os.path.isabs(entry) or ".." in PurePosixPath(entry).parts]
     if outside:
@@ -41,15 +43,24 @@ def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
     for entry in progress(files.entries, "mask labels", "image"):
         ids, part = _masked(files.root / entry, value, row)
         masked, pixels = masked + part, pixels + ids.size
-        write_bytes(out / PurePosixPath(entry).with_suffix(".png"), encoded(Image.fromarray(ids), "PNG"))
+        _write_new(out / PurePosixPath(entry).with_suffix(".png"), encoded(Image.fromarray(ids), "PNG"))
     if not masked:
         raise InputError(f"{labels}: no file holds {value} in row {row} or below: the copies in {out} are unchanged")
     share = 100 * masked / pixels
     return f"{out}: {len(files.entries)} label files; {value} from row {row} on is 255 now, {share:.2f} % of the pixels"
 
 
+def _write_new(path: Path, content: bytes) -> None:
+    """Raises: InputError if a file of other content is there: it may be anything, an image of the same name, too."""
+    if not path.exists():
+        write_bytes(path, content)
+    elif path.read_bytes() != content:
+        raise InputError(f"{path}: another file is there: name another --out, or delete it")
+
+
 def _masked(path: Path, value: int, row: int) -> tuple[np.ndarray, int]:
     """The ids of a file, masked, and how many pixels are."""
+    check_lossless(path, header(path))
     ids, mode = decode_with_mode(path)
     if mode not in ("L", "P"):
         raise WrongLabels(f"{path}: is of mode {mode}, but only ids of 8 bits in one channel can be masked")

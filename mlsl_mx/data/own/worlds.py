@@ -17,12 +17,12 @@ import numpy as np
 
 from mlsl_mx.config.classes import CLASSES
 from mlsl_mx.data.miniature import style as miniature_style
-from mlsl_mx.data.miniature.datasets import Job, encoded_pixels, generator, indexed_png, write_all
+from mlsl_mx.data.miniature.datasets import STAMP, Job, encoded_pixels, generator, indexed_png, write_all
 from mlsl_mx.data.miniature.render import render
 from mlsl_mx.data.miniature.scene import build_scene
 from mlsl_mx.data.miniature.style import Style
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.whole_files import write_bytes
+from mlsl_mx.system.whole_files import read_json, write_bytes
 
 # Class -> what belongs to it; what is in none is ignored.
 GROUPS = {
@@ -67,13 +67,19 @@ def make_worlds(root: Path, seed: int, counts: tuple[int, int, int]) -> None:
         seed: 0 or more.
         counts: of simulator frames, training and validation images of the cameras.
 
-    Raises: InputError for a negative seed, a count below 1, or a folder that cannot be written.
+    Raises: InputError for a negative seed, a count below 1, or a folder that cannot be written, or that holds files of
+        these names which are not of this program, or worlds of another seed or other counts.
     """
     root = Path(root)
     if seed < 0 or min(counts) < 1:
         raise InputError(f"seed is {seed}, counts are {counts}: the seed must be 0 or more, each count 1 or more")
-    write_bytes(root / "classes.csv", class_file().encode())
     stamp = {"worlds": 1, "seed": seed, "counts": list(counts)}
+    if (root / STAMP).is_file() and read_json(root / STAMP) != stamp:
+        raise InputError(f"{root}: holds worlds of another seed or other counts: delete it, or name another --root")
+    table, content = root / "classes.csv", class_file().encode()
+    if table.exists() and table.read_bytes() != content:
+        raise InputError(f"{table}: is not of this program, and would be overwritten: name another --root")
+    write_bytes(table, content)
     write_all(root, stamp, list(_jobs(root, counts)), partial(_write, seed=seed), "two worlds")
 
 
