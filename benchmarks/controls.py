@@ -10,7 +10,7 @@ those are right, `selection.mining_least` leaves out none.
     .venv/bin/python benchmarks/controls.py --experiment gta2city --seeds 0 1 2 3 4
 
 `--epochs 12` gives each round more than the experiment's: what the truth is worth when steps do not run out; with
-`--rate 3.75e-3`, falling to 0 in each round, at the rate a crop that the source model itself was trained with (0.03 for 32).
+`--rate 3.75e-3`, falling to 0 in each round, at the rate a crop that the source model was trained with (0.03 for 32).
 
 Of one's own data the truth is that of the experiment's validation images, and what comes of it is measured on those of
 another experiment file, which must be other images:
