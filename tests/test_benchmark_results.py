@@ -32,9 +32,10 @@ def test_sisc(goals):
     assert f"| {ours:.2f}; in NumPy {numpy:.2f} (" in goals and ours <= 2.2
     narrow, wide = runs
     measured = narrow["whole"] / narrow["bare"] - 1
-    counted = seconds["first pass"] / (50 * wide["bare"] / wide["patches"])
-    assert (narrow["width"], wide["width"]) == (0.125, 1.0)
-    assert f"{100 * measured:.1f} %, {100 * counted:.1f} %" in goals and measured <= 0.1 and counted <= 0.02
+    counted = (seconds["first pass"] + seconds["second pass"]) / (50 * wide["bare"] / wide["patches"])
+    assert (narrow["width"], wide["width"]) == (0.125, 1.0) and counted <= 0.02
+    said = f"{100 * measured:.1f} %, {100 * counted:.1f} % (the latter by arithmetic)"
+    assert f"| {said} | {'reached' if measured <= 0.1 else 'not reached, reached'} |" in goals
     readme = (ROOT / "README.md").read_text()
     assert f"costs {100 * measured:.1f} % of SISC's time" in readme and f"and {100 * counted:.1f} % at full" in readme
 
