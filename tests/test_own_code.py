@@ -29,10 +29,7 @@ class Made:
     ],
 )
 def test_the_file_that_is_named_and_the_one_it_takes_it_from(tmp_path, monkeypatch, content, files):
-    for name, code in (
-        ("named_code", content),
-        ("other_code", OTHER),
-    ):
+    for name, code in (("named_code", content), ("other_code", OTHER)):
         (tmp_path / f"{name}.py").write_text(code)
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)

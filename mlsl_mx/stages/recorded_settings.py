@@ -46,8 +46,9 @@ class RecordedSettings:
 
     def check(self) -> None:
         """Raises: InputError if there are results of other settings, or of other images with the same names."""
-        check_settings(self.folder / "config.yaml", self.values, self._any_results())
-        if self._any_results():
+        results = self._any_results()
+        check_settings(self.folder / "config.yaml", self.values, results)
+        if results:
             for name, dataset in self.lists.items():
                 _check_first_image(self.run, name, dataset)
 
@@ -113,8 +114,8 @@ def _keep_list(run: Path, name: str, dataset: SceneDataset) -> None:
     """Write which images were found where the experiment names no list, and the hash of the first."""
     path, content = own_list(run, name), "".join(f"{entry}\n" for entry in dataset.entries).encode()
     if not path.exists() or path.read_bytes() != content:
-        write_bytes(path, content)
         write_bytes(first_image(run, name), file_hash(dataset.image_path(0)).encode())
+        write_bytes(path, content)  # last: where it stands, the hash does too
 
 
 def _check_first_image(run: Path, name: str, dataset: SceneDataset) -> None:

@@ -104,6 +104,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_new(path: Path, content: bytes, foreign: str) -> None:
+    """Write a file unless it is there, whole or not at all.
+
+    Args:
+        foreign: what is said of a file of other content, which may be anything.
+
+    Raises: InputError if there is one, or as `write_bytes`.
+    """
+    if not path.exists():
+        write_bytes(path, content)
+    elif path.read_bytes() != content:
+        raise InputError(f"{path}: {foreign}")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole, with a trailing newline; NaN is not JSON and must be None by now."""
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

@@ -15,7 +15,7 @@ from mlsl_mx.data.label_images import encoded
 from mlsl_mx.data.own.files import own_images
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
-from mlsl_mx.system.whole_files import write_bytes
+from mlsl_mx.system.whole_files import write_new
 
 
 def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
@@ -43,19 +43,12 @@ def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
     for entry in progress(files.entries, "mask labels", "image"):
         ids, part = _masked(files.root / entry, value, row)
         masked, pixels = masked + part, pixels + ids.size
-        _write_new(out / PurePosixPath(entry).with_suffix(".png"), encoded(Image.fromarray(ids), "PNG"))
+        copy = out / PurePosixPath(entry).with_suffix(".png")
+        write_new(copy, encoded(Image.fromarray(ids), "PNG"), "another file is there: name another --out, or delete it")
     if not masked:
         raise InputError(f"{labels}: no file holds {value} in row {row} or below: the copies in {out} are unchanged")
     share = 100 * masked / pixels
     return f"{out}: {len(files.entries)} label files; {value} from row {row} on is 255 now, {share:.2f} % of the pixels"
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Raises: InputError if a file of other content is there: it may be anything, an image of the same name, too."""
-    if not path.exists():
-        write_bytes(path, content)
-    elif path.read_bytes() != content:
-        raise InputError(f"{path}: another file is there: name another --out, or delete it")
 
 
 def _masked(path: Path, value: int, row: int) -> tuple[np.ndarray, int]:

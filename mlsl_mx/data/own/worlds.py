@@ -22,7 +22,7 @@ from mlsl_mx.data.miniature.render import render
 from mlsl_mx.data.miniature.scene import build_scene
 from mlsl_mx.data.miniature.style import Style
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.whole_files import read_json, write_bytes
+from mlsl_mx.system.whole_files import read_json, write_bytes, write_new
 
 # Class -> what belongs to it; what is in none is ignored.
 GROUPS = {
@@ -76,10 +76,8 @@ def make_worlds(root: Path, seed: int, counts: tuple[int, int, int]) -> None:
     stamp = {"worlds": 1, "seed": seed, "counts": list(counts)}
     if (root / STAMP).is_file() and read_json(root / STAMP) != stamp:
         raise InputError(f"{root}: holds worlds of another seed or other counts: delete it, or name another --root")
-    table, content = root / "classes.csv", class_file().encode()
-    if table.exists() and table.read_bytes() != content:
-        raise InputError(f"{table}: is not of this program, and would be overwritten: name another --root")
-    write_bytes(table, content)
+    foreign = "is not of this program, and would be overwritten: name another --root"
+    write_new(root / "classes.csv", class_file().encode(), foreign)
     write_all(root, stamp, list(_jobs(root, counts)), partial(_write, seed=seed), "two worlds")
 
 
