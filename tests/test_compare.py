@@ -165,7 +165,7 @@ def test_evaluations_that_differ_in_flip_are_refused(tmp_path):
     for run, flip in zip(runs, (True, False), strict=True):
         path = run / "source/evaluation.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "flip": flip}))
-    with pytest.raises(InputError, match="another flip"):
+    with pytest.raises(InputError, match="other flip averaging"):
         compare(tmp_path, runs)
 
 
@@ -219,10 +219,16 @@ def test_runs_that_cannot_stand_side_by_side(tmp_path):
     shorter = write_run(tmp_path / "shorter", {"sisc": [40.0]}, seed=2)
     synthia = load_config(ROOT / "experiments/synthia2city.yaml")
     other = write_run(tmp_path / "other", {"sisc": [40.0, 41.0]}, synthia, seed=2)
+    relabelled = write_run(tmp_path / "relabelled", {"sisc": [40.0, 41.0]}, seed=2)
+    scores = relabelled / "sisc/round-1/evaluation.json"
+    content = json.loads(scores.read_text())
+    content["confusion"][0][0] += 1
+    scores.write_text(json.dumps(content))
     for runs, table, message in (
         ([one, same_seed], None, "sisc has seed 1, as .*one has"),
         ([one, shorter], None, "ends at round 1 and 0"),
-        ([one, other], None, "evaluated with another classes"),
+        ([one, other], None, "evaluated with other classes"),
+        ([one, relabelled], None, "evaluated with other labels"),
         ([one, one], None, "named twice"),
         ([], None, "no run is given"),
         ([one], "table1", "no run has the method source-only"),

@@ -85,8 +85,8 @@ def comparison(runs: Sequence[Path], table: str | None = None) -> dict[str, Any]
         runs: run directories.
         table: key of PAPER_TABLES, to show its methods alone, with its numbers; None shows every method.
 
-    Raises: InputError for runs that cannot stand side by side: another class set, image list or source; rounds that
-        differ within a row; a seed twice; a method of `table` that no run has.
+    Raises: InputError for runs that cannot stand side by side: another class set, image list, labels or source;
+        rounds that differ within a row; a seed twice; a method of `table` that no run has.
     """
     results = _read_runs([str(run) for run in runs])
     first, spec = _first(results), PAPER_TABLES.get(table)
@@ -140,14 +140,25 @@ def _first(results: Runs) -> MethodResults:
 
 
 def _check_evaluations(results: Runs) -> None:
-    first_name, first = next(iter(results)), _first(results).result.evaluation
+    first_name, first = next(iter(results)), _evaluated_with(_first(results))
     for name, methods in results.items():
         for method, entry in methods.items():
-            for key in ("list_hash", "classes", "flip"):
-                if entry.result.evaluation.get(key) != first.get(key):
+            for what, value in _evaluated_with(entry).items():
+                if value != first[what]:
                     raise InputError(
-                        f"{first_name} and {name}: {method} was evaluated with another {key}: evaluate all in one way"
+                        f"{first_name} and {name}: {method} was evaluated with other {what}: evaluate all in one way"
                     )
+
+
+def _evaluated_with(entry: MethodResults) -> dict[str, Any]:
+    """What numbers that stand side by side have in common; of the labels, how many pixels each class has."""
+    found = entry.result.evaluation
+    return {
+        "images": found.get("list_hash"),
+        "classes": found["classes"],
+        "flip averaging": found.get("flip"),
+        "labels": [sum(row) for row in found["confusion"]],  # a row is a true class
+    }
 
 
 def _methods(results: Runs, table: str | None) -> list[str]:
