@@ -24,7 +24,7 @@ from mlsl_mx.network.inference_net import inference_net
 from mlsl_mx.system.processor import has_bfloat16
 
 SIDE = 512  # pixels
-BATCHES = (1, 2, 4)
+
 CONVOLUTION = "large convolution"
 OURS = "inference_net"
 
@@ -33,14 +33,10 @@ def main() -> None:
     """Measure every width and batch, write the table."""
     parser = measure.option_parser(__doc__, repeats=5)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.125, 0.5, 1.0])
-    parser.add_argument("--batches", type=int, nargs="+", help="default 1 2 4, and at width 1.0 only 1")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4])
     options = parser.parse_args()
     torch.set_num_threads(measure.THREADS)
-    rows = [
-        measured(width, batch, options.repeats)
-        for width in options.widths
-        for batch in options.batches or (BATCHES if width < 1 else BATCHES[:1])
-    ]
+    rows = [measured(width, batch, options.repeats) for width in options.widths for batch in options.batches]
     measure.write_results("forward", {"side": SIDE, "threads": measure.THREADS, "rows": rows}, text(rows))
 
 

@@ -38,8 +38,8 @@ STAGES = {  # words of the stage, and what it leaves in a run directory
 
 def main() -> None:
     """Make the data, time the stages in turn, compare what they left, write the table."""
-    parser = option_parser(__doc__, repeats=2, results=True)
-    parser.add_argument("--images", type=int, help="of each list at most; default all")
+    parser = option_parser(__doc__, repeats=5, results=True)
+    parser.add_argument("--images", type=int, default=12, help="of each list at most")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

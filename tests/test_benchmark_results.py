@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ def test_sisc(goals):
     said = f"{100 * measured:.1f} %, {100 * counted:.1f} % (the latter by arithmetic)"
     assert f"| {said} | {'reached' if measured <= 0.1 else 'not reached, reached'} |" in goals
     readme = (ROOT / "README.md").read_text()
-    assert f"costs {100 * measured:.1f} % of SISC's time" in readme and f"and {100 * counted:.1f} % at full" in readme
+    assert f"adds {100 * measured:.1f} % to SISC's time" in readme and f"and {100 * counted:.1f} % at full" in readme
 
 
 def test_forward(goals):
@@ -62,13 +61,6 @@ def test_selection(goals):
     tens, hundreds, thousands = (f"{row['peak_bytes'] / 1e6:.0f} MB" for row in (few, some, many))
     (row,) = [line for line in goals.splitlines() if f"{thousands} against {tens}, and {hundreds} for 100" in line]
     assert row.endswith("| reached |") == (many["peak_bytes"] <= 1.1 * few["peak_bytes"])
-
-
-def test_every_result_that_is_linked_is_there(goals):
-    linked = re.findall(r"\((results/[a-z_]+\.md)\)", goals)
-    assert len(linked) >= 9
-    for name in linked:
-        assert (ROOT / "benchmarks" / name).exists(), name
 
 
 def test_workers():

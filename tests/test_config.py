@@ -217,7 +217,7 @@ def test_a_patch_need_not_fit_where_none_is_cut(tmp_path):
 
 
 def test_a_method_is_no_setting():
-    with pytest.raises(InputError, match="setting method: a method is more than its name"):
+    with pytest.raises(InputError, match="setting method: it names a file of settings"):
         load_config(EXPERIMENTS / "gta2city.yaml", settings=("method=cbst",))
 
 

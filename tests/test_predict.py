@@ -194,10 +194,10 @@ def test_results_of_other_weights_and_of_other_files_are_kept(run, photos, tmp_p
 
 def test_a_folder_of_others_is_left_alone(run, photos, tmp_path):
     write_png(tmp_path / "round-0/predictions/palette/a.png", picture(8, 8)[..., 0])
-    assert "is not of mlsl predict" in run("photos", out="round-0/predictions", code=2)
+    assert "was not written by mlsl predict" in run("photos", out="round-0/predictions", code=2)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/settings.yaml").write_text("theme: dark\n")
-    assert "settings.yaml: is not of mlsl predict" in run("photos", out="mine", code=2)
+    assert "settings.yaml: was not written by mlsl predict" in run("photos", out="mine", code=2)
 
 
 def test_the_results_are_no_input(run, photos):

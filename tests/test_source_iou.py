@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_a_round_that_forgets_is_told(world, labelled, factor, capsys):
     write_json(path, before)
 
 
-def test_the_source_model_is_measured_again_on_as_many_images_as_the_round(world, labelled, capsys):
+def test_the_source_model_is_measured_again_on_the_images_of_the_round(world, labelled, capsys):
     path, weights = labelled / "source" / source_iou.FILE, labelled / "sisc-pwl" / "round-0" / "weights.params"
     before = read_json(path)
     write_json(path, {**before, "miou": 50.0, "list_hash": "another"})
@@ -98,6 +99,22 @@ def test_a_training_that_was_killed_before_it_was_measured_is_measured_by_the_ne
     capsys.readouterr()
     assert main(words(world, labelled, "train-source")) == 0
     assert "learnt" not in capsys.readouterr().err  # it has been said
+
+
+@pytest.mark.parametrize(("before", "after", "forgets"), [(39.9, 34.0, 0), (40.1, 34.0, 1), (40.1, 34.2, 0)])
+def test_the_documented_limits(monkeypatch, caplog, before, after, forgets):
+    """A source model has learnt its source from 40 mIoU on; a round below 85 % of the source model's forgets it."""
+    measured = {"source": before, "round": after}
+    found = {where: {"miou": miou, "images": 1, "held_out": False, "unlearnt": []} for where, miou in measured.items()}
+    monkeypatch.setattr(source_iou, "_to_measure", lambda *given: [0])
+    monkeypatch.setattr(source_iou, "_measured", lambda job, folder, images: found[folder])
+    monkeypatch.setattr(source_iou, "_measure", lambda job, folder, *given: found[folder])
+    job = SimpleNamespace(source_folder="source", folder=lambda index: "round")
+    source_iou.check_source_model(job, None)
+    assert ("has not learnt its source" in caplog.text) == (before < 40)
+    caplog.clear()
+    source_iou.check_round(job, 0, None)
+    assert caplog.text.count("the network forgets its source") == forgets
 
 
 def test_of_many_held_out_images_some_are_measured(world, tmp_path, monkeypatch):

@@ -171,7 +171,7 @@ def job(options: argparse.Namespace, shared: bool = False) -> Job:
 
 
 def whole(text: str) -> int:
-    """Raises: ArgumentTypeError for all but the digits of a whole number, as Python's int takes 1_000 and 007, too."""
+    """Raises: ArgumentTypeError for all but the digits of a whole number; Python's int also accepts 1_000 and 007."""
     if not re.fullmatch("-?(0|[1-9][0-9]*)", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number: write its digits, without leading zeros")
     return int(text)

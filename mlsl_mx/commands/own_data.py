@@ -39,12 +39,12 @@ def add_own_data_commands(commands) -> None:
         command.add_argument(f"--{name}", required=True, metavar="PLACE", help=meaning)
     for name, meaning in (
         ("val", "labelled target images to measure IoU on; none: nothing is"),
-        ("val-labels", "theirs"),
+        ("val-labels", "labels of --val"),
     ):
         command.add_argument(f"--{name}", default="", metavar="PLACE", help=meaning)
     kinds = "ids, ids16, colours, red, green, blue, red16, green16 or blue16; found out if not given"
     command.add_argument("--encoding", default="", metavar="KIND", help=f"of the source's labels: {kinds}")
-    command.add_argument("--val-encoding", default="", metavar="KIND", help="of those to validate on")
+    command.add_argument("--val-encoding", default="", metavar="KIND", help="of --val-labels")
     command.add_argument("--classes", type=Path, metavar="FILE", help="CSV table: name,colour,source,target")
     command.add_argument(
         "--small", action="store_true", help="a small network and its recipe, for a first look on a CPU"

@@ -33,10 +33,11 @@ def add_training_commands(commands) -> None:
     add_imagenet(command)
     weights = "the source model, if it is not trained but imported"
     command.add_argument("--weights", type=Path, metavar="FILE", help=weights)
-    workers = "that will label and evaluate; default one a device"
+    workers = "number of processes that will label and evaluate; default one a device"
     command.add_argument("--workers", type=whole, metavar="N", help=workers)
     command.add_argument("--train-ctx", metavar="CTX", help="devices that training will use; default those of --ctx")
-    command.add_argument("--train-workers", type=whole, default=1, metavar="N", help="that will train; default 1")
+    workers = "number of processes that will train; default 1"
+    command.add_argument("--train-workers", type=whole, default=1, metavar="N", help=workers)
 
     _add_before_rounds(commands)
     _add_round_stages(commands)
@@ -66,7 +67,7 @@ def _add_round_stages(commands) -> None:
     text = "label the target's training images with the weights before this round (Sec. 3.2)"
     add_net(add_round(add_stage(commands, "pseudo-label", _pseudo_label, text, "--round 0")))
 
-    text = "measure how consistent a round's pseudo-labels are; nothing of it is fed back"
+    text = "measure how consistent a round's pseudo-labels are; this does not influence training"
     command = add_net(add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0")))
     truth = "also how right such labels are, only on validation images"
     command.add_argument("--with-ground-truth", action="store_true", help=truth)

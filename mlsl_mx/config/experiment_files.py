@@ -47,7 +47,7 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
         values = {**_merged(values, _read_inherited(_method_file(Path(path), named), seen=())), "method": named}
     for setting in map(_parse_setting, settings):
         if "method" in setting:
-            raise InputError("setting method: a method is more than its name: give --method (make METHOD=)")
+            raise InputError("setting method: it names a file of settings to read first: give --method (make METHOD=)")
         values = _merged(values, setting)
     config = _with_paper_batch(build(Config(), values, prefix="", origin=str(path)))
     check_values(config)

@@ -33,7 +33,7 @@ KINDS = {
     "unreadable label": "truncated, damaged or not an image",
     "damaged image": "decoded in part, the rest is guessed",
     "wrong label": "not a label file of this data set",
-    "train ids": "0 to 18, it seems, where the data set's own ids belong",
+    "train ids": "looks like train ids 0 to 18, not the data set's own ids",
     "unknown orientation": "the image is turned by its EXIF note, and perhaps its label is not",
     "other palette": "an index has another colour than in most labels",
     "smaller than a patch": "too small for pseudo_labels.patch",

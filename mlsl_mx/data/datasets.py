@@ -154,11 +154,7 @@ class SceneDataset:
 
 
 def fingerprint(
-    kind: str,
-    entries: Sequence[str],
-    classes: ClassSet,
-    size: tuple[int, int] | None,
-    form: LabelFormat | None = None,
+    kind: str, entries: Sequence[str], classes: ClassSet, size: tuple[int, int] | None, form: LabelFormat | None
 ) -> str:
     """16 hex digits that change with the list, the classes, the size and, for one's own classes, what labels mean."""
     parts = [kind, *entries, *classes.names, str(size)]

@@ -59,7 +59,7 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
             raise InputError(f"{path}: no such file or folder: give images, videos or folders of them")
     if not found:
         endings = f"{', '.join(IMAGE_ENDINGS)}; {', '.join(VIDEO_ENDINGS)}"
-        raise InputError(f"{given[0]}: no image or video among {skipped} files: their names end in {endings}")
+        raise InputError(f"{given[0]}: no image or video among {skipped} files: names must end in {endings}")
     return _named(found), skipped
 
 
@@ -69,7 +69,7 @@ class Unreadable:
     Attributes: `faults`, what is wrong with those that were left out.
     """
 
-    def __init__(self, keep_going: bool = False):
+    def __init__(self, keep_going: bool):
         self.keep_going = keep_going
         self.faults: list[str] = []
 

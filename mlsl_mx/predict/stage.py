@@ -99,10 +99,10 @@ def _check_out(out: Path) -> None:
     """Raises: InputError for a folder with pictures or settings of somebody else, e.g. of an evaluation."""
     settings = out / SETTINGS
     if settings.exists() and not {"weights", "inference", "strength"} <= set(read_settings(settings)):
-        raise InputError(f"{settings}: is not of mlsl predict, which would write its own there: choose another --out")
+        raise InputError(f"{settings}: was not written by mlsl predict, which would overwrite it: choose another --out")
     others = [out / kind for kind in ENDINGS if (out / kind).exists() and not (out / SETTINGS).exists()]
     if others:
-        raise InputError(f"{others[0]}: is not of mlsl predict, which would leave {SETTINGS}: choose another --out")
+        raise InputError(f"{others[0]}: was not written by mlsl predict, which would add to it: choose another --out")
 
 
 class _Results:

@@ -38,8 +38,8 @@ def label_images(
     """Write pseudo-labels of all images of a folder (Sec. 3.2), and their weak labels (Sec. 3.3.1) if h_s is given.
 
     A folder that holds selection.json, made with these settings from these images, is done, whatever network made it;
-    an interrupted call goes on. Of a network that is a function of no parameters, delete what was interrupted if the
-    function has changed.
+    an interrupted call goes on. If `net` is a plain function, which has no parameters to compare, and has changed,
+    delete the unfinished output first.
 
     Args:
         net: on the device and in the mode in which it is to label: normalised images (B, 3, H, W) float32 -> logits

@@ -14,6 +14,7 @@ WIDTH = 430  # of the view box: the page scales the picture to the column
 LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 50, 96, 12, 190, 222  # of charts with lines: margins, and where the axis is
 CELL_WIDTH, CELL_HEIGHT = 150, 92  # of one class among others
 LETTER, BOLD_LETTER = 7.6, 9.5  # widths, in the widest of the usual fonts
+LINE = 15  # from one name to the next below it
 
 Point = tuple[float, float]
 Scale = Callable[[float], float]
@@ -169,14 +170,14 @@ def _place_of_names(curves: Sequence[Curve]) -> tuple[float, Sequence[Curve]]:
     return (WIDTH - 24, curves) if is_long else (WIDTH - RIGHT, ())
 
 
-def _names(ends: list[list], gap: float = 15) -> list[str]:
+def _names(ends: list[list]) -> list[str]:
     """Names at the lines' ends, moved so that none covers another and none is below the axis."""
     ends = sorted(ends)
     for above, below in pairwise(ends):
-        below[0] = max(below[0], above[0] + gap)
+        below[0] = max(below[0], above[0] + LINE)
     ends[-1][0] = min(ends[-1][0], BOTTOM + 4)
     for below, above in pairwise(ends[::-1]):
-        above[0] = min(above[0], below[0] - gap)
+        above[0] = min(above[0], below[0] - LINE)
     return [
         f'<text x="{x:.1f}" y="{y:.1f}" style="fill:var(--{colour})" class=name>{escape(label)}</text>'
         for y, colour, label, x in ends
@@ -200,7 +201,7 @@ def _dot(x: float, y: float, colour: str, text: str, radius: float = 4.5) -> str
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" style="fill:var(--{colour})" class=dot>{title}</circle>'
 
 
-def _drawn(title: str, height: float, parts: Sequence[str], legend: Sequence[Series | Curve] = ()) -> Chart:
+def _drawn(title: str, height: float, parts: Sequence[str], legend: Sequence[Series | Curve]) -> Chart:
     svg = f'<svg viewBox="0 0 {WIDTH} {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg>'
     return Chart(title, _legend(legend) + svg)
 

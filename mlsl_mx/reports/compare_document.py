@@ -22,7 +22,7 @@ from mlsl_mx.system.whole_files import write_json
 Content = dict[str, Any]
 
 
-def write_comparison(runs: Sequence[Path], out: Path, table: str | None = None) -> str:
+def write_comparison(runs: Sequence[Path], out: Path, table: str | None) -> str:
     """Write `out/comparison.json`, `out/comparison.md` and the self-contained `out/comparison.html`.
 
     Args:

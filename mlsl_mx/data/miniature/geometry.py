@@ -36,13 +36,13 @@ class Camera:
         """(n, 3) camera coordinates with positive depth -> (n, 2) pixels (column, row)."""
         return seen[:, :2] * (self.focal / seen[:, 2:]) + (self.size[1] / 2, self.horizon)
 
-    def unproject(self, pixels: Sequence[tuple[float, float]], depth: float = 1.0) -> np.ndarray:
-        """Pixels (column, row) at `depth` metres -> (n, 3) world points; for things fixed to the lens."""
+    def unproject(self, pixels: Sequence[tuple[float, float]]) -> np.ndarray:
+        """Pixels (column, row) one metre ahead -> (n, 3) world points; for things fixed to the lens."""
         column, row = np.asarray(pixels, float).T
-        x = (column - self.size[1] / 2) / self.focal * depth
-        y = self.height - (row - self.horizon) / self.focal * depth
+        x = (column - self.size[1] / 2) / self.focal
+        y = self.height - (row - self.horizon) / self.focal
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        return np.stack([x * cos + depth * sin, y, depth * cos - x * sin], axis=1)
+        return np.stack([x * cos + sin, y, cos - x * sin], axis=1)
 
 
 class Texture(NamedTuple):

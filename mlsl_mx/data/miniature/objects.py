@@ -39,17 +39,17 @@ def pick(rng: np.random.Generator, palette: tuple[Colour, ...], jitter: float) -
     return tuple(min(max(c * gain + rng.normal(0, jitter), 4.0), 252.0) for c in (r, g, b))
 
 
-def block(scene: Scene, label: str, colour, low, y0: float, high, y1: float, texture=PAINT, accent=None, casts=True):
+def block(scene: Scene, label: str, colour, low, y0: float, high, y1: float, texture=PAINT, accent=None):
     """A frustum with a lit top and the same colour around; returns its faces for details."""
     faces = frustum(low, y0, high, y1)
     for name, corners in faces.items():
         tone = shade(colour, 1.08) if name == "top" else colour
         plain = texture if name != "top" else PAINT
-        scene.add(corners, label, tone, plain, accent, one_sided=True, casts=casts)
+        scene.add(corners, label, tone, plain, accent, one_sided=True, casts=True)
     return faces
 
 
-def person(scene: Scene, rng: np.random.Generator, materials: Materials, label: str = "person") -> None:
+def person(scene: Scene, rng: np.random.Generator, materials: Materials) -> None:
     """Somebody walking or standing, turned to the camera, 1.1 to 1.95 m tall."""
     tall = rng.uniform(1.55, 1.95) if rng.random() < 0.9 else rng.uniform(1.1, 1.4)
     coat, legs = (pick(rng, materials.clothes, materials.jitter) for _ in range(2))
@@ -57,13 +57,13 @@ def person(scene: Scene, rng: np.random.Generator, materials: Materials, label: 
     width, stride, hip = tall * rng.uniform(0.12, 0.17), tall * rng.uniform(0.02, 0.16), tall * rng.uniform(0.38, 0.5)
     limb = tall * 0.085
     for foot in (-stride, stride):
-        scene.add(bar((foot, 0.0), (foot * 0.25, hip + 0.05), limb), label, legs, CLOTH, casts=True)
+        scene.add(bar((foot, 0.0), (foot * 0.25, hip + 0.05), limb), "person", legs, CLOTH, casts=True)
     for side in (-1, 1):
         hand = (side * (width + rng.uniform(0.0, 0.12)), tall * 0.46)
-        scene.add(bar((side * width * 0.9, tall * 0.8), hand, limb * 0.8), label, shade(coat, 0.88), CLOTH)
+        scene.add(bar((side * width * 0.9, tall * 0.8), hand, limb * 0.8), "person", shade(coat, 0.88), CLOTH)
     torso = [(-width * 0.8, hip - 0.05), (-width, tall * 0.83), (width, tall * 0.83), (width * 0.8, hip - 0.05)]
-    scene.add(torso, label, coat, CLOTH, casts=True)
-    head(scene, label, 0.0, tall * 0.915, tall * 0.07, skin, hair)
+    scene.add(torso, "person", coat, CLOTH, casts=True)
+    head(scene, "person", 0.0, tall * 0.915, tall * 0.07, skin, hair)
 
 
 def head(scene: Scene, label: str, x: float, y: float, radius: float, skin, hair) -> None:
@@ -126,7 +126,7 @@ def _blob(rng: np.random.Generator, x: float, y: float, across: float, up: float
     return outline + (x, y)
 
 
-def tree(scene: Scene, rng: np.random.Generator, materials: Materials, scale: float = 1.0) -> None:
+def tree(scene: Scene, rng: np.random.Generator, materials: Materials, scale: float) -> None:
     """A broad-leaved tree or conifer; the trunk is vegetation, as in Cityscapes."""
     green, trunk = pick(rng, materials.foliage, materials.jitter), rng.uniform(1.8, 3.2) * scale
     crown = rng.uniform(1.5, 2.8) * scale
@@ -213,7 +213,7 @@ def barrier(scene: Scene, rng: np.random.Generator, materials: Materials, label:
         scene.add(patch(faces[side], 0, 1, 0.9, 1), label, shade(colour, 0.9), PAINT, one_sided=True)
 
 
-def bin_or_box(scene: Scene, rng: np.random.Generator, materials: Materials, label: str = "static") -> None:
+def bin_or_box(scene: Scene, rng: np.random.Generator, materials: Materials, label: str) -> None:
     """Street clutter that no class covers: a bin, a switch box, a crate."""
     half, height = rng.uniform(0.25, 0.5), rng.uniform(0.7, 1.4)
     box = (-half, half, -half, half)

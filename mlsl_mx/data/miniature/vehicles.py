@@ -34,7 +34,7 @@ def _lamps(scene: Scene, label: str, faces, height: float) -> None:
         scene.add(plate, plate_label, (226, 226, 214), PAINT, one_sided=True)
 
 
-def car(scene: Scene, rng: np.random.Generator, materials: Materials, van: bool = False) -> None:
+def car(scene: Scene, rng: np.random.Generator, materials: Materials, van: bool) -> None:
     """A saloon, estate or van of label car; its rear looks to -z."""
     colour, glass = pick(rng, materials.vehicles, materials.jitter), pick(rng, materials.glass, materials.jitter)
     half, length = rng.uniform(0.82, 0.95), rng.uniform(3.6, 4.9)
