@@ -172,7 +172,9 @@ def test_labels_of_images_that_a_camera_notes_as_turned(tmp_path, orientation, q
     assert report.faults == ("unknown orientation",) and [one.name for one in report.findings] == ["00002"]
     assert f"EXIF orientation is {orientation}" in report.fault() and "set label_orientation of" in report.fault()
     for said in ("upright", "stored"):
-        known = open_dataset("gta5", tmp_path, tmp_path / "list.txt", class_set(19), None, True, said)
+        known = open_dataset(
+            "gta5", tmp_path, tmp_path / "list.txt", class_set(19), None, labels=True, orientation=said
+        )
         assert check_dataset(known, "source", quick).findings == ()
         assert np.array_equal(known.image(1), pixels) == (said == "stored")
     target = open_dataset("gta5", tmp_path, tmp_path / "list.txt", class_set(19), None, labels=False)

@@ -98,7 +98,9 @@ def test_one_palette_among_many_that_has_another_order(tmp_path):
     wrong = {paths[7]: "its palette has [0, 200, 0] for 1, other files [200, 0, 0]"}
     assert other_palettes(paths) == wrong and survey(paths, "labels").encoding == "colours"
     known = form("ids", "rest")
-    dataset = open_own(tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), None, known)
+    dataset = open_own(
+        tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), size=None, form=known
+    )
     report = check_dataset(dataset, "source")
     (finding,) = (one for one in report.findings if one.kind == "other palette")
     assert finding.name == "07" and "07.png: its palette has [0, 200, 0] for 1" in finding.detail
@@ -113,6 +115,8 @@ def test_labels_as_jpeg_are_refused(tmp_path):
     with pytest.raises(WrongLabels, match=r"a\.png: is a JPEG, .*: give them as PNG"):
         survey([tmp_path / "labels/a.png"], "labels")
     known = form("ids", "rest")
-    dataset = open_own(tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), None, known)
+    dataset = open_own(
+        tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), size=None, form=known
+    )
     for quick in (False, True):
         assert check_dataset(dataset, "source", quick).faults == ("wrong label",)

@@ -171,7 +171,9 @@ def test_check_data_counts_files_with_unknown_colours(tmp_path):
         write(tmp_path / f"labels/{index}.png", "colours")
     write_png(tmp_path / "labels/1.png", np.full((1, 4, 3), 77, np.uint8))
     known = form("colours")
-    dataset = open_own(tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), None, known)
+    dataset = open_own(
+        tmp_path, "images", "labels", ("source.images", "source.labels"), class_set(19), size=None, form=known
+    )
     report = check_dataset(dataset, "source", patch=8)
     assert report.count("wrong label") == 1 and report.count("smaller than a patch") == 3
     assert (
@@ -199,7 +201,7 @@ def test_predictions_of_names_that_begin_alike(tmp_path):
         write_png(tmp_path / f"lab/{name}.png", pixels)
         write_palette_png(tmp_path / f"predicted/{name}_pred.png", pixels)
     meaning = label_format("target", TargetData(dataset="own"), classes)
-    dataset = open_own(tmp_path, "im", "lab", ("target.val", "target.val_labels"), classes, None, meaning)
+    dataset = open_own(tmp_path, "im", "lab", ("target.val", "target.val_labels"), classes, size=None, form=meaning)
     assert evaluate_predictions(tmp_path / "predicted", dataset)["miou"] == 100
     (tmp_path / "predicted/1_pred.png").unlink()
     with pytest.raises(InputError, match=r"no prediction 1\*\.png"):

@@ -86,8 +86,8 @@ def _rounds(options):
 def _begin(options):
     from mlsl_mx.stages.begin import begin
 
-    shares = (options.workers, options.train_ctx, options.train_workers)
-    return begin(job(options), options.imagenet, options.weights, *shares)
+    shares = {name: getattr(options, name) for name in ("workers", "train_ctx", "train_workers")}
+    return begin(job(options), options.imagenet, options.weights, **shares)
 
 
 def _train_source(options):

@@ -169,6 +169,7 @@ def open_dataset(
     images: Path,
     classes: ClassSet,
     size: tuple[int, int] | None,
+    *,
     labels: bool,
     orientation: str = "unknown",
 ) -> SceneDataset:
@@ -204,6 +205,7 @@ def open_own(
     labels: str,
     what: tuple[str, str],
     classes: ClassSet,
+    *,
     size: tuple[int, int] | None,
     form: LabelFormat | None,
     orientation: str = "unknown",

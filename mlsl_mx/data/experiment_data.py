@@ -98,14 +98,14 @@ class ExperimentData:
         if kind == OWN:
             side, key = (labels or images).split(".")
             form = label_format(side, data, classes) if labels else None
+            how = {"size": data.size, "form": form, "orientation": orientation}
             what = (images, labels or "")
-            return open_own(
-                self.experiment_folder, place, getattr(data, key), what, classes, data.size, form, orientation
-            )
+            return open_own(self.experiment_folder, place, getattr(data, key), what, classes, **how)
         root = self.roots.get(kind)
         if root is None:
             raise InputError(f"no folder given for {kind}: use --data FOLDER (holding {kind}/) or --{kind} FOLDER")
-        return open_dataset(kind, root, existing(place), classes, data.size, labels is not None, orientation)
+        how = {"labels": labels is not None, "orientation": orientation}
+        return open_dataset(kind, root, existing(place), classes, data.size, **how)
 
 
 def _identities(dataset: SceneDataset) -> set[str]:

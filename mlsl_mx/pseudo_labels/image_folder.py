@@ -61,7 +61,7 @@ def label_images(
     (engine, device), out, identity = one_device(ctx, "label_images computes"), Path(out), ""
     if isinstance(net, str):
         net, identity = engine.own_network(net, device)
-    dataset = open_own(Path(), str(images), "", ("images", ""), classes, None, None)
+    dataset = open_own(Path(), str(images), "", ("images", ""), classes, size=None, form=None)
     check_sheet(dataset, str(images))
     if not (out / RECORD).exists() and (foreign := [p for n in dataset.names if (p := out / f"{n}.png").exists()]):
         raise InputError(f"{foreign[0]}: was not written by label_images, and would be overwritten: give another `out`")

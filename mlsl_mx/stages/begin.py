@@ -24,6 +24,7 @@ def begin(
     job: Job,
     imagenet: Path | None,
     weights: Path | None,
+    *,
     workers: int | None = None,
     train_ctx: str | None = None,
     train_workers: int = 1,

@@ -82,7 +82,7 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
     given = read_class_file(class_file) if class_file else None
     classes, ignored = class_table(found.source.labels, found.val and found.val.labels, given)
     base = load_base(small)
-    write_bytes(out, experiment_text(out, places, found, classes, ignored, base, small).encode())
+    write_bytes(out, experiment_text(out, places, found, classes, ignored, base=base, small=small).encode())
     try:
         load_config(out)
     except InputError as problem:
@@ -164,6 +164,7 @@ def experiment_text(
     found: Found,
     classes: Sequence[LabelClass],
     ignored: dict[str, tuple[FileValue, ...]],
+    *,
     base: Config,
     small: bool,
 ) -> str:
