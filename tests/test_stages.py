@@ -476,8 +476,8 @@ def test_a_checkpoint_of_other_settings_is_never_gone_on_from(finished, world, t
     assert (run / "source" / "weights.params").read_bytes() == (finished / "source" / "weights.params").read_bytes()
 
 
-def test_a_checkpoint_from_other_weights_or_labels_is_removed(finished, world, tmp_path):
-    """The record of what self-training began with is enough: it begins anew."""
+def test_a_checkpoint_from_other_weights_or_labels_is_removed(finished, world, tmp_path, capsys):
+    """The record of what self-training began with is enough: it begins anew; never on labels of other weights."""
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     folder = run / "sisc-pwl" / "round-0"
@@ -485,14 +485,33 @@ def test_a_checkpoint_from_other_weights_or_labels_is_removed(finished, world, t
     (folder / "self_train.inputs.json").unlink()
     good = (run / "source" / "weights.params").read_bytes()
     (run / "source" / "weights.params").write_bytes((run / "sisc-pwl" / "round-1" / "weights.params").read_bytes())
+    said = refused(capsys, stage(world, run, "self-train", "--round", "0"))
+    assert "pseudo_labels: made by other weights than" in said and "run pseudo-label --round 0 again" in said
+    assert stage(world, run, "pseudo-label", "--round", "0") == 0
     killed_at_its_end(world, run, "self-train", "--round", "0")
     assert (folder / ".checkpoint" / "position.json").exists()
     (run / "source" / "weights.params").write_bytes(good)
+    assert stage(world, run, "pseudo-label", "--round", "0") == 0
     log = len(read_log(run / "log.jsonl"))
     assert stage(world, run, "self-train", "--round", "0") == 0
     assert "resumed" not in [event["event"] for event in read_log(run / "log.jsonl")[log:]]
     for name in ("weights.params", "self_train.inputs.json"):
         assert (folder / name).read_bytes() == (finished / "sisc-pwl" / "round-0" / name).read_bytes()
+
+
+def test_labels_of_ones_own_network_are_neither_replaced_nor_measured_by_another(finished, world, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    folder = run / "sisc-pwl" / "round-0"
+    record = folder / "pseudo_labels" / "pseudo_label.inputs.json"
+    write_json(record, {**read_json(record), "weights": "of my_net", "weak_labels": {}})  # as `--net my_net:net` notes
+    (folder / "diagnosis.json").unlink(missing_ok=True)
+    before = files(run)
+    said = refused(capsys, stage(world, run, "pseudo-label", "--round", "0"))
+    assert "weights.params was trained on the labels that would be replaced" in said
+    said = refused(capsys, stage(world, run, "diagnose", "--round", "0"))
+    assert "pseudo_labels: made by another network" in said and "give the --net" in said
+    assert files(run) == before
 
 
 @pytest.mark.parametrize("words", [("train-source",), ("pseudo-label", "--round", "0")])

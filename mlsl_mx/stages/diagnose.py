@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
+from pathlib import Path
 
 from mlsl_mx.data.datasets import with_pseudo_labels
 from mlsl_mx.data.lists import evenly_spread
@@ -10,11 +12,12 @@ from mlsl_mx.pseudo_labels.consistency import agreement, patch_disagreement
 from mlsl_mx.pseudo_labels.contact_sheet import sheet_path
 from mlsl_mx.pseudo_labels.diagnosis import CONSISTENCY, compare_with_truth, diagnosis, drift_in_words, in_words
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
-from mlsl_mx.stages.inputs import prior
+from mlsl_mx.stages.inputs import labels_made_by, prior
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.tensorboard import show_in_tensorboard
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.whole_files import file_hash, read_json, write_json
 
@@ -45,8 +48,8 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | Non
         "sample": sample.fingerprint,
         "ground_truth": truth.fingerprint if with_ground_truth else None,
     }
-    settings = method_settings(job)
-    with open_stage(job, "diagnose", round_index, outputs=[out], settings=settings, inputs=inputs) as stage:
+    check, how = partial(_check, labels, weights_hash), {"settings": method_settings(job), "inputs": inputs}
+    with open_stage(job, "diagnose", round_index, outputs=[out], check=check, **how) as stage:
         if stage.done:
             return Result(str(stage), read_json(out))
         segmenter = Segmenter(net, job.ctx, config.pseudo_labels, patch_seed(job.seed, round_index), prior(job))
@@ -68,3 +71,11 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | Non
         stage.log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})
         show_in_tensorboard(job, round_index)
     return Result(f"round {round_index}: {in_words(result)}", result)
+
+
+def _check(labels: Path, weights_hash: str) -> None:
+    if labels_made_by(labels)[0] != weights_hash:
+        raise InputError(
+            f"{labels}: made by another network than the one to measure them with: give the --net that they were made "
+            "with, or run pseudo-label again"
+        )

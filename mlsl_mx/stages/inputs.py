@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from mlsl_mx.data.check import check_dataset
@@ -13,7 +15,9 @@ from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.whole_files import read_json
 
+LABELS_RECORD = "pseudo_label.inputs.json"  # beside the labels: what they were made from
 MOST_WEIGHT = 10.0  # of a class in the loss, beside 1 for the median class
 
 
@@ -30,6 +34,12 @@ def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int 
         check_dataset(dataset, f"check {title}", quick=True, patch=patch).raise_faults()
     except InputError as problem:
         raise InputError(f"{problem}{remedy and f'; {remedy}'}") from None
+
+
+def labels_made_by(labels: Path) -> tuple[str, bool]:
+    """The hash of the network that made the pseudo-labels of a folder, and whether it was the user's own (`--net`)."""
+    record = read_json(labels / LABELS_RECORD, "weights")
+    return record["weights"], "weak_labels" in record  # which only labels of one's own network depend on
 
 
 def prior(job: Job) -> SpatialPrior | None:

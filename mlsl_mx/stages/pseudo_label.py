@@ -15,7 +15,7 @@ from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_segmenter
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
-from mlsl_mx.stages.inputs import check_files, class_sizes, prior
+from mlsl_mx.stages.inputs import LABELS_RECORD, check_files, class_sizes, labels_made_by, prior
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings, own_code
 from mlsl_mx.stages.stage import Stage, open_stage
@@ -109,9 +109,14 @@ def _copy_whole(source: str, copy: str) -> None:
 
 
 def _check(job: Job, round_index: int, net: Callable, own: str | None) -> None:
-    if own is not None and (trained := job.folder(round_index) / "weights.params").exists():
-        raise InputError(f"--net {own}: {trained} was trained on the labels that would be replaced: choose another RUN")
-    check_lengths(job.folder(round_index) / "pseudo_labels", (f"{name}.png" for name in job.target.names))
+    labels, trained = (job.folder(round_index) / name for name in ("pseudo_labels", "weights.params"))
+    of_own = own is not None or ((labels / LABELS_RECORD).exists() and labels_made_by(labels)[1])
+    if of_own and trained.exists():
+        raise InputError(
+            f"{trained} was trained on the labels that would be replaced: choose another RUN, or the network that made "
+            "them (--net)"
+        )
+    check_lengths(labels, (f"{name}.png" for name in job.target.names))
     check_files(job.target, "target", patch=job.target_patch)
     if own is not None:
         _check_network(job, net, own)

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlsl_mx.data.datasets import with_pseudo_labels
+from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.transforms import MinedGroups
-from mlsl_mx.stages.inputs import check_files, class_sizes
+from mlsl_mx.stages.inputs import check_files, class_sizes, labels_made_by
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.source_iou import check_round
@@ -36,7 +36,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
         outputs=[weights, folder / ".checkpoint"],
         settings=method_settings(job),
         inputs={"weights": file_hash(start), "labels": file_hash(labels)},
-        check=partial(_check, source, target, labels),
+        check=partial(_check, job, round_index, target),
     ) as stage:
         if not stage.done:
             epochs = self_training_epochs(
@@ -79,11 +79,17 @@ def mined_groups(summary: Mapping[str, Any], names: Sequence[str]) -> tuple[Mine
     return source, target
 
 
-def _check(source, target, labels: Path) -> None:
-    check_files(source, "source")
-    check_files(
-        target, "pseudo-labels", f"if a label file is missing or damaged, delete {labels} and run pseudo-label again"
-    )
+def _check(job: Job, round_index: int, target: SceneDataset) -> None:
+    labels, before = job.folder(round_index) / "pseudo_labels", job.weights_before(round_index)
+    made_by, of_own = labels_made_by(labels)
+    if not of_own and made_by != file_hash(before):
+        raise InputError(
+            f"{labels}: made by other weights than {before}, which are there now: run pseudo-label --round "
+            f"{round_index} again"
+        )
+    check_files(job.source, "source")
+    again = f"if a label file is missing or damaged, delete {labels / 'selection.json'} and run pseudo-label again"
+    check_files(target, "pseudo-labels", again)
 
 
 def _start(job: Job, round_index: int) -> Path:
