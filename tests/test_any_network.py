@@ -219,6 +219,35 @@ def test_from_python_labels_are_those_of_the_command(world):
     }
 
 
+RULED = """
+from any_networks import stride_4
+from mlsl_mx.config.class_table import numbered_classes
+from mlsl_mx.config.settings import PseudoLabels, Selection
+from mlsl_mx.pseudo_labels import label_images
+how = {"pseudo_labels": PseudoLabels(patch=16, patches=6), "selection": Selection(rule="my_rule:rule")}
+label_images(stride_4().eval(), "cams/train", "ruled", numbered_classes(3), "torch:cpu", **how)
+"""
+
+
+RULE = """
+import numpy as np
+calls = []
+def rule(volume, thresholds):
+    calls.append(volume)
+    assert len(calls) <= {most}
+    return np.full(volume.shape[1:], {label}, np.uint8)
+"""
+
+
+def test_labels_of_a_rule_that_was_changed_are_made_anew(world):
+    for label, most in ((0, 2), (1, 99), (2, 99)):  # the first start ends at the third image
+        (world / "my_rule.py").write_text(RULE.format(label=label, most=most))
+        done = by_pytorch(world, "-B", "-c", RULED)
+        assert (done.returncode == 0) == (most > 2), done.stderr
+        made = [written(world / "ruled", path.stem) for path in (world / "ruled").glob("t?.png")]
+        assert len(made) == min(most, 3) and all(set(np.unique(labels)) <= {label, 255} for labels in made)
+
+
 def test_the_documented_lines_run(tmp_path):
     text = (ROOT / "docs" / "INTERCHANGE.md").read_text().split("## Labels by a network of your own")[1]
     module, lines = re.findall(r"```python\n(.*?)```", text.split("\n## ")[0], re.DOTALL)

@@ -23,7 +23,7 @@ class Optimizer:
 
     learning_rate: float = setting(1.6e-3, "learning rate of the first step", between=(0, 10))
     momentum: float = setting(0.9, "momentum of SGD", between=SHARE)
-    weight_decay: float = setting(5e-4, "L2 decay of the weights of convolutions", between=SHARE)
+    weight_decay: float = setting(5e-4, "L2 decay of all parameters but biases and BN betas", between=SHARE)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class MLSLNet(nn.HybridBlock):
         return {name: tuple(parameter.shape) for name, parameter in self.named_parameters().items()}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """All parameters by their names in weights files, float32, from the first device."""
+        """Copies of all parameters by their names in weights files, float32, from the first device."""
         return {name: parameter.list_data()[0].asnumpy() for name, parameter in self.named_parameters().items()}
 
     def set_tensors(self, values: Mapping[str, np.ndarray], ctx=None) -> None:

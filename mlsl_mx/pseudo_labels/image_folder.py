@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import ClassSet
-from mlsl_mx.config.setting import check_each
+from mlsl_mx.config.setting import check_each, own_code_in
 from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.data.datasets import open_own
 from mlsl_mx.data.experiment_data import check_sheet
 from mlsl_mx.engine import one_device
-from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
+from mlsl_mx.pseudo_labels.labelling import STORE, SUMMARY, THRESHOLDS, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.prior_files import read_prior
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.own_code import code_hashes
 from mlsl_mx.system.runs import begin_stage
 
 RECORD = "label_images.inputs.json"  # what the labels in a folder were made from
@@ -72,8 +73,8 @@ def label_images(
         raise InputError(f"h_s has {len(h_s)} sizes, but there are {classes.num_classes} classes: give one for each")
     made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
     prior = _prior(selection, classes)
-    made_from.update(labelling_settings(pseudo_labels, selection))
-    begin_stage(out / RECORD, made_from, [out / SUMMARY, out / WEAK_LABELS])
+    made_from.update(labelling_settings(pseudo_labels, selection), **code_hashes(own_code_in(selection)))
+    begin_stage(out / RECORD, made_from, [out / SUMMARY, out / WEAK_LABELS, out / STORE / THRESHOLDS])
     segmenter = Segmenter(net, device, pseudo_labels, patch_seed(seed, 0), prior, identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)
     if h_s is not None:

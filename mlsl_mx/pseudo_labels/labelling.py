@@ -37,6 +37,7 @@ from mlsl_mx.system.whole_files import file_hash, read_json, write_bytes, write_
 from mlsl_mx.system.workers import ALONE, Workers
 
 SUMMARY = "selection.json"
+STORE, THRESHOLDS = ".store", "thresholds.json"  # of an interrupted start: a folder, and what pass 1 found, in it
 
 
 def generate_pseudo_labels(
@@ -69,7 +70,7 @@ def generate_pseudo_labels(
     out_dir = Path(out_dir)
     if workers.agreed((out_dir / SUMMARY).exists()):
         return read_json(out_dir / SUMMARY, "coverage", "collapsed", "loose")
-    stage = _TwoPasses(segmenter, dataset, out_dir / ".store", workers)
+    stage = _TwoPasses(segmenter, dataset, out_dir / STORE, workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
     started = time.monotonic()
     found = stage.thresholds(selection, portion)
@@ -127,7 +128,7 @@ class _TwoPasses:
 
     def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:
         """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
-        path, key = self.store_dir / "thresholds.json", self._thresholds_key(selection, portion)
+        path, key = self.store_dir / THRESHOLDS, self._thresholds_key(selection, portion)
         found = _thresholds_of(path, key)
         if self.workers.sum(np.array([found is not None]))[0] == self.workers.count:  # files may reach some later
             return {**found, "resumed": True}

@@ -95,8 +95,8 @@ class MLSLNet(nn.Module):
         return {name: tuple(tensor.shape) for name, tensor in self.named_tensors().items()}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """All tensors by their names in weights files, float32."""
-        return {name: tensor.detach().float().cpu().numpy() for name, tensor in self.named_tensors().items()}
+        """Copies of all tensors by their names in weights files, float32."""
+        return {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in self.named_tensors().items()}
 
     def set_tensors(self, values: Mapping[str, np.ndarray], ctx=None) -> None:
         """Give tensors these values, by their names in weights files; the others stay as they are.

@@ -18,7 +18,7 @@ from mlsl_mx.pseudo_labels.labelling import labelling_settings
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.environment import environment
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import code_files
+from mlsl_mx.system.own_code import code_hashes
 from mlsl_mx.system.runs import check_settings, first_image, keep_settings, own_list
 from mlsl_mx.system.whole_files import file_hash, write_bytes, write_json
 
@@ -105,9 +105,8 @@ def method_settings(job: Job) -> RecordedSettings:
 
 
 def own_code(job: Job, groups: tuple[str, ...]) -> dict[str, Any]:
-    """The hash of the files of each of a user's own codes that settings of these groups name; nothing without any."""
-    specs = [(key, spec) for key, spec in own_code_in(job.config) if key.partition(".")[0] in groups]
-    return {"own_code": {key: file_hash(*code_files(spec, key)) for key, spec in specs}} if specs else {}
+    """`code_hashes` of a user's own code that settings of these groups name."""
+    return code_hashes((key, spec) for key, spec in own_code_in(job.config) if key.partition(".")[0] in groups)
 
 
 def _keep_list(run: Path, name: str, dataset: SceneDataset) -> None:

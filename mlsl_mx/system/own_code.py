@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.system.errors import InputError, meaning
+from mlsl_mx.system.whole_files import file_hash
 
 SPEC = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -85,6 +86,15 @@ def code_files(spec: str, key: str) -> tuple[Path, ...]:
     defined = getattr(imported(spec, key), "__module__", None)
     modules = (sys.modules.get(name) for name in dict.fromkeys((spec.partition(":")[0], defined)))
     return tuple(Path(module.__file__) for module in modules if getattr(module, "__file__", None))
+
+
+def code_hashes(specs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """What to note of the (key, `package.module:name`) that settings name: the hash of each one's files; {} for none.
+
+    Raises: InputError as `imported`.
+    """
+    hashes = {key: file_hash(*code_files(spec, key)) for key, spec in specs}
+    return {"own_code": hashes} if hashes else {}
 
 
 def check_spec(spec: str, key: str, names: Iterable[str] = ()) -> None:
