@@ -44,6 +44,10 @@ $(foreach v,$(GIVEN),$(if $(filter ~%,$(value $(v))),$(call NO,$(v),a ~ that no 
 $(foreach v,$(filter-out SEEDS %CTX,$(filter $(OTHERS),$(GIVEN) RUN)),$(if $(filter-out 1,$(words x$(value $(v))x)),$(call NO,$(v),a blank)))
 $(foreach v,$(filter $(OTHERS),$(GIVEN) RUN),$(foreach s,$(if $(filter %CTX,$(v)),$(filter-out ( ) :,$(SIGNS)),$(SIGNS)),\
 	$(if $(findstring $(s),$(value $(v))),$(call NO,$(v),the sign $(s)))))
+# A mistyped DATA would be the miniature. Names with a _ may be for programs: OMP_NUM_THREADS.
+KNOWN := $(QUOTABLE) $(OTHERS) UV MLSL INSTALLED MAKEFILE VENV MINIATURE PATH HOME LANG SHELL TMPDIR
+$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(if $(filter $(KNOWN),$(v))$(findstring _,$(v)),,\
+	$(error $(v)=$(value $(v)): there is no variable $(v): make help lists them))))
 FROM_ENVIRONMENT := $(strip $(foreach v,$(GIVEN),$(if $(filter environment%,$(origin $(v))),$(v)=$(value $(v)))))
 $(if $(FROM_ENVIRONMENT),$(if $(filter 0,$(MAKELEVEL)),$(info taken from the environment: $(FROM_ENVIRONMENT))))
 
@@ -154,7 +158,7 @@ SHARED_BY = $(MLSL)$(if $(filter-out 1,$(1)), launch -n $(1) --)
 # Without data the embedded miniature is used, and every output says so.
 REAL := $(strip $(EXPERIMENT)$(DATA)$(GTA5)$(SYNTHIA)$(CITYSCAPES))
 MINIATURE := runs/miniature/data
-MISSING = $(if $(1),$(if $(shell test -e $(call QUOTED,$(1)) && echo there),,missing))
+MISSING = $(if $(1),$(if $(shell test -e $(call QUOTED,$(1)) || test -e $(call QUOTED,$(dir $(MAKEFILE))$(1)) && echo there),,missing))
 $(foreach v,EXPERIMENT DATA GTA5 SYNTHIA CITYSCAPES,$(if $(call MISSING,$($(v))),$(error \
 	$(v)=$($(v)): no such file or folder. Correct the path; the miniature is never used in its place)))
 ifeq ($(REAL),)
@@ -178,8 +182,10 @@ GROUND_TRUTH ?= $(if $(REAL),,yes)
 $(if $(filter-out yes,$(GROUND_TRUTH)),$(error GROUND_TRUTH=$(GROUND_TRUTH): it is yes, or empty))
 # $(call WITHOUT_TRUTH,diagnosis.json): what makes a diagnosis again that was made before the truth was asked for.
 WITHOUT_TRUTH = $(if $(GROUND_TRUTH),$(if $(shell grep -s '"ground_truth": null' "$(1)"),diagnose-again))
-.PHONY: diagnose-again
-diagnose-again:
+# $(call UNFINISHED,report.txt): what makes a report again that was made of more ROUNDS than are asked for now.
+UNFINISHED = $(if $(shell grep -s 'is not finished' "$(1)"),report-again)
+.PHONY: diagnose-again report-again
+diagnose-again report-again:
 
 # Where the generator or the lists are newer, make-miniature looks whether the pictures are still theirs.
 $(MINIATURE)/miniature.json: $(wildcard mlsl_mx/data/miniature/*.py data_lists/miniature/*.txt) | $(INSTALLED)
@@ -274,7 +280,7 @@ DIAGNOSED_$(1) = $$(D_$(1))/source/evaluation.json \
 evaluated-$(1): $$(EVALUATED_$(1))
 diagnosed-$(1): $$(DIAGNOSED_$(1))
 
-$$(D_$(1))/report/$$(METHOD).txt: $$(DIAGNOSED_$(1))
+$$(D_$(1))/report/$$(METHOD).txt: $$(DIAGNOSED_$(1)) $$(call UNFINISHED,$$(D_$(1))/report/$$(METHOD).txt)
 	$$(MLSL) report $$(STAGE_$(1)) > /dev/null
 endef
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from itertools import pairwise
@@ -325,6 +326,32 @@ def test_rows_of_a_table_that_are_no_classes(here, capsys):
     config = load_config(here / "exp/my.yaml")
     assert [one.name for one in config.classes] == ["warm", "cold", "background"]
     assert (config.source.ignore, config.target.ignore) == (((0, 0, 0),), (0,))
+
+
+def test_a_table_that_fits_no_label_or_not_all(here, capsys):
+    (here / "c.csv").write_text(CLASSES.replace("#c80a0a", "#0a0ac9"))
+    assert init("--classes", "c.csv", "--small") == 0
+    assert "classes: no source label shows warm: correct what `source` says of them" in capsys.readouterr().out
+    (here / "exp/my.yaml").unlink()
+    (here / "c.csv").write_text("name,colour,source,target\nwarm,,#0a0ac9,1\ncold,,#0a0ac7,2\n")
+    assert init("--classes", "c.csv", "--small") == 2
+    assert "c.csv: no source label holds a value of any class" in capsys.readouterr().err
+    assert not (here / "exp/my.yaml").exists()
+
+
+@pytest.mark.parametrize("target", ["cams/val", "cams"])
+def test_what_is_to_validate_on_is_no_target(here, capsys, target):
+    assert init("--target", target, leave_out=("--target",)) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"--target: cams/val\S+ is to validate on, and must not be adapted to", said)
+
+
+def test_one_small_image_among_large_ones_is_told(here, capsys):
+    write_png(here / "cams/train/icon.png", np.zeros((8, 8, 3), np.uint8))
+    assert init("--small") == 0
+    assert (
+        "the smallest target image has 8 pixels in its shorter side, half of them 24 or more" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("given", ["exp", "link", "deep/../link"])

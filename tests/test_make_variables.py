@@ -33,6 +33,17 @@ def test_the_rounds_are_those_that_the_experiment_has_read_whole(tmp_path, paren
     assert rounds_of(plan("adapt", f"EXPERIMENT={tmp_path}/child.yaml", f"RUN={tmp_path}/run")) == rounds
 
 
+@pytest.mark.parametrize("word", ["Data=data", "WEIGHT=x.params", "SETS=a.b=3", "rounds=3"])
+def test_a_variable_that_there_is_not_is_refused(word):
+    run = plan("gta2city", word)
+    assert run.returncode == 2 and f"{word}: there is no variable {word.partition('=')[0]}: make help" in run.stderr
+    assert not stages(run.stdout)
+
+
+def test_variables_for_programs_are_passed_on():
+    assert plan("gta2city", "OMP_NUM_THREADS=1").returncode == 0
+
+
 @pytest.mark.parametrize("setting", ["self_training.rounds=1", 'self_training={"rounds":1}'])
 def test_rounds_of_a_setting_are_planned(tmp_path, setting):
     assert rounds_of(plan("gta2city", f"SET=weak_labels.eta=0.1 {setting}", f"RUN={tmp_path}/run")) == 1

@@ -332,6 +332,9 @@ def test_a_report_follows_each_round_and_nothing_follows_a_report(stub, tmp_path
     assert planned() == ["begin"]
     os.utime(tmp_path / "out/sisc/round-0/reported", (10**9, 10**9))
     assert planned() == ["begin"]
+    (tmp_path / "out/report/sisc.txt").write_text("SISC is not finished: round 1 of 0..2 stands for the result.")
+    os.utime(tmp_path / "out/report/sisc.txt", (200, 200))
+    assert planned() == ["begin", "report"]  # it was made of three rounds
 
 
 @pytest.mark.parametrize("made", [{0}, {0, 1, 2}])

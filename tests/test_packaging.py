@@ -106,8 +106,13 @@ def test_a_stage_runs_without_a_checkout(installed, tmp_path):
     made = installed("make-miniature", "--root", "data", "--lists", "few", "--quiet", folder=tmp_path)
     assert (made.returncode, made.stderr) == (0, ""), made.stderr
     words = ["--experiment", "experiments/miniature/gta2city.yaml", "--data", "data", "--run", "r"]
-    begun = installed("begin", *words, "--imagenet", "experiments/miniature/pretrained.params", folder=tmp_path)
+    words += ["--set", f"target.val={tmp_path / 'few' / 'cityscapes_val.txt'}"]
+    model = "experiments/miniature/pretrained.params"
+    begun = installed("begin", *words, "--imagenet", model, folder=tmp_path)
     assert begun.returncode == 0, begun.stderr
+    for stage in ("begin", "import-weights"):  # as `mlsl make gta2city` has them
+        done = installed(stage, *words, "--weights", model, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
     images = len((ROOT / "data_lists/miniature/gta5.txt").read_text().split())
     assert f"source (data_lists/miniature/gta5.txt): {images} images" in begun.stdout
     assert {path.name for path in tmp_path.iterdir()} - {"r"} == {"few", "data"}
@@ -123,6 +128,8 @@ def test_data_of_ones_own_without_a_checkout(installed, tmp_path):
     assert checked.returncode == 0 and "all data can be used" in checked.stdout, checked.stderr
     planned = installed("make", "-n", "adapt", "EXPERIMENT=my.yaml", "METHOD=sisc", "ROUNDS=1", folder=tmp_path)
     assert planned.returncode == 0 and "pseudo-label --round 0 --experiment 'my.yaml'" in planned.stdout, planned.stderr
+    packaged = ("EXPERIMENT=experiments/gta2city.yaml", "ROUNDS=1")  # of the wheel
+    assert installed("make", "-n", "adapt", *packaged, folder=tmp_path).returncode == 0
 
 
 def test_goals_of_a_checkout_say_so(installed, tmp_path):

@@ -190,5 +190,7 @@ def test_the_documented_lines_run():
 def test_it_is_an_environment_without_mxnet():
     done = by_pytorch("-c", "import torch, mlsl_mx.pytorch.engine, importlib.util as u; print(u.find_spec('mxnet'))")
     assert done.stdout.strip() == "None", done.stderr
+    done = by_pytorch("-m", "mlsl_mx", "export-onnx", "--weights", "x.params", "--out", "x.onnx")
+    assert done.returncode == 2 and "export-onnx: only MXNet writes ONNX" in done.stderr
     done = by_pytorch("-m", "mlsl_mx", "predict", "x.png", "--weights", "x.params", "--out", "out", "--ctx", "cpu")
     assert done.returncode == 2

@@ -405,7 +405,23 @@ def test_model_cards_hold_the_time_of_the_work_alone(finished, world):
 def test_one_run_holds_evaluations_of_one_kind(finished, world, capsys):
     code = stage(world, finished, "begin", method="cbst", **{"evaluation.flip": "true"})
     assert "evaluation.flip is true, but" in refused(capsys, code)
+    few = world / "lists" / "fewer_val.txt"
+    few.write_text((world / "lists" / "cityscapes_val.txt").read_text().splitlines()[0] + "\n")
+    weights = (finished / "sisc-pwl" / "round-0" / "evaluation.json").read_bytes()
+    said = refused(capsys, stage(world, finished, "evaluate", "--round", "0", **{"target.val": few}))
+    assert "validation: 1 images, not those that" in said and "source/evaluation.json is of: gains" in said
+    assert (finished / "sisc-pwl" / "round-0" / "evaluation.json").read_bytes() == weights
     assert stage(world, finished, "begin", method="cbst") == 0
+
+
+def test_a_validation_label_that_is_damaged_is_told_before_source_training(world, tmp_path, capsys):
+    path = next((world / "data" / "cityscapes" / "gtFine").rglob("*_labelIds.png"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    try:
+        assert path.name in refused(capsys, stage(world, tmp_path / "run", "begin"))
+    finally:
+        path.write_bytes(whole)
 
 
 def refused(capsys, code: int) -> str:

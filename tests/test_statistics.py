@@ -35,6 +35,16 @@ def test_class_sizes_are_computed_once(tmp_path):
     assert again.share_sum.tolist() == kept["share_sum"]
 
 
+def test_classes_that_no_label_shows_are_told(tmp_path, caplog):
+    dataset, cache = written(tmp_path), tmp_path / "class_sizes.json"
+    source_class_sizes(dataset, ClassSizes(19), cache)
+    assert "no source label shows building, wall, fence" in caplog.text and "road" not in caplog.text
+    for name in dataset.names:
+        write_bytes(tmp_path / "void" / f"{name}.png", train_id_png(np.full((2, 4), 255, np.uint8), dataset.classes))
+    with pytest.raises(InputError, match="no source label shows any class: correct what `source` says"):
+        source_class_sizes(with_pseudo_labels(dataset, tmp_path / "void"), ClassSizes(19), cache)
+
+
 def test_a_cache_of_something_else_is_not_used(tmp_path):
     dataset, cache = written(tmp_path), tmp_path / "class_sizes.json"
     source_class_sizes(dataset, ClassSizes(19), cache)

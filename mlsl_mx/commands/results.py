@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlsl_mx.commands.common import add_command, add_stage, job, whole
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.worker_role import is_worker
 
 TABLES = ("ablations", "table1", "table2", "table4")  # keys of `reports.compare.PAPER_TABLES`
@@ -41,7 +42,7 @@ def add_result_commands(commands) -> None:
     example = f"mlsl export-onnx --weights {weights} --out model.onnx"
     command = add_command(commands, "export-onnx", _export_onnx, text, example, details=EXPORT_DETAILS)
     command.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help=".params of a source or adapted model"
+        "--weights", type=existing, required=True, metavar="FILE", help=".params of a source or adapted model"
     )
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
 
@@ -73,6 +74,10 @@ def _report(options):
 
 
 def _export_onnx(options):
-    from mlsl_mx.network.onnx_export import export_onnx
-
+    try:
+        from mlsl_mx.network.onnx_export import export_onnx
+    except ModuleNotFoundError as missing:
+        if missing.name != "mxnet":
+            raise
+        raise InputError("only MXNet writes ONNX, and this environment has none: `make setup` makes .venv") from None
     return export_onnx(options.weights, options.out)

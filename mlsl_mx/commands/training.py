@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mlsl_mx.commands.common import (
     add_checkpoint,
     add_command,
@@ -16,6 +14,7 @@ from mlsl_mx.commands.common import (
     job,
     whole,
 )
+from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.result import Result
 
 PRETRAINED = "--imagenet experiments/miniature/pretrained.params"
@@ -32,7 +31,7 @@ def add_training_commands(commands) -> None:
     command = add_stage(commands, "begin", _begin, text, PRETRAINED)
     add_imagenet(command)
     weights = "the source model, if it is not trained but imported"
-    command.add_argument("--weights", type=Path, metavar="FILE", help=weights)
+    command.add_argument("--weights", type=existing, metavar="FILE", help=weights)
     workers = "number of processes that will label and evaluate; default one a device"
     command.add_argument("--workers", type=whole, metavar="N", help=workers)
     command.add_argument("--train-ctx", metavar="CTX", help="devices that training will use; default those of --ctx")
@@ -53,7 +52,7 @@ def _add_before_rounds(commands) -> None:
     text, example = "take a published source model instead of training it", "--weights runs/other/source/weights.params"
     command = add_stage(commands, "import-weights", _import_weights, text, example)
     weights = ".params in the naming of the original release"
-    command.add_argument("--weights", type=Path, required=True, metavar="FILE", help=weights)
+    command.add_argument("--weights", type=existing, required=True, metavar="FILE", help=weights)
 
     text = "train only the weak-label head, on the source (Eq. 5), if the source model has none and the method needs it"
     add_checkpoint(add_stage(commands, "train-head", _train_head, text))

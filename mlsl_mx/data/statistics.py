@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from mlsl_mx.config.classes import listed
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.system.background import READERS, ahead
+from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.progress import progress
 from mlsl_mx.system.whole_files import read_json, write_json
+
+LOGGER = logging.getLogger(__name__)
 
 
 def source_class_sizes(dataset: SceneDataset, sizes, cache: Path):
@@ -27,7 +32,7 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path):
         cache: JSON file.
 
     Returns: `sizes`, with all labels counted.
-    Raises: InputError naming a label file that cannot be used, or an unreadable cache.
+    Raises: InputError naming a label file that cannot be used, or an unreadable cache; if no label shows any class.
     """
     places = [os.path.relpath(dataset.label_path(index), dataset.root) for index in range(len(dataset))]
     kept = {
@@ -43,8 +48,20 @@ def source_class_sizes(dataset: SceneDataset, sizes, cache: Path):
             return sizes
     for train_ids in progress(label_maps(dataset), "class sizes", "label", total=len(dataset)):
         sizes.update(train_ids)
+    _check_classes(dataset, sizes.images)
     write_json(cache, {**kept, "share_sum": sizes.share_sum.tolist(), "images": sizes.images.tolist()})
     return sizes
+
+
+def _check_classes(dataset: SceneDataset, images: np.ndarray) -> None:
+    """Warn of classes that no label shows. Raises: InputError if none shows any."""
+    absent = [name for name, count in zip(dataset.classes.names, images, strict=True) if not count]
+    if len(absent) == len(images):
+        raise InputError(f"{dataset.root}: no source label shows any class: correct what `source` says of the classes")
+    if absent:
+        LOGGER.warning(
+            "no source label shows %s: correct the ids or colours of `source`, or leave it out", listed(absent)
+        )
 
 
 def label_maps(dataset: SceneDataset) -> Iterator[np.ndarray]:

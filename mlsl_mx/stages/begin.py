@@ -12,12 +12,12 @@ from mlsl_mx.data.image_files import header, size_text
 from mlsl_mx.engine import engine_of
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.pseudo_labels.store import stored_bytes
+from mlsl_mx.stages.inputs import check_as_source, check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import head_settings, method_settings, source_settings
 from mlsl_mx.stages.shares import check_labelling, check_training
 from mlsl_mx.stages.start_files import check_start, described, start_file
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.whole_files import read_json
 
 
 def begin(
@@ -44,7 +44,8 @@ def begin(
     check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in job.titled.items()]
     source_settings(job, imagenet, weights).check()
-    _check_flip(job)
+    check_as_source(job)
+    check_files(job.validation, "validation")
     if "head_training" in trainings:
         head_settings(job).check()
     if weights is None:
@@ -55,17 +56,6 @@ def begin(
     on = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
     return "\n".join([what, *given, *lists])
-
-
-def _check_flip(job: Job) -> None:
-    """Raises: InputError if the source model was evaluated in another way than the rounds would be."""
-    record, flip = job.source_folder / "evaluate.inputs.json", job.config.evaluation.flip
-    evaluated = (job.source_folder / "evaluation.json").exists()
-    if evaluated and record.exists() and (before := read_json(record, "flip")["flip"]) != flip:
-        raise InputError(
-            f"evaluation.flip is {str(flip).lower()}, but {record} says {str(before).lower()}: gains over the source "
-            "model would mean nothing: set it back, or choose another RUN"
-        )
 
 
 def _trainings(config: Config, weights: Path | None) -> list[str]:

@@ -10,7 +10,7 @@ from mlsl_mx.evaluation.evaluate import evaluate, evaluate_predictions
 from mlsl_mx.evaluation.resolution import resolution_note
 from mlsl_mx.pseudo_labels.segmenter import whole_image_segmenter
 from mlsl_mx.reports.cells import number
-from mlsl_mx.stages.inputs import check_files
+from mlsl_mx.stages.inputs import check_as_source, check_files
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
 from mlsl_mx.stages.stage import open_stage
@@ -31,7 +31,7 @@ def evaluate_weights(job: Job, round_index: int | None) -> Result:
         outputs=[folder / "evaluation.json", folder / "predictions"],
         settings=None if round_index is None else method_settings(job),
         inputs={**made_from, "list_hash": job.validation.fingerprint, "flip": config.evaluation.flip},
-        check=partial(_check, job, folder),
+        check=partial(_check, job, round_index),
     ) as stage:
         if stage.done:
             result = read_json(stage.result, "miou", "mious", "images")
@@ -50,8 +50,10 @@ def evaluate_saved(job: Job, predictions: Path) -> Result:
     return Result("\n".join([_in_words(str(predictions), result), *classes]), result)
 
 
-def _check(job: Job, folder: Path) -> None:
-    check_lengths(folder, (f"{name}.png" for name in job.validation.names))
+def _check(job: Job, round_index: int | None) -> None:
+    if round_index is not None:
+        check_as_source(job)
+    check_lengths(job.folder(round_index), (f"{name}.png" for name in job.validation.names))
     check_files(job.validation, "validation")
 
 

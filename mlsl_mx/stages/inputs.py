@@ -36,6 +36,21 @@ def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int 
         raise InputError(f"{problem}{remedy and f'; {remedy}'}") from None
 
 
+def check_as_source(job: Job) -> None:
+    """Raises: InputError if the source model was evaluated on other images, or in another way, than rounds would be."""
+    record, evaluated = job.source_folder / "evaluate.inputs.json", job.source_folder / "evaluation.json"
+    if not (record.exists() and evaluated.exists()):
+        return
+    remedy = "gains over the source model would mean nothing: {}, or choose another RUN"
+    before, flip = read_json(record, "flip", "list_hash"), job.config.evaluation.flip
+    if before["flip"] != flip:
+        said = f"evaluation.flip is {str(flip).lower()}, but {record} says {str(before['flip']).lower()}"
+        raise InputError(f"{said}: {remedy.format('set it back')}")
+    if before["list_hash"] != job.validation.fingerprint:
+        said = f"validation: {len(job.validation)} images, not those that {evaluated} is of"
+        raise InputError(f"{said}: {remedy.format('bring the list or its images back')}")
+
+
 def labels_made_by(labels: Path) -> tuple[str, bool]:
     """The hash of the network that made the pseudo-labels of a folder, and whether it was the user's own (`--net`)."""
     record = read_json(labels / LABELS_RECORD, "weights")

@@ -81,6 +81,8 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
     found = look(places)
     given = read_class_file(class_file) if class_file else None
     classes, ignored = class_table(found.source.labels, found.val and found.val.labels, given)
+    if len(_absent(classes, found.source.labels)) == len(classes):
+        raise InputError(f"{class_file}: no source label holds a value of any class: correct its column `source`")
     base = load_base(small)
     write_bytes(out, experiment_text(out, places, found, classes, ignored, base=base, small=small).encode())
     try:
@@ -118,8 +120,17 @@ def look(places: Places) -> Found:
     if places.val:
         images = own_images(here, places.val, "--val")
         paths = own_labels(here, places.val_labels, images, "--val-labels")
+        _check_apart(target, [*(images.root / entry for entry in images.entries), *paths])
         val = _part("validation", images, paths, places.val_encoding)
     return Found(_part("source", source, labels, places.encoding), _part("target", target), val)
+
+
+def _check_apart(target: ImageList, validation: Sequence[Path]) -> None:
+    """Raises: InputError if an image to adapt to is a validation image, or a label of one."""
+    adapted = {os.path.realpath(target.root / entry) for entry in target.entries}
+    for path in validation:
+        if os.path.realpath(path) in adapted:
+            raise InputError(f"--target: {path} is to validate on, and must not be adapted to: name a place without it")
 
 
 def _part(title: str, images: ImageList, labels: Sequence[Path] | None = None, encoding: str = "") -> Part:
@@ -155,6 +166,14 @@ def summary(out: Path, found: Found, classes: Sequence[LabelClass], ignored: dic
             turned = _turned(part.headers)
             lines.append(f"{side}.label_orientation: {turned} labelled images are turned by EXIF: say it")
     lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
+    if absent := _absent(classes, source.labels):
+        lines.append(f"classes: no source label shows {', '.join(absent)}: correct what `source` says of them")
+    smallest, median = _shorter_side(target.headers, 0), _shorter_side(target.headers, 0.5)
+    if smallest < median / 2:
+        lines.append(
+            f"pseudo_labels.patch: small, as the smallest target image has {smallest} pixels in its shorter side, half "
+            f"of them {median} or more: leave such images out for patches that see more"
+        )
     return [*lines, f"{out}: {len(classes)} classes; read it, correct it, then"]
 
 
@@ -206,6 +225,11 @@ def _share(values: Sequence[FileValue], labels: Survey) -> str:
     return f"{100 * sum(labels.shares.get(value, 0) for value in values):.2f} %"
 
 
+def _absent(classes: Sequence[LabelClass], labels: Survey) -> list[str]:
+    """Names of classes of which no source label that was looked at holds a pixel."""
+    return [one.name for one in classes if not any(labels.shares.get(value) for value in one.source)]
+
+
 def _source_lines(out: Path, places: Places, found: Found, ignored: Sequence[FileValue]) -> list[str]:
     count, sizes = len(found.source.headers), _size_range(found.source.headers)
     return [
@@ -253,14 +277,19 @@ def _orientation_lines(headers: Sequence[Header]) -> list[str]:
     return [f"label_orientation: unknown{note}"] if _turned(headers) else []
 
 
+def _shorter_side(headers: Sequence[Header], share: float) -> int:
+    """The pixels of images' shorter sides, below which this share of them lies: 0 for the smallest, 0.5: the median."""
+    return sorted(min(one.upright_size) for one in headers)[int(share * len(headers))]
+
+
 def _recipe_lines(found: Found, base: Config, small: bool) -> list[str]:
-    smallest = min(min(one.upright_size) for one in found.target.headers)
+    smallest = _shorter_side(found.target.headers, 0)
     patch = max(8, min(base.pseudo_labels.patch, smallest // 2 // 8 * 8))
     lines = [
         "pseudo_labels:",
         f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",
     ]
-    shortest = sorted(min(one.upright_size) for one in found.source.headers)[len(found.source.headers) // 2]
+    shortest = _shorter_side(found.source.headers, 0.5)
     crop = max(8, min(base.source_training.crops.size, shortest // 8 * 8))
     source_training = []
     if small:
