@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 import unicodedata
-from pathlib import Path
 
 from mlsl_mx.commands import build_parser
 from mlsl_mx.system.errors import InputError, meaning
@@ -64,7 +63,7 @@ def _check_words(options: argparse.Namespace) -> None:
     for value in vars(options).values():
         for given in value if isinstance(value, list) else [value]:
             word = str(given)
-            if isinstance(given, Path) and word.startswith("~") and not os.path.exists(word):
+            if word.startswith("~") and not os.path.exists(word):
                 raise InputError(
                     f"{word}: the shell has not expanded the ~: write {os.path.expanduser('~')} in its place"
                 )

@@ -96,6 +96,8 @@ def test_a_tilde_that_no_shell_has_expanded_is_no_folder(capsys, tmp_path, monke
     for words in (["--run", "~/runs"], ["--run=~/runs"], ["--run", "r", "--data=~someone/data"]):
         assert cli.main(["report", "--experiment", "x.yaml", *words]) == 2
         assert "the shell has not expanded the ~: write /" in capsys.readouterr().err
+    assert cli.main(["mask-labels", "--labels", "~/x/{name}.png", "--out", "y", "--value", "1", "--below", "0"]) == 2
+    assert "~/x/{name}.png: the shell has not expanded the ~" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -20,7 +20,7 @@ from mlsl_mx.data.miniature.datasets import STAMP
 from mlsl_mx.doctor.data import default_experiments
 from mlsl_mx.doctor.driver import Driver, kernel_module
 from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory
-from mlsl_mx.doctor.findings import NOTE, OK, findings, is_cuda_build
+from mlsl_mx.doctor.findings import OK, UNUSABLE, findings, is_cuda_build
 from mlsl_mx.doctor.report import Diagnosis
 
 ROOT = Path(__file__).parents[1]
@@ -216,7 +216,7 @@ def test_data_are_counted(tmp_path, capsys):
     }
     counts = {part: (f["facts"]["images"], f["facts"]["labels"], f["verdict"]) for part, f in of_data.items()}
     listed = of_data["source"]["facts"]["listed"]
-    assert counts["source"] == (listed, listed - 1, NOTE)
+    assert counts["source"] == (listed, listed - 1, UNUSABLE)  # `begin` refuses it
     assert counts["target"][1:] == (None, OK) and counts["validation"][2] == OK
 
 

@@ -44,13 +44,15 @@ def test_the_id_is_ignored_from_the_row_on(labels, capsys):
         (("--value", "10", "--below", "-1"), "has rows 0 to 2, but --below is -1"),
         (("--value", "1", "--below", "0", "--out", "labels"), "name another folder"),
         (("--value", "1", "--below", "0", "--out", "labels/masked"), "name another folder"),
-        (("--value", "9", "--below", "0"), "no file holds 9"),
+        (("--value", "9", "--below", "0"), "no file holds 9 in row 0 or below: nothing was written"),
+        (("--value", "300", "--below", "0"), "--value 300: is no id that can be masked: give one from 0 to 254"),
     ],
 )
 def test_what_cannot_be_masked_is_refused(labels, capsys, words, said):
     assert masked(*words) == 2
     assert said in capsys.readouterr().err
     assert decode_with_mode(labels / "labels" / "a.png")[0].tolist() == IDS.tolist()
+    assert not (labels / "masked").exists()
 
 
 @pytest.mark.parametrize("form", ["{}/labels/a.png", "../labels/a.png"])

@@ -151,7 +151,7 @@ def test_unsound_tensors_are_refused_and_change_nothing(changed, changes, messag
 
 
 def test_other_classes_or_width_are_named(saved):
-    with pytest.raises(InputError, match="for 19 classes: set num_classes"):
+    with pytest.raises(InputError, match="for 19 classes: use the experiment"):
         load_original(tiny(16), saved[1])
     with pytest.raises(InputError, match="use the width"):
         load_original(tiny(width=2 * WIDTH), saved[1])

@@ -198,6 +198,7 @@ def test_a_folder_of_others_is_left_alone(run, photos, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/settings.yaml").write_text("theme: dark\n")
     assert "settings.yaml: was not written by mlsl predict" in run("photos", out="mine", code=2)
+    assert "photos: is --out, too: name another folder" in run("photos", out="photos", code=2)
 
 
 def test_the_results_are_no_input(run, photos):

@@ -113,7 +113,7 @@ def test_what_a_file_holds_counts_and_not_its_name(tmp_path):
 
 def test_a_network_of_1000_classes_of_ones_own_is_no_classifier(tmp_path):
     assert str(check_source_model(model(tmp_path / "x", 1000), 1000, WIDTH)).startswith("source model of 1000 classes")
-    assert "set num_classes" in refused(load_original, MLSLNet(19, WIDTH, False), tmp_path / "x")
+    assert "for 1000 classes: use the experiment" in refused(load_original, MLSLNet(19, WIDTH, False), tmp_path / "x")
 
 
 @pytest.mark.parametrize("name", [GTA, f"{GTA}?dl=0"])

@@ -48,7 +48,8 @@ def read_lines(path: Path, anywhere: bool = False) -> dict[int, str]:
         raise InputError(f"{path}: cannot be read ({problem}): name a text file of image paths") from None
     lines = {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
     if not lines:
-        raise InputError(f"{path}: holds no image path: write one a line, relative to the data set's folder")
+        start = "the list's" if anywhere else "the data set's"
+        raise InputError(f"{path}: holds no image path: write one a line, relative to {start} folder")
     for number, entry in lines.items():
         pure = PurePosixPath(entry)
         if not entry.isprintable() or pure.name in ("", ".."):

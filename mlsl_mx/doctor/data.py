@@ -9,7 +9,7 @@ from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.data.miniature.datasets import STAMP
-from mlsl_mx.doctor.findings import NOTE, OK, Finding
+from mlsl_mx.doctor.findings import OK, Finding
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 
@@ -21,8 +21,13 @@ def default_experiments(roots: dict[str, Path | None]) -> list[Path]:
     return [folder / "gta2city.yaml", folder / "synthia2city.yaml"]
 
 
-def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Path | None]) -> Iterator[Finding]:
-    """A finding for each of an experiment's lists. Raises: InputError for a wrong experiment or setting."""
+def look_at_data(
+    experiment: Path, settings: Sequence[str], roots: dict[str, Path | None], incomplete: str
+) -> Iterator[Finding]:
+    """A finding for each of an experiment's lists; `incomplete` is the verdict where something is missing.
+
+    Raises: InputError for a wrong experiment or setting.
+    """
     path = existing(str(experiment))
     config = load_config(path, None, tuple(settings))
     data = ExperimentData(config=config, roots=roots, experiment_folder=path.parent)
@@ -30,12 +35,12 @@ def look_at_data(experiment: Path, settings: Sequence[str], roots: dict[str, Pat
         try:
             dataset = getattr(data, name)
             if len(dataset):  # own data may have no validation images
-                yield _counted(part, dataset)
+                yield _counted(part, dataset, incomplete)
         except InputError as problem:
-            yield Finding("data", f"{part}: {problem}", NOTE)
+            yield Finding("data", f"{part}: {problem}", incomplete)
 
 
-def _counted(part: str, dataset: SceneDataset) -> Finding:
+def _counted(part: str, dataset: SceneDataset, incomplete: str) -> Finding:
     indices = range(len(dataset))
     images = sum(dataset.image_path(i).is_file() for i in indices)
     labels = sum(dataset.label_path(i).is_file() for i in indices) if dataset.has_labels else None
@@ -51,4 +56,4 @@ def _counted(part: str, dataset: SceneDataset) -> Finding:
         "labels": labels,
     }
     remedy = "" if complete else "mlsl check-data with the same options names what is missing, and where to get it"
-    return Finding("data", f"{text} in {dataset.root}", OK if complete else NOTE, remedy, facts)
+    return Finding("data", f"{text} in {dataset.root}", OK if complete else incomplete, remedy, facts)

@@ -69,7 +69,7 @@ def _data(facts: Facts, experiments, settings, roots) -> Iterator[Finding]:
 
     seen: dict[str, Finding] = {}
     for experiment in experiments or default_experiments(roots):
-        for finding in look_at_data(experiment, settings, roots):
+        for finding in look_at_data(experiment, settings, roots, UNUSABLE if experiments else NOTE):
             seen.setdefault(finding.text, finding)
     found = tuple(seen.values())
     if not any(finding.facts.get("images") for finding in found):

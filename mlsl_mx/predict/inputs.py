@@ -48,6 +48,8 @@ def find_inputs(given: Sequence[Path], out: Path) -> tuple[list[Input], int]:
     skipped = 0
     for path in given:
         if path.is_dir():
+            if out.exists() and out.samefile(path):
+                raise InputError(f"{path}: is --out, too: name another folder for the results")
             files = files_below(path, apart=out)
             found += [(file, file.relative_to(path)) for file in files if _is_wanted(file)]
             others = [file for file in files if not _is_wanted(file)]

@@ -49,7 +49,8 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "") -> Survey:
         raise InputError(f"{title}: {encoding!r} is no encoding: use one of {', '.join(ENCODINGS)}")
     chosen = [paths[i * len(paths) // min(len(paths), MOST_FILES)] for i in range(min(len(paths), MOST_FILES))]
     encoding, doubt = (encoding, "") if encoding else _encoding(chosen)
-    form = LabelFormat(title, (encoding,), (), REST, np.uint8, "give label files of one kind")
+    remedy = "give label files of one kind, and of the encoding that is named, if one is"
+    form = LabelFormat(title, (encoding,), (), REST, np.uint8, remedy)
     pixels = Counter()
     counted = ahead(lambda path: np.unique(_opaque_values(path, form), return_counts=True), chosen, READERS)
     for path, (values, counts) in zip(chosen, progress(counted, title, "label", total=len(chosen)), strict=True):

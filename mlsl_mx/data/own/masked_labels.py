@@ -39,14 +39,16 @@ def mask_labels(labels: str, out: Path, value: int, row: int) -> str:
         raise InputError(
             f"{labels}: {outside[0]} does not lie below {files.root}: move the list above all of its files"
         )
+    if not 0 <= value < IGNORE:
+        raise InputError(f"--value {value}: is no id that can be masked: give one from 0 to {IGNORE - 1}")
+    if not any(_masked(files.root / entry, value, row)[1] for entry in files.entries):  # mostly the first has it
+        raise InputError(f"{labels}: no file holds {value} in row {row} or below: nothing was written")
     masked = pixels = 0
     for entry in progress(files.entries, "mask labels", "image"):
         ids, part = _masked(files.root / entry, value, row)
         masked, pixels = masked + part, pixels + ids.size
         copy = out / PurePosixPath(entry).with_suffix(".png")
         write_new(copy, encoded(Image.fromarray(ids), "PNG"), "another file is there: name another --out, or delete it")
-    if not masked:
-        raise InputError(f"{labels}: no file holds {value} in row {row} or below: the copies in {out} are unchanged")
     share = 100 * masked / pixels
     return f"{out}: {len(files.entries)} label files; {value} from row {row} on is 255 now, {share:.2f} % of the pixels"
 

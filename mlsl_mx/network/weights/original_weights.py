@@ -173,7 +173,7 @@ def _remedy(trunk: str, present, faults) -> str:
         return "this is an ImageNet classifier: load only its trunk (part='trunk')"
     other_classes = [match.group(1) for match in map(LAST_LAYER.fullmatch, faults["unknown"]) if match]
     if other_classes:
-        return f"the file's segmentation head is for {other_classes[0]} classes: set num_classes to that"
+        return f"the file's head is for {other_classes[0]} classes: use the experiment that it was trained with"
     if faults["of a wrong shape"]:
         return "use the width that the file was made with"
     return "use another file"
