@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import io
 import shutil
-import struct
 import tempfile
-import zlib
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path, PurePosixPath
@@ -22,6 +20,7 @@ import mxnet as mx
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
+from scene_files import raw_png
 from tiny_run import STAGES, results, words, write_world
 
 import mlsl_mx.training.train as train
@@ -247,20 +246,9 @@ def check_yaml(ground: Playground, content: bytes) -> bool:
 
 
 # images and labels
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _png(width: int, height: int, bits: int, colour: int, content: bytes) -> bytes:
-    """Whole as a file, whatever its header says."""
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    chunks = _chunk(b"IHDR", header) + _chunk(b"PLTE", bytes(30)) + _chunk(b"IDAT", zlib.compress(content))
-    return b"\x89PNG\r\n\x1a\n" + chunks + _chunk(b"IEND", b"")
-
-
 sides = st.one_of(st.integers(0, 70), st.sampled_from([8192, 30_000, 2**31 - 1, 2**32 - 1]))
 bits, colours = st.sampled_from([1, 2, 4, 8, 16, 3]), st.sampled_from([0, 2, 3, 4, 6, 5])
-pngs = st.builds(_png, sides, sides, bits, colours, st.binary(max_size=3000))
+pngs = st.builds(raw_png, sides, sides, bits, colours, st.binary(max_size=3000), st.just(bytes(30)))
 SPOILT_IMAGES = (
     "data/gta5/images/00002.png",
     "data/gta5/labels/00002.png",

@@ -6,6 +6,8 @@ open_dataset("gta5", scenes.root, scenes.images, class_set(19), size=None, label
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +24,18 @@ class Scenes(NamedTuple):
     images: Path  # the list
     pixels: list  # (H, W, 3) uint8 RGB of each image
     ids: list  # (H, W) uint8 of each label, as in its file
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """A part of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def raw_png(width: int, height: int, bits: int, colour: int, content: bytes, palette: bytes = b"") -> bytes:
+    """Whole as a file, whatever its header says of the `content`: rows of pixels, each after the byte of its filter."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    pixels = (png_chunk(b"PLTE", palette) if palette else b"") + png_chunk(b"IDAT", zlib.compress(content))
+    return b"\x89PNG\r\n\x1a\n" + header + pixels + png_chunk(b"IEND", b"")
 
 
 def write_lists(folder: Path, lists: Mapping[str, Sequence[str]]) -> Path:

@@ -1,15 +1,13 @@
 """Image files that are damaged, endless or much larger than they look."""
 
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from scene_files import write_palette_png, write_png
+from scene_files import raw_png, write_palette_png, write_png
 
 from mlsl_mx.data.image_files import UnreadableFile, decode_palette, decode_with_mode, header, read_image
 
@@ -22,20 +20,10 @@ def stored(path):
 READERS = (read_image, stored, header)
 
 
-def bomb(side: int) -> bytes:
-    """A PNG of few bytes whose header claims side x side pixels of 8-bit colour."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("side", [8193, 12_000, 100_000])
 def test_an_image_that_claims_too_many_pixels(tmp_path, read, side):
-    (tmp_path / "x.png").write_bytes(bomb(side))
+    (tmp_path / "x.png").write_bytes(raw_png(side, side, 8, 2, bytes(1000)))  # a few bytes
     with pytest.raises(UnreadableFile, match=r"x\.png: cannot be read .*pixels.*: download or write it again"):
         read(tmp_path / "x.png")
 

@@ -2,12 +2,12 @@
 
 import io
 import struct
-import zlib
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from scene_files import png_chunk, raw_png
 
 from mlsl_mx.data.image_files import UnreadableFile, decode_channels, decode_with_mode, header, read_image
 from mlsl_mx.data.image_structure import TURNS
@@ -29,15 +29,9 @@ def packed(values: np.ndarray, bits: int) -> bytes:
     return b"".join(int(row.ljust(-(-len(row) // 8) * 8, "0"), 2).to_bytes(-(-len(row) // 8), "big") for row in rows)
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """Of a PNG."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
 def grey_png(values: np.ndarray, bits: int) -> bytes:
     rows = b"".join(b"\0" + packed(values[i : i + 1], bits) for i in range(len(values)))
-    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return raw_png(values.shape[1], values.shape[0], bits, 0, rows)
 
 
 def grey_tiff(values: np.ndarray, bits: int, zero_is_white: bool = False, form: int = 1) -> bytes:
@@ -280,7 +274,7 @@ def test_an_orientation_that_a_program_added_behind_the_pixels(tmp_path, orienta
     exif, content = Image.Exif(), saved(COLOURS, "PNG")
     exif[0x0112] = orientation
     end = content.index(b"IEND") - 4
-    (tmp_path / "a.png").write_bytes(content[:end] + chunk(b"eXIf", exif.tobytes()[6:]) + content[end:])
+    (tmp_path / "a.png").write_bytes(content[:end] + png_chunk(b"eXIf", exif.tobytes()[6:]) + content[end:])
     assert header(tmp_path / "a.png").orientation == orientation
     wanted = COLOURS.copy()
     wanted.info["exif"] = exif.tobytes()
