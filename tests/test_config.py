@@ -216,6 +216,11 @@ def test_a_patch_need_not_fit_where_none_is_cut(tmp_path):
         load_config(path, "sisc")
 
 
+def test_faults_of_a_setting_are_not_blamed_on_the_file():
+    with pytest.raises(InputError, match="^setting 'netwrk.width=3': unknown key netwrk: did you mean network"):
+        load_config(EXPERIMENTS / "gta2city.yaml", settings=["netwrk.width=3"])
+
+
 def test_a_method_is_no_setting():
     with pytest.raises(InputError, match="setting method: it names a file of settings"):
         load_config(EXPERIMENTS / "gta2city.yaml", settings=("method=cbst",))

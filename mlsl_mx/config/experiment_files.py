@@ -45,7 +45,9 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
         )
     if named is not None:
         values = {**_merged(values, _read_inherited(_method_file(Path(path), named), seen=())), "method": named}
-    for setting in map(_parse_setting, settings):
+    for text in settings:
+        setting = _parse_setting(text)
+        build(Config(), setting, prefix="", origin=f"setting {shown(text)}")  # alone: its faults are not the file's
         if "method" in setting:
             raise InputError("setting method: it names a file of settings to read first: give --method (make METHOD=)")
         values = _merged(values, setting)
