@@ -44,7 +44,7 @@ def train_step(steps: Steps, batch: Batch, learning_rate: float, number: int) ->
         raise InputError(
             f"training: the loss is not finite ({', '.join(f'{name} {value}' for name, value in terms.items())}) "
             f"at step {number}, batch {', '.join(batch.names)}: lower the learning rate or look at these files; "
-            "the last checkpoint is kept"
+            "a checkpoint, if there is one, is kept"
         )
     steps.update(learning_rate)
     return terms
