@@ -22,13 +22,15 @@ def main() -> int:
     A command that fails ends the process with its exit code at once: libraries on their way out may wait for other
     workers, or fail where memory is used up.
     """
-    from mlsl_mx.system.surroundings import prepare
-
-    prepare()
-    from mlsl_mx.cli import main as run
-
     try:
+        from mlsl_mx.system.surroundings import prepare
+
+        prepare()
+        from mlsl_mx.cli import main as run
+
         code = run()
+    except KeyboardInterrupt:  # while it imports: a command of its own is stopped by `stops_at_once`
+        os._exit(130)
     except SystemExit as ended:  # of argparse, and of `launch`
         code = ended.code
     except Exception:

@@ -123,3 +123,17 @@ def test_a_process_whose_parent_was_killed_before_it_could_tell_ends():
     parents = (os.getpid(), 2**30)  # no process has that number
     ended = [subprocess.run([sys.executable, "-c", code.format(one)], capture_output=True) for one in parents]
     assert [(one.returncode, one.stdout) for one in ended] == [(0, b"ours\n"), (-signal.SIGKILL, b"")]
+
+
+INTERRUPTED = """
+import mlsl_mx.cli, mlsl_mx.__main__
+def interrupted():
+    raise KeyboardInterrupt
+mlsl_mx.cli.main = interrupted
+mlsl_mx.__main__.main()
+"""
+
+
+def test_ctrl_c_while_the_program_is_imported_is_no_traceback():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
