@@ -224,7 +224,7 @@ $(if $(and $(RUN),$(word 2,$(ASKED))),$(error RUN=$(RUN) is one run directory: m
 READ_BY = $(if $(EXPERIMENT),$(call QUOTED,$(EXPERIMENT)),$(EXPERIMENTS)/$(1).yaml)
 SETTINGS = $(foreach s,$(SET), --set $(call QUOTED,$(s)))
 FULL_ROUNDS := 6
-MINIATURE_ROUNDS := 3
+MINIATURE_ROUNDS := 4
 $(if $(and $(ROUNDS),$(findstring self_training.rounds=,$(SET))),$(error ROUNDS=$(ROUNDS) and SET=$(SET): the rounds are given twice: leave out one))
 ROUNDS_DONE := $(if $(filter source-only,$(METHOD)),0,$(or $(ROUNDS),$(if $(REAL),$(FULL_ROUNDS),$(MINIATURE_ROUNDS))))
 ifneq ($(if $(filter source-only,$(METHOD))$(ROUNDS),,$(ADAPT)$(findstring rounds,$(SET))),)
