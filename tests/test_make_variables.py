@@ -90,7 +90,7 @@ def checkout(tmp_path):
 
 
 def test_a_plan_of_our_own_experiments_needs_no_environment(checkout):
-    assert rounds_of(checkout("-n", "gta2city")) == 3
+    assert rounds_of(checkout("-n", "gta2city")) == 4
 
 
 def test_the_environment_is_built_to_read_an_experiment_but_not_for_a_plan(checkout, tmp_path):
