@@ -336,6 +336,9 @@ def test_a_table_that_fits_no_label_or_not_all(here, capsys):
     (here / "c.csv").write_text("name,colour,source,target\nwarm,,#0a0ac9,1\ncold,,#0a0ac7,2\n")
     assert init("--classes", "c.csv", "--small") == 2
     assert "c.csv: no source label holds a value of any class" in capsys.readouterr().err
+    (here / "c.csv").write_text("name,colour,source,target\nvoid,,#000000,0\n")
+    assert init("--classes", "c.csv", "--small") == 2
+    assert "c.csv: classes holds 0" in capsys.readouterr().err
     assert not (here / "exp/my.yaml").exists()
 
 

@@ -81,7 +81,7 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
     found = look(places)
     given = read_class_file(class_file) if class_file else None
     classes, ignored = class_table(found.source.labels, found.val and found.val.labels, given)
-    if len(_absent(classes, found.source.labels)) == len(classes):
+    if classes and len(_absent(classes, found.source.labels)) == len(classes):
         raise InputError(f"{class_file}: no source label holds a value of any class: correct its column `source`")
     base = load_base(small)
     write_bytes(out, experiment_text(out, places, found, classes, ignored, base=base, small=small).encode())
