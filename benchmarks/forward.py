@@ -24,7 +24,6 @@ from mlsl_mx.network.inference_net import inference_net
 from mlsl_mx.system.processor import has_bfloat16
 
 SIDE = 512  # pixels
-
 CONVOLUTION = "large convolution"
 OURS = "inference_net"
 

@@ -19,9 +19,7 @@ from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import code_hashes
-from mlsl_mx.system.runs import begin_stage
-
-RECORD = "label_images.inputs.json"  # what the labels in a folder were made from
+from mlsl_mx.system.runs import begin_stage, record_of
 
 
 def label_images(
@@ -64,7 +62,8 @@ def label_images(
         net, identity = engine.own_network(net, device)
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, size=None, form=None)
     check_sheet(dataset, str(images))
-    if not (out / RECORD).exists() and (foreign := [p for n in dataset.names if (p := out / f"{n}.png").exists()]):
+    record = record_of(out, "label_images")
+    if not record.exists() and (foreign := [p for n in dataset.names if (p := out / f"{n}.png").exists()]):
         raise InputError(f"{foreign[0]}: was not written by label_images, and would be overwritten: give another `out`")
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
     check_each(pseudo_labels, "pseudo_labels.")
@@ -74,7 +73,7 @@ def label_images(
     made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
     prior = _prior(selection, classes)
     made_from.update(labelling_settings(pseudo_labels, selection), **code_hashes(own_code_in(selection)))
-    begin_stage(out / RECORD, made_from, [out / SUMMARY, out / WEAK_LABELS, out / STORE / THRESHOLDS])
+    begin_stage(record, made_from, [out / SUMMARY, out / WEAK_LABELS, out / STORE / THRESHOLDS])
     segmenter = Segmenter(net, device, pseudo_labels, patch_seed(seed, 0), prior, identity=identity)
     found = generate_pseudo_labels(segmenter, dataset, selection, 0, out)
     if h_s is not None:

@@ -15,9 +15,9 @@ from mlsl_mx.pseudo_labels.spatial_prior import SpatialPrior
 from mlsl_mx.pseudo_labels.weak_labels import RELEASED_SIZES
 from mlsl_mx.stages.job import Job
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.runs import record_of
 from mlsl_mx.system.whole_files import read_json
 
-LABELS_RECORD = "pseudo_label.inputs.json"  # beside the labels: what they were made from
 MOST_WEIGHT = 10.0  # of a class in the loss, beside 1 for the median class
 
 
@@ -38,7 +38,7 @@ def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int 
 
 def check_as_source(job: Job) -> None:
     """Raises: InputError if the source model was evaluated on other images, or in another way, than rounds would be."""
-    record, evaluated = job.source_folder / "evaluate.inputs.json", job.source_folder / "evaluation.json"
+    record, evaluated = record_of(job.source_folder, "evaluate"), job.source_folder / "evaluation.json"
     if not (record.exists() and evaluated.exists()):
         return
     remedy = "gains over the source model would mean nothing: {}, or choose another RUN"
@@ -53,7 +53,7 @@ def check_as_source(job: Job) -> None:
 
 def labels_made_by(labels: Path) -> tuple[str, bool]:
     """The hash of the network that made the pseudo-labels of a folder, and whether it was the user's own (`--net`)."""
-    record = read_json(labels / LABELS_RECORD, "weights")
+    record = read_json(record_of(labels, "pseudo-label"), "weights")
     return record["weights"], "weak_labels" in record  # which only labels of one's own network depend on
 
 

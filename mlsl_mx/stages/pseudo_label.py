@@ -15,7 +15,7 @@ from mlsl_mx.data.label_files import read_pseudo_label
 from mlsl_mx.pseudo_labels.labelling import SUMMARY, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed, whole_image_segmenter
 from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
-from mlsl_mx.stages.inputs import LABELS_RECORD, check_files, class_sizes, labels_made_by, prior
+from mlsl_mx.stages.inputs import check_files, class_sizes, labels_made_by, prior
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings, own_code
 from mlsl_mx.stages.stage import Stage, open_stage
@@ -23,6 +23,7 @@ from mlsl_mx.stages.tensorboard import show_in_tensorboard
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import called_for
 from mlsl_mx.system.result import Result
+from mlsl_mx.system.runs import record_of
 from mlsl_mx.system.whole_files import check_lengths, read_json, write_bytes
 
 
@@ -110,7 +111,7 @@ def _copy_whole(source: str, copy: str) -> None:
 
 def _check(job: Job, round_index: int, net: Callable, own: str | None) -> None:
     labels, trained = (job.folder(round_index) / name for name in ("pseudo_labels", "weights.params"))
-    of_own = own is not None or ((labels / LABELS_RECORD).exists() and labels_made_by(labels)[1])
+    of_own = own is not None or (record_of(labels, "pseudo-label").exists() and labels_made_by(labels)[1])
     if of_own and trained.exists():
         raise InputError(
             f"{trained} was trained on the labels that would be replaced: choose another RUN, or the network that made "

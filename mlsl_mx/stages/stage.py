@@ -11,7 +11,7 @@ from typing import Any
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import RecordedSettings
 from mlsl_mx.system.run_log import RunLog
-from mlsl_mx.system.runs import begin_stage, is_done, locked, remove_leftovers
+from mlsl_mx.system.runs import begin_stage, is_done, locked, record_of, remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def open_stage(
     Raises: InputError as `check`, or if there are results of other settings.
     """
     first, result = job.workers.rank == 0, outputs[0]
-    record = result.parent / f"{name.replace('-', '_')}.inputs.json"
+    record = record_of(result.parent, name)
     if check and not job.workers.agreed(result.exists() if inputs is None else is_done(record, inputs, result)):
         check()
     if first and settings:

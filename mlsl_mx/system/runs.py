@@ -115,6 +115,11 @@ def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
+def record_of(folder: Path, stage: str) -> Path:
+    """Where a stage notes what its result in this folder is made from."""
+    return folder / f"{stage.replace('-', '_')}.inputs.json"
+
+
 def begin_stage(record: Path, inputs: dict[str, Any], outputs: Sequence[Path]) -> None:
     """Note what a stage starts from, e.g. the hash of the weights before it.
 
