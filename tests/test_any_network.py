@@ -152,6 +152,16 @@ def test_weak_labels_are_numpys(world):
     }
 
 
+def test_a_wrong_source_label_is_told_before_an_image_is_labelled(tmp_path):
+    write_own(tmp_path)
+    write_experiment(tmp_path, THREE_CLASSES)
+    wrong = tmp_path / "sim/labels/f0_seg.png"
+    write_png(wrong, np.full_like(np.array(Image.open(wrong)), 99))
+    done = by_pytorch(tmp_path, "-m", "mlsl_mx", *line("any_networks:stride_4", "run").split())
+    assert done.returncode == 2 and "f0_seg.png" in done.stderr.splitlines()[-1]
+    assert not list(labels_of(tmp_path, "run").glob("t*.png"))
+
+
 def test_a_function_labels_as_the_module_does(world):
     one, other = labels_of(world, "run-function"), labels_of(world, "run-4")
     assert all(np.array_equal(written(one, f"t{i}"), written(other, f"t{i}")) for i in range(3))

@@ -32,10 +32,14 @@ def source_subset(count: int, portion: float, seed: int) -> np.ndarray:
         portion: of them to choose, 0..1; at least one image if it is above 0.
         seed: the run's.
 
-    Returns: (n,) int64 indices, n = portion * count rounded, in random order.
+    Returns: (n,) int64 indices, n as of `source_count`, in random order.
     """
-    chosen = min(count, max(int(portion * count + 0.5), int(portion > 0)))
-    return np.random.default_rng((seed, 0, 0, _SUBSET)).permutation(count)[:chosen]
+    return np.random.default_rng((seed, 0, 0, _SUBSET)).permutation(count)[: source_count(count, portion)]
+
+
+def source_count(count: int, portion: float) -> int:
+    """How many source images a portion of them is: rounded, but one if it is above 0."""
+    return min(count, max(int(portion * count + 0.5), int(portion > 0)))
 
 
 def joint_order(sizes: Sequence[int], seed: int, epoch: int) -> np.ndarray:

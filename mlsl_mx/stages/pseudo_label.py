@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlsl_mx.config.classes import listed
 from mlsl_mx.config.experiment_files import to_dict
 from mlsl_mx.data.datasets import SceneDataset
@@ -48,12 +50,14 @@ def pseudo_label(job: Job, round_index: int, own: str | None = None) -> Result:
     ) as stage:
         if stage.first and not stage.done:
             take_over_labels(job, stage, inputs, folder)
+        # Before the labels: what is wrong with a source label is told at once.
+        h_s = None if own is None else _missing_sizes(job, folder)
         patches, seed = job.config.pseudo_labels, patch_seed(job.seed, round_index)
         segmenter = Segmenter(net, job.ctx, patches, seed, prior(job), identity=weights_hash)
         how = {"log": stage.log, "workers": job.workers}
         selection = generate_pseudo_labels(segmenter, job.target, job.config.selection, round_index, folder, **how)
-        if own is not None and job.config.weak_labels.enabled:
-            _write_weak_labels(job, folder)
+        if h_s is not None and job.workers.rank == 0:
+            write_weak_labels(folder, job.target, h_s, job.config.weak_labels)
         show_in_tensorboard(job, round_index)
     return Result(f"round {round_index}: {_in_words(selection, job.config.num_classes)}; see {folder}", selection)
 
@@ -135,13 +139,11 @@ def _check_network(job: Job, net: Callable, own: str) -> None:
     maps.check_classes(job.config.num_classes)
 
 
-def _write_weak_labels(job: Job, folder: Path) -> None:
-    """Once; all workers come here, as they wait for each other."""
-    if job.workers.agreed((folder / WEAK_LABELS).exists()):
-        return
-    h_s = class_sizes(job, job.source)
-    if job.workers.rank == 0:
-        write_weak_labels(folder, job.target, h_s, job.config.weak_labels)
+def _missing_sizes(job: Job, folder: Path) -> np.ndarray | None:
+    """h_s for the weak labels of a folder, (C,); None where they are there, or the method has none."""
+    if not job.config.weak_labels.enabled or job.workers.agreed((folder / WEAK_LABELS).exists()):
+        return None
+    return class_sizes(job, job.source)
 
 
 def _in_words(selection: dict[str, Any], classes: int) -> str:
