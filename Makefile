@@ -352,6 +352,7 @@ help:
 	@echo "CTX=cuda:0      with PyTorch, for newer GPUs, in an environment of its own;  mps: Apple's;  torch:cpu"
 	@echo "CTX='gpu(0),gpu(1)'  several GPUs: WORKERS=$(WORKERS) processes share labels and evaluation; training divides its batch over"
 	@echo "                TRAIN_CTX (default CTX) and TRAIN_WORKERS=$(TRAIN_WORKERS) processes, or stops if it cannot; docs/SCALING.md"
+	@echo "PYTHON=/path/to/python  that makes the environments;  RESULTS=folder  for the tables' comparisons"
 	@echo "CHECKPOINT=$(CHECKPOINT)  seconds at least between two checkpoints of a training; SIGTERM and Ctrl-C leave one, too"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
@@ -420,7 +421,7 @@ $(TORCH): | $(INSTALLED)
 # Methods of each table beside the source model (a test keeps these equal to mlsl_mx/reports/compare.py).
 SEEDS ?= 0 1 2
 TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
-TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
+TABLE2 := $(TABLE1)
 TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
 ABLATIONS := sisc patches-25 patches-100 patch-256 votes sliding
 RESULTS ?= $(RUNS_IN)

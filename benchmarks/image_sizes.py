@@ -37,7 +37,7 @@ class Scenes:
         sides = np.random.default_rng(0).integers(13, 40, (max(SIZES), 2)) * 8
         self.sizes = sorted(map(tuple, sides.tolist()), key=np.prod)[-sizes:]
         self.names = [f"image_{index}" for index in range(IMAGES)]
-        self.classes, self.fingerprint = class_set(19), ""
+        self.classes, self.fingerprint, self.size = class_set(19), "", None  # each file its own size
         self.resident: list[int] = []
 
     def __len__(self) -> int:

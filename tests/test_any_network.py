@@ -190,10 +190,10 @@ from mlsl_mx.config.settings import PseudoLabels, Selection
 from mlsl_mx.pseudo_labels import label_images
 from mlsl_mx.system.errors import InputError
 
-def label(out, classes, **changes):
+def label(out, classes, images="cams/train", **changes):
     how = {"pseudo_labels": PseudoLabels(patch=16, patches=6), "selection": Selection(portion=0.5)}
     how.update(changes)
-    label_images(stride_4().eval(), "cams/train", out, numbered_classes(classes), "torch:cpu", **how)
+    label_images(stride_4().eval(), images, out, numbered_classes(classes), "torch:cpu", **how)
 
 h_s = [float(size) for size in sys.argv[1:]]
 label("labels", 3, h_s=h_s)
@@ -205,6 +205,7 @@ for out, classes, changes in (
     ("more", 4, {"h_s": h_s}),
     ("more", 3, {"selection": Selection(portion=2.0)}),
     ("taken", 3, {}),
+    ("labels", 3, {"images": "cams/val"}),
 ):
     try:
         label(out, classes, **changes)
@@ -222,6 +223,7 @@ def test_from_python_labels_are_those_of_the_command(world):
     assert "the network's output has 3 classes, the data set 4" in said[0], done.stderr
     assert said[1] == "h_s has 3 sizes, but there are 4 classes: give one for each"
     assert said[2].startswith("selection.portion is 2.0: ") and said[3].startswith("taken/t0.png: was not written by")
+    assert said[4].startswith("labels: holds labels of other images")
     assert all(np.array_equal(written(world / "labels", f"t{i}"), written(folder, f"t{i}")) for i in range(3))
     numbered = {name: f"class {c}" for c, name in enumerate(NAMES)}
     assert read_json(world / "labels" / "weak_labels.json")["images"] == {

@@ -191,7 +191,7 @@ def weights_file(path: Path, classes: int = 19, **changes) -> Path:
 @pytest.mark.parametrize(
     ("classes", "changes", "said"),
     [
-        (16, {}, "expected a source model of 19 classes, found source model of 16 classes"),
+        (16, {}, "expected a source model of 19 classes, found segmentation network of 16 classes"),
         (19, {"arg__conv1a_weight": None}, "1 missing (conv1a_weight)"),
         (19, {"arg__fc9_weight": mx.nd.ones(2)}, "1 unknown (fc9_weight)"),
         (19, {"arg__bn7_beta": mx.nd.ones(3)}, "1 of a wrong shape (bn7_beta (3,) instead of (82,))"),

@@ -66,7 +66,7 @@ IDS = "source: {encoding: ids, ignore: []}"
         ("classes: [{name: a, source: 1}, {name: b, source: [2, 1]}]", "classes 'a' and 'b' both have the source 1"),
         ("classes: [{name: a, colour: [1, 2, 3]}, {name: b, colour: [1, 2, 3]}]", "both have the colour"),
         ("classes: [{name: a, colour: 3}, {name: b}]", r"colour is 3: write \[red, green, blue\]"),
-        ("classes: [{name: a, source: 70000}, {name: b}]", r"70000' is no id \(0\.\.65535\)"),
+        ("classes: [{name: a, source: 70000}, {name: b}]", r"70000 is no id \(0\.\.65535\)"),
         ("classes: [{name: a, source: [[1, 2, 300]]}, {name: b}]", "is no id .* and no colour"),
         (f"classes: [{TWO}, {{name: c}}]\n{IDS}", "classes: c has no source ids or colours, so nothing could learn it"),
         (f"classes: [{TWO}]\n{IDS}", "none has target ids or colours, so validation labels mean nothing"),

@@ -110,7 +110,7 @@ def folder(tmp_path_factory):
     trained = (
         "RUN/source",
         "RUN/sisc-pwl/round-5",
-        "runs/miniature/gta2city-seed0/sisc-pwl/round-2",
+        "runs/miniature/gta2city-seed0/sisc-pwl/round-3",
         "runs/own/idda2camvid-seed0/source",
     )
     for name in trained:

@@ -15,6 +15,7 @@ from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.composition import composite
 from mlsl_mx.pseudo_labels.inference import segment_patches, single_inference
 from mlsl_mx.pseudo_labels.maps import ImageMaps
+from mlsl_mx.system.errors import InputError
 
 
 def convolution(images):
@@ -94,7 +95,7 @@ def test_the_first_of_two_outputs_is_taken():
 
 
 def test_a_network_of_another_stride_is_refused():
-    with pytest.raises(ValueError, match="not at stride 8"):
+    with pytest.raises(InputError, match="must give logits .* at stride 8"):
         single_inference(lambda images: images, image(), False)
 
 

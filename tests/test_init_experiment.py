@@ -75,7 +75,8 @@ def test_what_a_recipe_asks_for_is_told_in_steps_and_images(here, capsys, monkey
     assert init("--small") == 0
     said = capsys.readouterr().out
     assert "source.size: 24 pixels in the shorter side are much for the patches of --small" in said
-    assert "target.size: 24 pixels" in said and "  epochs: 5334  # 1000 steps or more" in (here / "exp/my.yaml").read_text()
+    assert "target.size: 24 pixels" in said
+    assert "  epochs: 5334  # 1000 steps or more" in (here / "exp/my.yaml").read_text()
 
 
 @pytest.mark.parametrize("small", [True, False])

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlsl_mx.system import progress_bar as module
-from mlsl_mx.system.network_time import TimedNetwork
-from mlsl_mx.system.progress import progress
-from mlsl_mx.system.rate import rate_text
+from mlsl_mx.gluon.engine import TimedNetwork
+from mlsl_mx.system import progress as module
+from mlsl_mx.system.progress import progress, rate_text
 
 
 class Clock:
@@ -25,7 +24,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("tqdm.std.time", clock)
-    monkeypatch.setattr("mlsl_mx.system.network_time.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("mlsl_mx.gluon.engine.time", SimpleNamespace(monotonic=clock))
     return clock
 
 

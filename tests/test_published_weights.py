@@ -57,8 +57,8 @@ def test_registry_counts_the_tensors_of_the_original_networks():
 def test_contents_are_told_from_names_and_shapes(tmp_path):
     found = [model(tmp_path / "a"), model(tmp_path / "b", 16, True), classifier(tmp_path / "c")]
     assert [str(describe(path)) for path in found] == [
-        "source model of 19 classes (width 0.0156, 195 tensors)",
-        "adapted model of 16 classes (width 0.0156, 203 tensors)",
+        "segmentation network of 19 classes (width 0.0156, 195 tensors)",
+        "segmentation network of 16 classes (width 0.0156, 203 tensors)",
         "classifier of 1000 classes (width 0.0156, 193 tensors)",
     ]
 
@@ -72,18 +72,18 @@ def test_right_files_pass_whatever_their_name(tmp_path, name):
 
 def test_own_models_pass(tmp_path):
     adapted = model(tmp_path / "weights.params", weak_label_head=True)
-    assert check_source_model(adapted, 19, WIDTH).kind == "adapted model"
-    assert check_trunk(adapted, WIDTH).kind == "adapted model"
+    assert check_source_model(adapted, 19, WIDTH).kind == "segmentation network"
+    assert check_trunk(adapted, WIDTH).kind == "segmentation network"
 
 
 def test_other_classes_name_the_right_file_and_the_right_experiment(tmp_path):
     line = refused(check_source_model, model(tmp_path / SYNTHIA, 16), 19, WIDTH)
-    assert "expected a source model of 19 classes, found source model of 16 classes" in line
+    assert "expected a source model of 19 classes, found segmentation network of 16 classes" in line
     assert line.endswith(f"use {GTA}, or run synthia2city with this one")
     line = refused(check_source_model, model(tmp_path / "x.params", 19), 16, WIDTH)
     assert line.endswith(f"use {SYNTHIA}, or run gta2city with this one")
     line = refused(check_source_model, model(tmp_path / "y.params", 7), 19, WIDTH)
-    assert "found source model of 7 classes" in line and line.endswith(f"use {GTA}")
+    assert "found segmentation network of 7 classes" in line and line.endswith(f"use {GTA}")
 
 
 @pytest.mark.parametrize("name", [IMAGENET, "x.params"])
@@ -102,9 +102,10 @@ def test_another_width_is_named(tmp_path, name):
 def test_what_a_file_holds_counts_and_not_its_name(tmp_path):
     """Names of published files on others."""
     assert check_source_model(model(tmp_path / GTA, 16), 16, WIDTH).classes == 16
-    assert check_source_model(model(tmp_path / IMAGENET), 19, WIDTH).kind == "source model"
+    assert check_source_model(model(tmp_path / IMAGENET), 19, WIDTH).kind == "segmentation network"
     assert check_trunk(model(tmp_path / f"{IMAGENET}?dl=0"), WIDTH).classes == 19
-    assert "found source model of 16 classes" in refused(check_source_model, model(tmp_path / GTA, 16), 19, WIDTH)
+    line = refused(check_source_model, model(tmp_path / GTA, 16), 19, WIDTH)
+    assert "found segmentation network of 16 classes" in line
     line = refused(check_source_model, classifier(tmp_path / GTA), 19, WIDTH)
     assert "found classifier of 1000 classes" in line
     line = refused(check_source_model, without(model(tmp_path / GTA), "arg:res3a_branch1_weight"), 19, WIDTH)
@@ -112,7 +113,8 @@ def test_what_a_file_holds_counts_and_not_its_name(tmp_path):
 
 
 def test_a_network_of_1000_classes_of_ones_own_is_no_classifier(tmp_path):
-    assert str(check_source_model(model(tmp_path / "x", 1000), 1000, WIDTH)).startswith("source model of 1000 classes")
+    found = check_source_model(model(tmp_path / "x", 1000), 1000, WIDTH)
+    assert str(found).startswith("segmentation network of 1000 classes")
     assert "for 1000 classes: use the experiment" in refused(load_original, MLSLNet(19, WIDTH, False), tmp_path / "x")
 
 

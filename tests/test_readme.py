@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def table_rows() -> dict[str, list[str]]:
-    """Method's name -> the cells of its row under "What comes out"."""
-    section = (ROOT / "README.md").read_text().split("## What comes out")[1].split("\n## ")[0]
+    """Method's name -> the cells of its row under "The paper's numbers"."""
+    section = (ROOT / "README.md").read_text().split("## The paper's numbers")[1].split("\n## ")[0]
     lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
 
@@ -33,9 +33,7 @@ def printed(source: str, method: str) -> str:
 @pytest.mark.parametrize("name", list(table_rows()))
 def test_a_row_of_the_table(name):
     method = {title: method for method, title in METHODS.items()}[name]
-    paper, here, paper_2, here_2 = table_rows()[name]
-    assert (paper, paper_2) == (printed("gta5", method), printed("synthia", method))
-    assert here == here_2 == "not measured"
+    assert table_rows()[name] == [printed("gta5", method), printed("synthia", method)]
 
 
 def test_the_table_has_all_methods():

@@ -143,7 +143,8 @@ def test_a_file_has_gluoncvs_names_and_comes_back(net, tmp_path):
     assert len(load_original(other, tmp_path / "x.params").matched) == len(names)
     for name, parameter in net.named_parameters().items():
         np.testing.assert_array_equal(other.named_parameters()[name].data().asnumpy(), parameter.data().asnumpy())
-    assert str(describe(tmp_path / "x.params")) == f"source model of 5 classes (trunk {R50}, {len(names)} tensors)"
+    told = str(describe(tmp_path / "x.params"))
+    assert told == f"segmentation network of 5 classes (trunk {R50}, {len(names)} tensors)"
 
 
 def test_a_files_trunk_is_told_from_its_names(classifier, tmp_path):
@@ -220,7 +221,7 @@ def test_a_width_is_told_from_any_trunks_tensors(own, tmp_path):
     net.initialize()
     save_original(net, tmp_path / "x.params")
     found = describe(tmp_path / "x.params", f"{own}:Small")
-    assert str(found) == f"source model of 3 classes (trunk {own}:Small, width 0.25, 19 tensors)"
+    assert str(found) == f"segmentation network of 3 classes (trunk {own}:Small, width 0.25, 19 tensors)"
     assert "not a whole ResNet-38 or other trunk" in refused(describe, tmp_path / "x.params")
 
 

@@ -10,7 +10,6 @@ import argparse
 
 from mlsl_mx import __version__
 from mlsl_mx.commands.data import add_data_commands
-from mlsl_mx.commands.own_data import add_own_data_commands
 from mlsl_mx.commands.predict import add_predict
 from mlsl_mx.commands.results import add_result_commands
 from mlsl_mx.commands.tools import add_completion, add_tools
@@ -42,7 +41,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mlsl-mx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_data_commands(commands)
-    add_own_data_commands(commands)
     add_training_commands(commands)
     add_result_commands(commands)
     add_predict(commands)

@@ -71,7 +71,7 @@ def add_stage(
         "--run", type=Path, required=required, metavar="FOLDER", help="run directory: everything is written there"
     )
     command.add_argument("--seed", type=whole, default=0, help="random seed; default 0")
-    devices = "cpu, gpu(0), or to train on several gpu(0),gpu(1); with PyTorch cuda:0, mps or torch:cpu; default cpu"
+    devices = "cpu, gpu(0), to train also gpu(0),gpu(1); with PyTorch torch:cpu, mps, cuda:0,cuda:1; default cpu"
     command.add_argument("--ctx", default="cpu", help=devices)
     command.add_argument("--rounds", type=whole, help="number of rounds, instead of the experiment's")
     return command

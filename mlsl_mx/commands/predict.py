@@ -14,7 +14,7 @@ INFERENCE = ("sisc", "single")
 PLACEMENT = ("random", "sliding", "released")
 PRECISION = ("float32", "bfloat16", "float16", "tf32")
 EXAMPLE = """\
-mlsl predict --weights runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params \\
+mlsl predict --weights runs/miniature/gta2city-seed0/sisc-pwl/round-3/weights.params \\
       runs/miniature/data/cityscapes/leftImg8bit/val --out runs/miniature/predictions"""
 DETAILS = """\
 Of street.jpg it writes predictions/overlay/street.jpg, predictions/palette/street.png, ...; files of a folder keep

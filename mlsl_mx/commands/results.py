@@ -38,7 +38,7 @@ def add_result_commands(commands) -> None:
     command.add_argument("--out", type=Path, metavar="FOLDER", help="for comparison.md, .html and .json")
 
     text = "write a trained network as ONNX, for use without MXNet"
-    weights = "runs/miniature/gta2city-seed0/sisc-pwl/round-2/weights.params"
+    weights = "runs/miniature/gta2city-seed0/sisc-pwl/round-3/weights.params"
     example = f"mlsl export-onnx --weights {weights} --out model.onnx"
     command = add_command(commands, "export-onnx", _export_onnx, text, example, details=EXPORT_DETAILS)
     command.add_argument(

@@ -19,7 +19,7 @@ Marks: ? there is something to know or to do, ! stages will fail. Data are looke
 LAUNCH_DETAILS = """\
 Labels and evaluations are the same for any number of workers; a batch of training is divided among them evenly. With
 --ctx 'gpu(0),gpu(1)' each worker gets one of the GPUs.
-Several machines: any launcher that sets MXNet's DMLC_* variables; see docs/SCALING.md."""
+Several machines: any launcher that sets MXNet's DMLC_* variables, or PyTorch's; see docs/SCALING.md."""
 
 
 MAKE_DETAILS = """\
@@ -34,7 +34,7 @@ COMPLETION_DETAILS = """\
 
 def add_tools(commands) -> None:
     """doctor, launch and make."""
-    text = "tell whether this installation, its MXNet, the GPUs and the data can be used, and what to do if not"
+    text = "tell whether this installation, its engine, the GPUs and the data can be used, and what to do if not"
     example = "mlsl doctor --data runs/miniature/data --json"
     command = add_command(commands, "doctor", _doctor, text, example, details=DOCTOR_DETAILS)
     command.add_argument(

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import colorsys
-import difflib
 import itertools
 import re
 from collections.abc import Collection, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.classes import MOST_CLASSES, ClassSet, FileValue, LabelClass, class_set
+from mlsl_mx.config.values import nearest, shown
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import read_settings
 
@@ -44,7 +44,7 @@ def read_classes(value: Any, origin: str) -> Classes:
             raise InputError(f"{origin}: classes is {value}: use 19, 16, or a list of classes")
         return value
     if not isinstance(value, (list, tuple)):
-        raise InputError(f"{origin}: classes is {str(value)[:100]!r}: use 19, 16, or a list of classes")
+        raise InputError(f"{origin}: classes is {shown(value)}: use 19, 16, or a list of classes")
     if not 2 <= len(value) <= MOST_CLASSES:
         raise InputError(f"{origin}: classes holds {len(value)}: it must be between 2 and {MOST_CLASSES}")
     entries = {f"{origin}: classes[{index}]": one for index, one in enumerate(value)}
@@ -189,14 +189,13 @@ def _given_colour(value: Any, name: str) -> tuple[int, int, int] | None:
 def _entry(value: Any, colour: tuple[int, int, int], name: str) -> LabelClass:
     if not isinstance(value, dict):
         raise InputError(
-            f"{name} is {str(value)[:100]!r}: write {{name: ..., colour: [r, g, b], source: [..], target: [..]}}"
+            f"{name} is {shown(value)}: write {{name: ..., colour: [r, g, b], source: [..], target: [..]}}"
         )
     for key in value:
         if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, n=1)
-            raise InputError(
-                f"{name}: unknown key {key}: {f'did you mean {near[0]}?' if near else 'use ' + ', '.join(KEYS)}"
-            )
+            near = nearest(key, KEYS)
+            hint = f"did you mean {near}?" if near else f"use {', '.join(KEYS)}"
+            raise InputError(f"{name}: unknown key {key}: {hint}")
     title = value.get("name")
     if not isinstance(title, str) or not title.strip() or not title.isprintable():
         raise InputError(f"{name}: name is {title!r}: write a name in quotes, that can be printed")
@@ -213,7 +212,7 @@ def _file_value(value: Any, name: str) -> FileValue:
         if all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value):
             return tuple(value)
     raise InputError(
-        f"{name}: {str(value)[:100]!r} is no id (0..{LARGEST_ID}) without leading zeros, and no colour ([red, green, "
+        f"{name}: {shown(value)} is no id (0..{LARGEST_ID}) without leading zeros, and no colour ([red, green, "
         'blue], or "#rrggbb" in quotes)'
     )
 

@@ -7,7 +7,6 @@ settings of the command line. Unknown or ill-typed keys are errors that name the
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from mlsl_mx.config.class_table import as_settings, plain
 from mlsl_mx.config.limits import check_values
 from mlsl_mx.config.settings import Config
-from mlsl_mx.config.values import build, shown
+from mlsl_mx.config.values import build, nearest, shown
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import METHOD_FILES, packaged
 from mlsl_mx.system.text_files import MOST_YAML_BYTES, parse_yaml, read_text
@@ -96,8 +95,8 @@ def _method_file(path: Path, method: Any) -> Path:
             for file in sorted(folder.glob(pattern)):
                 files.setdefault(file.stem, file)
     if method not in tuple(files):
-        near = difflib.get_close_matches(str(method), files, n=1)
-        hint = f"did you mean {near[0]}? Known are" if near else "use one of"
+        near = nearest(method, files)
+        hint = f"did you mean {near}? Known are" if near else "use one of"
         raise InputError(f"METHOD {shown(method)} is not known: {hint} {', '.join(files)}")
     if method in TAKEN or method.startswith("."):
         raise InputError(f"METHOD {method}: a run directory has other things under such a name: rename {files[method]}")

@@ -93,7 +93,7 @@ class HeadTraining:
 class SelfTraining:
     """The rounds (Eq. 3 and 7)."""
 
-    rounds: int = setting(6, "rounds of labelling and training", between=(0, 999))
+    rounds: int = setting(6, "rounds of labelling and training", between=(0, 998))
     epochs: int = setting(2, "passes over the images in a round", between=EPOCHS)
     batch: int | None = setting(
         None,

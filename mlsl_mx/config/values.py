@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import sys
+from collections.abc import Iterable
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from mlsl_mx.config.setting import setting_of
-from mlsl_mx.system.errors import InputError
-
-LONGEST_SHOWN = 100  # characters of a wrong value in an error
+from mlsl_mx.system.errors import InputError, shortened
 
 
 def build(default, values: dict[str, Any], prefix: str, origin: str):
@@ -21,8 +20,8 @@ def build(default, values: dict[str, Any], prefix: str, origin: str):
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key not in kinds:
-            near = difflib.get_close_matches(str(key), kinds, n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(kinds)}"
+            near = nearest(key, kinds)
+            hint = f"did you mean {prefix}{near}?" if near else f"known here: {', '.join(kinds)}"
             raise InputError(f"{origin}: unknown key {name}: {hint}")
         known = setting_of(default, key)
         if known is not None and known.read is not None:
@@ -37,9 +36,13 @@ def build(default, values: dict[str, Any], prefix: str, origin: str):
 
 
 def shown(value) -> str:
-    """A value in an error's line, which it must not fill."""
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    """A value in an error's line, as YAML has it, and not all of a long one."""
+    return shortened("null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value))
+
+
+def nearest(word: Any, known: Iterable[str]) -> str | None:
+    """Which of the known words somebody is likely to have meant."""
+    return next(iter(difflib.get_close_matches(str(word), known, n=1)), None)
 
 
 _WRITTEN = {int: "write digits", float: "write a number", bool: "write true or false", str: "write it in quotes"}

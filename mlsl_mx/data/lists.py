@@ -1,12 +1,13 @@
-"""Lists of images: text files with one path a line, below the data set's folder."""
+"""Lists of images, text files with one path a line below the data set's folder; and the names of what they list."""
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mlsl_mx.data.names import composed
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.text_files import read_text
 
@@ -77,6 +78,23 @@ def image_name(entry: str) -> str:
     """The image's name in results: the file's, without suffix and without Cityscapes' `_leftImg8bit`, in NFC."""
     stem, ending = composed(PurePosixPath(entry).stem), "_leftImg8bit"
     return stem[: -len(ending)] if stem.endswith(ending) and stem != ending else stem
+
+
+def composed(name: str) -> str:
+    """In the form in which names are compared, NFC; macOS stores them decomposed, NFD."""
+    return unicodedata.normalize("NFC", name)
+
+
+def on_disk(path: Path) -> Path:
+    """A file or folder that somebody named, as the disk names it; the path itself if there is none."""
+    if str(path).isascii() or os.path.lexists(path) or path == path.parent:
+        return path
+    folder = on_disk(path.parent)
+    if os.path.isdir(folder):
+        for name in sorted(os.listdir(folder)):
+            if composed(name) == composed(path.name):
+                return folder / name
+    return path
 
 
 def without_held_out(count: int, share: float) -> tuple[list[int], list[int]]:

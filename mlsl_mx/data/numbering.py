@@ -12,6 +12,7 @@ from mlsl_mx.config.classes import CLASSES, IGNORE
 from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.datasets import SceneDataset
 from mlsl_mx.data.label_files import read_file_values
+from mlsl_mx.data.lists import evenly_spread
 from mlsl_mx.system.errors import InputError
 
 FEW = 8  # labels tell
@@ -30,7 +31,7 @@ def files_of_train_ids(dataset: SceneDataset, count: int) -> dict[int, str]:
     form = dataset.label_format
     if dataset.kind not in PUBLISHED or max(value for value, _ in form.train_ids) <= LARGEST:  # ours hold train ids
         return {}
-    looked_at = sorted({number * len(dataset) // count for number in range(count)})
+    looked_at = evenly_spread(len(dataset), count)
     found = {}
     for index in looked_at:
         try:

@@ -88,7 +88,7 @@ class Engine(Protocol):
         """
 
     def threads(self, device: Any) -> int:
-        """How many may compose images beside each other; 0: the main thread does all."""
+        """How many may each read, compose and write an image at the same time; 0: one, beside the network."""
 
     def parameters(self, net: Any) -> Iterator[Any]:
         """All values of an inference net in a fixed order; nothing of another callable."""
@@ -103,10 +103,10 @@ class Engine(Protocol):
         """(3, H, W) float32, normalised, on the device, from (H, W, 3) uint8 RGB."""
 
     def single_inference(self, net: Callable, image: Any, flip: bool) -> Any:
-        """An image in one piece; see `pseudo_labels.inference`."""
+        """An image in one piece: `maps.PatchMaps` of N = 1; see `pseudo_labels.inference`."""
 
     def segment_patches(self, net: Callable, image: Any, corners: Any, patch: int, flip: bool, batch: Any) -> Any:
-        """Patches, each on its own; see `pseudo_labels.inference`."""
+        """Patches, each on its own: `maps.PatchMaps` of N = len(corners); see `pseudo_labels.inference`."""
 
     def as_stored(self, part: Any) -> Any:
         """Rounded as `store.as_stored` does."""
@@ -118,10 +118,10 @@ class Engine(Protocol):
         """Whether all probabilities are finite numbers."""
 
     def composite(self, image: Any, device: Any, upsampling: str, votes: bool = False) -> Iterator[Any]:
-        """Windows of the composite output; see `pseudo_labels.composition`."""
+        """Windows of the composite output, `maps.Window` each; see `pseudo_labels.composition`."""
 
     def to_numpy(self, array: Any) -> Any:
-        """An array of the device."""
+        """A NumPy copy of an array of the device."""
 
     def most_probable(self, volume: Any) -> tuple[Any, Any]:
         """`selection.most_probable` of a window of the device, values below 0 taken for 0."""

@@ -22,10 +22,10 @@ from mlsl_mx.data.file_kinds import has_ending
 from mlsl_mx.data.folders import files_below
 from mlsl_mx.data.image_files import size_text
 from mlsl_mx.data.label_images import label_id_png, palette_png, read_prediction
-from mlsl_mx.data.names import composed
+from mlsl_mx.data.lists import composed
 from mlsl_mx.data.numbering import FEW, files_of_train_ids
 from mlsl_mx.evaluation.metrics import ConfusionMatrix
-from mlsl_mx.evaluation.resolution import resized_labels
+from mlsl_mx.evaluation.resolution import count_resized
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.pseudo_labels.segmenter import Segmenter
 from mlsl_mx.system.background import Background, ahead
@@ -58,7 +58,7 @@ def evaluate(
         workers: take the images in turn; their pixels are summed exactly, so the numbers do not depend on how many
             there are.
 
-    Returns: the content of evaluation.json: `summary`, `resized` as `resized_labels` gives it, what it is made from,
+    Returns: the content of evaluation.json: `summary`, `resized` as `count_resized` gives it, what it is made from,
         seconds and network_seconds (of this start).
     Raises: InputError if the network's output is not finite or does not fit a label map.
     """
@@ -66,7 +66,7 @@ def evaluate(
     confusion = confusion_of(segmenter, dataset, "evaluate", out_dir / "predictions", workers)
     result = {
         **summary(confusion, dataset.classes, len(dataset)),
-        "resized": resized_labels(dataset),
+        "resized": count_resized(dataset),
         "list_hash": dataset.fingerprint,
         "flip": segmenter.settings.flip,
         **made_from,
@@ -113,11 +113,11 @@ def evaluate_predictions(folder: Path, dataset) -> dict:
     A file belongs to an image if it is NAME.png or NAME_*.png, in `folder` or below: the official script's rule; to the
     image of the longest name, where one's own have names such as 1 and 1_left.
 
-    Returns: `summary`, `resized` as `resized_labels` gives it, and list_hash.
+    Returns: `summary`, `resized` as `count_resized` gives it, and list_hash.
     Raises: InputError for a missing, double, mis-sized or wrongly coded prediction, or labels that hold train ids.
     """
-    for amiss in files_of_train_ids(dataset, FEW).values():
-        raise InputError(amiss)
+    if faults := list(files_of_train_ids(dataset, FEW).values()):
+        raise InputError(faults[0])
     files = _by_name([file for file in files_below(folder) if has_ending(file, (".png",))], dataset.names)
     confusion = ConfusionMatrix(dataset.classes.num_classes)
     for index, name in enumerate(progress(dataset.names, "evaluate", "image")):
@@ -125,7 +125,7 @@ def evaluate_predictions(folder: Path, dataset) -> dict:
         label, predicted = dataset.label(index), read_prediction(path, dataset.classes)
         _same_shape(predicted, label, str(path), dataset.label_path(index))
         confusion.update(label, predicted)
-    about = {"resized": resized_labels(dataset), "list_hash": dataset.fingerprint}
+    about = {"resized": count_resized(dataset), "list_hash": dataset.fingerprint}
     return {**summary(confusion, dataset.classes, len(dataset)), **about}
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from mlsl_mx.data.image_files import size_text
 
 
-def resized_labels(dataset) -> dict[str, Any] | None:
+def count_resized(dataset) -> dict[str, Any] | None:
     """How many labels of a SceneDataset are scored at another size than their file's, JSON-able; None for none.
 
-    Returns: `images`, their number; `scored` and `labels`, (height, width) of the one and, most common, of the others.
+    Returns: `images`, how many; `scored`, (height, width) at which; `labels`, the most common (height, width) of files.
     Raises: InputError for a label file that is missing or unreadable.
     """
     if dataset.size is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import mxnet as mx
 import numpy as np
@@ -22,12 +24,33 @@ from mlsl_mx.pseudo_labels.selection import select_pseudo_labels
 from mlsl_mx.pseudo_labels.store import as_stored
 from mlsl_mx.system.device_shares import each_once
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.network_time import TimedNetwork
 from mlsl_mx.system.workers import join
 from mlsl_mx.training import losses
 from mlsl_mx.training.gluon_steps import GluonSteps as Steps
 
 __all__ = ["Steps", "as_stored", "composite", "inference_net", "join", "losses", "segment_patches", "single_inference"]
+
+
+class TimedNetwork:
+    """A network that adds up the time of its calls; it waits for its input before, and for its result.
+
+    Attributes: `net`, the network; `seconds`, so far in its calls.
+    """
+
+    def __init__(self, net: Callable[[Any], Any]):
+        self.net = net
+        self.seconds = 0.0
+
+    def __call__(self, images: Any) -> Any:
+        """What the network returns of an NDArray, computed."""
+        images.wait_to_read()
+        started = time.monotonic()
+        output = self.net(images)
+        for array in output if isinstance(output, (tuple, list)) else (output,):
+            array.wait_to_read()
+        self.seconds += time.monotonic() - started
+        return output
+
 
 timed = TimedNetwork
 patch_batch = PatchBatch

@@ -38,8 +38,8 @@ class Trunk(gluon.HybridBlock):
         scalable: whether there are other widths than 1.
         classifier: names of the tensors that an ImageNet classifier's file has besides the trunk's.
         gluoncv: its name in GluonCV's model store, which has weights of it; None: there are none.
-        fused: (layers, images) -> feature map, all of them symbols: its form for inference, made of
-            `inference_net.FusedLayers`. None: inference uses the trunk as it is.
+        fused: its form for inference: (layers, images) -> feature map, by an `inference_net.FusedLayers`; images and
+            feature map are symbols. None: inference uses the trunk as it is.
     """
 
     channels: int

@@ -1,7 +1,7 @@
 """From a network's probabilities to pseudo-labels and pseudo weak-labels (Sec. 3.2 and 3.3.1).
 
-    windows (corners of patches) -> inference -> maps -> store -> composition (sisc) -> spatial_prior -> selection
-    segmenter puts these in a row, labelling is the stage;  weak_labels
+    patches (corners) -> inference -> maps -> store -> composition (sisc) -> spatial_prior -> selection -> weak_labels
+    segmenter puts these in a row, labelling is the stage
 
 `inference`, `composition` and `sisc` are MXNet's; PyTorch's are `pytorch/inference.py` and `pytorch/composition.py`.
 `SISCAccumulator` needs MXNet, so it is imported when it is first asked for; so is `label_images`, which needs all.

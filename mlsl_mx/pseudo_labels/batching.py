@@ -37,7 +37,7 @@ class PatchBatch:
             call: gives the device's array, (B, ...), of B inputs.
 
         Returns: (N, ...), one row for each input.
-        Raises: MXNet's RuntimeError if a size that was asked for, or a single input, does not fit.
+        Raises: the engine's RuntimeError if a size that was asked for, or a single input, does not fit.
         """
         while True:
             try:

@@ -9,8 +9,8 @@ from typing import Any
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.config.setting import check_each, own_code_in
 from mlsl_mx.config.settings import PseudoLabels, Selection
-from mlsl_mx.data.datasets import open_own
-from mlsl_mx.data.experiment_data import check_sheet
+from mlsl_mx.data.datasets import SceneDataset, open_own
+from mlsl_mx.data.experiment_data import SHEET, check_sheet
 from mlsl_mx.engine import one_device
 from mlsl_mx.pseudo_labels.labelling import STORE, SUMMARY, THRESHOLDS, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.prior_files import read_prior
@@ -42,7 +42,7 @@ def label_images(
 
     Args:
         net: on the device and in the mode in which it is to label: normalised images (B, 3, H, W) float32 -> logits
-            (B, C, h, w), alone or first; or what `--net` takes. By MXNet at stride 8 alone.
+            (B, C, h, w), alone or first, with MXNet at stride 8; or, with PyTorch, what `--net` takes.
         images: as `target.train` of an experiment file has it: a folder, or a list of images.
         out: gets NAME.png (train ids), contact_sheet.png, selection.json, weak_labels.json, and what they were made
             from, label_images.inputs.json.
@@ -55,7 +55,7 @@ def label_images(
     Returns: the content of selection.json.
     Raises: InputError as `generate_pseudo_labels`, and for several devices, an unknown one, a folder that is missing,
         settings out of their limits, an `h_s` of another length, an image with the name of the contact sheet, a file
-        in `out` where a label would be written over it, or a prior as `_prior`.
+        in `out` where a label would be written over it, labels of other images there, or a prior as `_prior`.
     """
     (engine, device), out, identity = one_device(ctx, "label_images computes"), Path(out), ""
     if isinstance(net, str):
@@ -63,8 +63,7 @@ def label_images(
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, size=None, form=None)
     check_sheet(dataset, str(images))
     record = record_of(out, "label_images")
-    if not record.exists() and (foreign := [p for n in dataset.names if (p := out / f"{n}.png").exists()]):
-        raise InputError(f"{foreign[0]}: was not written by label_images, and would be overwritten: give another `out`")
+    _check_out(record, dataset)
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
     check_each(pseudo_labels, "pseudo_labels.")
     check_each(selection, "selection.")
@@ -79,6 +78,18 @@ def label_images(
     if h_s is not None:
         write_weak_labels(out, dataset, h_s)
     return found
+
+
+def _check_out(record: Path, dataset: SceneDataset) -> None:
+    """Raises: InputError if the folder of the record holds labels of other images, or files of others."""
+    out, names = record.parent, set(dataset.names)
+    there = {path.relative_to(out).with_suffix("").as_posix() for path in out.rglob("*.png")} - {SHEET}
+    if record.exists() and (others := there - names):
+        raise InputError(f"{out}: holds labels of other images, as {min(others)}.png: remove it, or give another `out`")
+    if not record.exists() and (foreign := there & names):
+        raise InputError(
+            f"{out / min(foreign)}.png: was not written by label_images, and would be overwritten: give another `out`"
+        )
 
 
 def _prior(selection: Selection, classes: ClassSet) -> SpatialPrior | None:

@@ -9,10 +9,14 @@ from mlsl_mx.data.transforms import STRIDE
 from mlsl_mx.pseudo_labels.batching import PatchBatch
 from mlsl_mx.pseudo_labels.maps import PatchMaps, seen_size
 from mlsl_mx.pseudo_labels.segmenter import Network
+from mlsl_mx.system.errors import InputError
 
 
 def single_inference(net: Network, image: mx.nd.NDArray, flip: bool) -> PatchMaps:
     """The image in one piece, as a patch of its own.
+
+    Here as in `segment_patches` softmax comes before up-sampling, which the paper leaves open, and the average with the
+    mirrored image is CBST's, not the paper's.
 
     Args:
         image: (3, H, W) float32, normalised; padded to a multiple of 8 with zeros, the mean colour.
@@ -62,9 +66,13 @@ def _softmax(net: Network, images: mx.nd.NDArray) -> mx.nd.NDArray:
     """(B, h, w, C): with the classes last softmax is 4 times faster on a CPU."""
     output = net(images)
     logits = output[0] if isinstance(output, (tuple, list)) else output
-    expected = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-    if logits.shape[2:] != expected:
-        raise ValueError(f"the network's output is {logits.shape}, not at stride {STRIDE} of its input {images.shape}")
+    shape, expected = getattr(logits, "shape", ()), tuple(side // STRIDE for side in images.shape[2:])
+    if len(shape) != 4 or (shape[0], *shape[2:]) != (len(images), *expected):
+        given = f"of shape {shape}" if shape else f"of type {type(logits).__name__}"
+        raise InputError(
+            f"the network's output is {given}, its input {images.shape}: by MXNet it must give logits (B, C, h, w) at "
+            f"stride {STRIDE}, here h, w = {expected}, alone or first"
+        )
     return mx.nd.softmax(logits.astype("float32", copy=False).transpose((0, 2, 3, 1)), axis=3)
 
 

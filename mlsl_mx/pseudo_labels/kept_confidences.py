@@ -6,7 +6,7 @@ import numpy as np
 
 from mlsl_mx.system.workers import Workers
 
-KEPT = 1 << 23  # confidences: 42 MB, those of four images of 1024x2048
+KEPT = 1 << 23  # confidences: 42 MB, those of four images of 2048x1024
 
 
 class KeptConfidences:

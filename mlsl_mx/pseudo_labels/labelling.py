@@ -13,7 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from mlsl_mx.system.whole_files import file_hash, read_json, write_bytes, write_
 from mlsl_mx.system.workers import ALONE, Workers
 
 SUMMARY = "selection.json"
-STORE, THRESHOLDS = ".store", "thresholds.json"  # of an interrupted start: a folder, and what pass 1 found, in it
+STORE, THRESHOLDS = ".store", "thresholds.json"  # until the stage is done: a folder; in it, the result of pass 1
 
 
 def generate_pseudo_labels(
@@ -73,15 +73,15 @@ def generate_pseudo_labels(
     stage = _TwoPasses(segmenter, dataset, out_dir / STORE, workers)
     portion = min(selection.portion + round_index * selection.portion_step, selection.portion_max)
     started = time.monotonic()
-    found = stage.thresholds(selection, portion)
-    counted = stage.write_labels(out_dir, found, selection.rule)
+    first = stage.thresholds(selection, portion)
+    counted = stage.write_labels(out_dir, first, selection.rule)
     seconds = time.monotonic() - started
     summary = {
         "round": round_index,
         "portion": portion,
         "policy": selection.policy,
         "rule": selection.rule,
-        **_described(dataset.classes.names, selection, found, counted),
+        **_described(dataset.classes.names, selection, first, counted),
         "images": len(dataset.names),
         "seconds": round(seconds, 1),
         "network_seconds": round(segmenter.net.seconds, 1),
@@ -97,14 +97,23 @@ def generate_pseudo_labels(
 
 
 def labelling_settings(patches: PseudoLabels, selection: Selection) -> dict[str, Any]:
-    """The settings that labels depend on, by group. An imported prior counts by its content (`prior`), wherever its
-    file lies; how many patches the network sees at once, by memory, does not count."""
-    found = {"pseudo_labels": asdict(patches), "selection": asdict(selection)}
-    del found["pseudo_labels"]["batch"]
-    prior_file = found["selection"].pop("prior_file")
+    """The settings that labels depend on, by group: an imported prior counts by its content (`prior`), not its path;
+    the number of patches in a network call (`batch`) does not count."""
+    groups = {"pseudo_labels": asdict(patches), "selection": asdict(selection)}
+    del groups["pseudo_labels"]["batch"]
+    prior_file = groups["selection"].pop("prior_file")
     if selection.spatial_prior and prior_file:
-        found["selection"]["prior"] = file_hash(Path(prior_file))
-    return found
+        groups["selection"]["prior"] = file_hash(Path(prior_file))
+    return groups
+
+
+@dataclass(frozen=True)
+class _FirstPass:
+    """The result of pass 1: of each class its threshold, and the pixels predicted as it."""
+
+    thresholds: list[float]
+    predicted: list[int]
+    resumed: bool  # an earlier start has made it, so some labels may be there
 
 
 class _TwoPasses:
@@ -126,24 +135,21 @@ class _TwoPasses:
         inference = {name: settings[name] for name in names}
         return f"{digest:08x} {self.segmenter.seed} {inference}"
 
-    def thresholds(self, selection: Selection, portion: float) -> dict[str, Any]:
+    def thresholds(self, selection: Selection, portion: float) -> _FirstPass:
         """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
         path, key = self.store_dir / THRESHOLDS, self._thresholds_key(selection, portion)
-        found = _thresholds_of(path, key)
-        if self.workers.sum(np.array([found is not None]))[0] == self.workers.count:  # files may reach some later
-            return {**found, "resumed": True}
+        saved = _saved_thresholds(path, key)
+        if self.workers.sum(np.array([saved is not None]))[0] == self.workers.count:  # files may reach some later
+            return saved
         confidences = ClassConfidences(self.dataset.classes.num_classes, selection.stride, selection.extra_zero)
         self._file_confidences(confidences)
         confidences.sum_over(self.workers)
-        found = {
-            "key": key,
-            "thresholds": confidences.thresholds(portion, selection.policy).tolist(),
-            "predicted": confidences.predicted.tolist(),
-        }
+        thresholds = confidences.thresholds(portion, selection.policy).tolist()
+        predicted = confidences.predicted.tolist()
         if self.workers.rank == 0:
-            write_json(path, found)
+            write_json(path, {"key": key, "thresholds": thresholds, "predicted": predicted})
         self.workers.barrier()  # no store vanishes before what follows from it is written
-        return {**found, "resumed": False}
+        return _FirstPass(thresholds, predicted, resumed=False)
 
     def _thresholds_key(self, selection: Selection, portion: float) -> str:
         """What the thresholds depend on: what the stores do, what is made of them, and which images there are."""
@@ -183,34 +189,32 @@ class _TwoPasses:
         if store is not None:
             write_store(store, self.segmenter.engine.on_host(maps), self.key)
 
-    def write_labels(self, out_dir: Path, found: dict[str, Any], rule: str) -> dict[str, Any]:
+    def write_labels(self, out_dir: Path, first: _FirstPass, rule: str) -> dict[str, Any]:
         """Pass 2. Returns pixels of all workers: `labelled` (C,), `all`, `uncovered`."""
         ids = self.dataset.classes.ignore + 1
         counts = np.zeros(ids, np.int64)
         with Background() as background:
-            made = partial(self._labelled, out_dir, found, rule, background)
+            made = partial(self._labelled, out_dir, first, rule, background)
             for labels in self._shown(ahead(made, self._indices, self.segmenter.threads), "labels"):
                 counts += counts_of(labels, ids)
         counts = self.workers.sum(counts)
         return {
             "labelled": counts[: self.dataset.classes.num_classes],
             "all": int(counts.sum()),
-            "uncovered": int(counts.sum()) - sum(found["predicted"]),
+            "uncovered": int(counts.sum()) - sum(first.predicted),
         }
 
-    def _labelled(
-        self, out_dir: Path, found: dict[str, Any], rule: str, background: Background, index: int
-    ) -> np.ndarray:
+    def _labelled(self, out_dir: Path, first: _FirstPass, rule: str, background: Background, index: int) -> np.ndarray:
         """The labels of an image, which are written in the background."""
         path, store = out_dir / f"{self.dataset.names[index]}.png", self._store_path(index)
-        labels = self._finished(path, store) if found["resumed"] else None
+        labels = self._finished(path, store) if first.resumed else None
         if labels is None:
             maps = read_store(store, self.key)
             if maps is None:
                 image = self.dataset.image(index)
                 with self._network_lock:
                     maps = self.segmenter.maps(image, self.dataset.names[index])
-            labels = self.segmenter.labels(maps, found["thresholds"], rule)
+            labels = self.segmenter.labels(maps, first.thresholds, rule)
             if self.segmenter.threads:
                 self._write_label(labels, path, store)  # this is a thread of many
             else:
@@ -235,22 +239,22 @@ class _TwoPasses:
         return self.store_dir / f"{self.dataset.names[index]}.map"
 
 
-def _thresholds_of(path: Path, key: str) -> dict[str, Any] | None:
+def _saved_thresholds(path: Path, key: str) -> _FirstPass | None:
     """What pass 1 saved; None if it is missing, damaged, or of another key: pass 1 is then made again."""
     try:
-        found = read_json(path, "key", "thresholds", "predicted")
+        saved = read_json(path, "key", "thresholds", "predicted")
     except InputError:
         return None
-    return found if found["key"] == key else None
+    return _FirstPass(saved["thresholds"], saved["predicted"], resumed=True) if saved["key"] == key else None
 
 
-def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
+def _described(names, selection: Selection, first: _FirstPass, counted) -> dict[str, Any]:
     """The part of selection.json that is about classes and pixels."""
-    predicted, labelled, pixels = np.array(found["predicted"]), counted["labelled"], counted["all"]
+    predicted, labelled, pixels = np.array(first.predicted), counted["labelled"], counted["all"]
     share = (labelled / max(labelled.sum(), 1)).tolist()
     few = {name: one for name, one in zip(names, share, strict=True) if one < selection.mining_least}
     return {
-        "thresholds": dict(zip(names, found["thresholds"], strict=True)),
+        "thresholds": dict(zip(names, first.thresholds, strict=True)),
         "coverage": float(labelled.sum() / pixels),
         "coverage_per_class": dict(zip(names, (labelled / pixels).tolist(), strict=True)),
         "predicted_share": dict(zip(names, (predicted / max(predicted.sum(), 1)).tolist(), strict=True)),
@@ -261,9 +265,7 @@ def _described(names, selection: Selection, found, counted) -> dict[str, Any]:
         "collapsed": [name for name, count in zip(names, labelled, strict=True) if count == 0],
         # The most probable of C classes has at least 1/C, so a threshold below 1/C arises only with a spatial prior.
         # Such a class may also take pixels on which it is not the most probable one.
-        "loose": [
-            name for name, threshold in zip(names, found["thresholds"], strict=True) if threshold < 1 / len(names)
-        ],
+        "loose": [name for name, threshold in zip(names, first.thresholds, strict=True) if threshold < 1 / len(names)],
     }
 
 

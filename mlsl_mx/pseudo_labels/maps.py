@@ -19,8 +19,8 @@ class PatchMaps:
         corners: (N, 2) int64, rows (top, left), in pixels.
         size: (height, width) of each in pixels; where an image was padded they reach beyond it.
         probabilities: (N, h, C, w) float32, of NumPy or on the engine's device: softmax, averaged with the mirrored
-            input's; h and w are an eighth of `size`, or less of an image that was resized, or what a network of the
-            user's own has, up to a quarter.
+            input's; h and w are an eighth of `size`, fewer if the image was shrunk first (`single_scale`); of a user's
+            own network by PyTorch up to a quarter.
         ready: an event of the engine's, after which they are computed; None: they are, or the engine knows by itself.
     """
 
@@ -84,8 +84,7 @@ class Window:
 def seen_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """What the network sees of an image of (height, width) in one piece, both multiples of 8.
 
-    The image itself, padded; or, at a scale below 1, resized to the nearest multiples, so that its maps end where it
-    does.
+    The image itself, padded; or, at a scale below 1, resized to the nearest multiples, which need no padding.
 
     >>> seen_size((1052, 1914), 1), seen_size((1024, 2048), 1850 / 2048)
     ((1056, 1920), (928, 1848))

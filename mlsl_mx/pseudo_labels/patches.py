@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+STEPS_COUNT = 0.25  # of a sliding grid: unequal steps down and across, beside another number of patches
+
 
 def patch_positions(
     height: int, width: int, patch: int, count: int, seed: int, name: str, placement: str = "random"
@@ -16,7 +18,7 @@ def patch_positions(
     The corners depend on nothing but the arguments, so labels are the same whatever the order, the batch size or the
     number of devices.
 
-    A 4x10 image in patches of 4x4, sliding over about 3 positions: the ends are fixed, the middle is between them.
+    An image of 10x4 in patches of 4x4, sliding over about 3 positions: the ends are fixed, the middle is between them.
 
     >>> patch_positions(4, 10, patch=4, count=3, seed=0, name="frankfurt_000000", placement="sliding").tolist()
     [[0, 0], [0, 3], [0, 6]]
@@ -28,9 +30,9 @@ def patch_positions(
         patch: side of the square patch, in pixels.
         count: K of the paper; "sliding" uses the covering grid with about this many patches.
         seed, name: what the random corners depend on, the name being the image's; "sliding" ignores both.
-        placement: "random" (paper: every corner that keeps the patch inside, equally likely, drawn independently),
-            "sliding", or "released" (random, but no patch reaches the last row or column, unless it is as large as
-            the image: the release's range is one short).
+        placement: "random" (the paper's word; here every corner that keeps the patch inside is equally likely, and
+            drawn independently), "sliding" (not in the paper), or "released" (random, but no patch reaches the last
+            row or column, unless it is as large as the image: the release's range is one short).
 
     Returns: (n, 2) int64, rows (top, left), 0 <= top <= height - patch, 0 <= left <= width - patch; n is `count`, or of
         "sliding" the grid's size.
@@ -72,10 +74,11 @@ def _grid(height: int, width: int, patch: int, count: int) -> tuple[int, int]:
 
     def misfit(grid):
         rows, columns = grid
-        error = abs(rows * columns - count) / count
+        count_error = abs(rows * columns - count) / count
         if rows == 1 or columns == 1:
-            return error
-        return error + 0.25 * abs(math.log((height - patch) * (columns - 1) / ((width - patch) * (rows - 1))))
+            return count_error
+        step_ratio = (height - patch) * (columns - 1) / ((width - patch) * (rows - 1))
+        return count_error + STEPS_COUNT * abs(math.log(step_ratio))
 
     grids = []
     for rows in range(fewest_rows, most_rows + 1):
@@ -84,5 +87,5 @@ def _grid(height: int, width: int, patch: int, count: int) -> tuple[int, int]:
 
 
 def _spread(last: int, count: int) -> np.ndarray:
-    """`count` whole numbers from 0 to `last` in equal steps, rounded down (so that no step exceeds the true one)."""
+    """`count` whole numbers from 0 to `last`, in steps that are equal but for rounding: none leaves a gap."""
     return np.arange(count) * last // max(count - 1, 1)

@@ -24,7 +24,8 @@ Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), alone or first; w
 
 
 def patch_seed(seed: int, round_index: int) -> int:
-    """The seed of a round's patch positions: each round draws its own, so no pixel is left out in all of them."""
+    """The seed of a round's patch positions: each draws its own. Pixels at an image's border are in few of its patches,
+    or, in placement "released", the last row and column, in none."""
     return 1000 * seed + round_index
 
 
@@ -68,7 +69,7 @@ class Segmenter:
 
     @property
     def threads(self) -> int:
-        """That may read, compose and write an image each, beside each other; 0: one does all."""
+        """That may each read, compose and write an image at the same time; 0: only one thread does."""
         return self.engine.threads(self.ctx)
 
     @cached_property
@@ -126,8 +127,8 @@ class Segmenter:
     def composed(self, maps: ImageMaps) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
         """The composite output, times the prior, window by window: what labels are selected from.
 
-        Yields: (rows, columns) of the window in the image, and its probabilities (C, h, w) float32. Values below 0
-            (bicubic) become 0, as neither can be a label.
+        Yields: (rows, columns) of the window in the image, and its probabilities (C, h, w) float32. Bicubic up-sampling
+            gives values slightly below 0; they become 0, as neither can be a label.
         Raises: InputError if the network's output is not finite.
         """
         for window in self._windows(maps):

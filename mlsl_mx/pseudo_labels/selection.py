@@ -244,10 +244,13 @@ def _take_larger(largest: np.ndarray, classes: np.ndarray, values: np.ndarray, c
 def mined_classes(
     predicted: Sequence[int], share: float = 0.001, rarest: int = 3, left_out: Collection[int] = ()
 ) -> tuple[list[int], list[int]]:
-    """Train ids of the rare classes on whose pixels training crops are centred (CBST), the rarest first.
+    """Train ids of the rare classes on whose pixels training crops are centred (CBST's program; the paper has no word
+    of it), the rarest first.
 
     Args:
         predicted: (C,) pixels predicted as each class.
+        share: of all predicted pixels: a class with less is rare.
+        rarest: how many classes are mined where an image has none of the rare ones.
         left_out: train ids that are not mined, however rare.
 
     Returns: two lists: the classes with less than `share` of the predicted pixels, and the `rarest` rarest. In an

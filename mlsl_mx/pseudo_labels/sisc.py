@@ -60,8 +60,8 @@ class SISCAccumulator:
             if top < 0 or left < 0 or bottom > height or right > width:
                 patch = f"a patch of {patch_width}x{patch_height} at row {top}, column {left}"
                 raise ValueError(f"{patch} leaves {width}x{height}")
-            _add_window(self.sum, probabilities[index], (0, top, left), (num_classes, bottom, right))
-            _add_window(self.count, ones, (top, left), (bottom, right))
+            _add_at(self.sum, probabilities[index], (0, top, left), (num_classes, bottom, right))
+            _add_at(self.count, ones, (top, left), (bottom, right))
 
     def add_maps(
         self,
@@ -128,9 +128,9 @@ def _trimmed(weights: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[slic
     return [some[:, part] for some, part in zip(weights, cells, strict=True)], cells
 
 
-def _add_window(volume: mx.nd.NDArray, values: mx.nd.NDArray, begin: tuple[int, ...], end: tuple[int, ...]) -> None:
+def _add_at(volume: mx.nd.NDArray, values: mx.nd.NDArray, begin: tuple[int, ...], end: tuple[int, ...]) -> None:
     """volume[begin:end] += values, in place."""
-    # One temporary of the window's size; `volume[...] += values` makes two (measured: 15 against 12 ms a patch).
-    window = mx.nd.slice(volume, begin=begin, end=end)
-    mx.nd.elemwise_add(window, values, out=window)
-    mx.nd._internal._slice_assign(volume, window, begin=begin, end=end, out=volume)
+    # One temporary of the patch's size; `volume[...] += values` makes two (measured: 15 against 12 ms a patch).
+    place = mx.nd.slice(volume, begin=begin, end=end)
+    mx.nd.elemwise_add(place, values, out=place)
+    mx.nd._internal._slice_assign(volume, place, begin=begin, end=end, out=volume)

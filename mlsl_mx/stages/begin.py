@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mlsl_mx.config.settings import Config
 from mlsl_mx.data.datasets import SceneDataset
@@ -13,10 +15,10 @@ from mlsl_mx.engine import engine_of
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
 from mlsl_mx.pseudo_labels.store import stored_bytes
 from mlsl_mx.stages.inputs import check_as_source, check_files
-from mlsl_mx.stages.job import Job
+from mlsl_mx.stages.job import Job, check_batch
 from mlsl_mx.stages.recorded_settings import head_settings, method_settings, source_settings
-from mlsl_mx.stages.shares import check_labelling, check_training
 from mlsl_mx.stages.start_files import check_start, described, start_file
+from mlsl_mx.system.device_shares import check_count, divided
 from mlsl_mx.system.errors import InputError
 
 
@@ -38,10 +40,10 @@ def begin(
     """
     imagenet = start_file(job.config, imagenet)
     given, rounds = described(job.config, imagenet, weights), job.config.self_training.rounds
-    check_labelling(job.devices, len(job.devices) if workers is None else workers)
+    _check_labelling(job.devices, len(job.devices) if workers is None else workers)
     train_devices = engine_of(train_ctx).devices(train_ctx) if train_ctx else job.devices
     trainings = _trainings(job.config, weights)
-    check_training(job.config, train_devices, train_workers, trainings)
+    _check_training(job.config, train_devices, train_workers, trainings)
     lists = [f"  {title}: {len(dataset)} images" for title, dataset in job.titled.items()]
     source_settings(job, imagenet, weights).check()
     check_as_source(job)
@@ -56,6 +58,24 @@ def begin(
     on = ", ".join(map(str, job.devices))
     what = f"{job.config.name}, {job.config.method}: {rounds} rounds, seed {job.seed}, on {on}, in {job.run}"
     return "\n".join([what, *given, *lists])
+
+
+def _check_training(config: Config, devices: Sequence[Any], workers: int, stages: Sequence[str]) -> None:
+    """See that `mlsl launch -n WORKERS` can train on the devices. Raises: InputError if not."""
+    check_count("--train-workers", workers)
+    own = divided(devices, workers, "--train-ctx")[0]
+    for stage in stages:
+        check_batch(config, stage, len(own), workers)
+
+
+def _check_labelling(devices: Sequence[Any], workers: int) -> None:
+    """See that workers can label and evaluate on the devices, each on one. Raises: InputError if not."""
+    check_count("--workers", workers)
+    if len(divided(devices, workers, "--ctx")[0]) > 1:
+        raise InputError(
+            f"--ctx names {len(devices)} devices for {workers} workers, but only training uses several in one process: "
+            f"label and evaluate with as many workers (make WORKERS={len(devices)})"
+        )
 
 
 def _trainings(config: Config, weights: Path | None) -> list[str]:

@@ -18,7 +18,7 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.runs import record_of
 from mlsl_mx.system.whole_files import read_json
 
-MOST_WEIGHT = 10.0  # of a class in the loss, beside 1 for the median class
+MOST_WEIGHT = 10.0  # of a class in the loss; the median class has 1
 
 
 def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int = 0) -> None:
@@ -76,7 +76,7 @@ def class_sizes(job: Job, source: SceneDataset) -> np.ndarray:
 
 def rare_classes(job: Job, source: SceneDataset) -> tuple[tuple[int, ...], ...]:
     """The group of classes that source training is to mine, the rarest of those that its labels have; none if it mines
-    none."""
+    none. Not in the paper, which starts from trained source models."""
     training = job.config.source_training
     if not training.mining_probability:
         return ()

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config.settings import Config
 from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.engine import Engine, engine_of
 from mlsl_mx.network import load_original
 from mlsl_mx.network.weights.published_weights import has_weak_label_head
-from mlsl_mx.stages.shares import check_batch
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.processor import threads_beside
 from mlsl_mx.system.whole_files import file_hash
@@ -174,3 +174,26 @@ def open_job(
         devices=found,
         workers=workers,
     )
+
+
+def check_batch(config: Config, stage: str, devices: int, workers: int) -> None:
+    """See that each batch of a training can be divided.
+
+    Args:
+        stage: "source_training", "head_training" or "self_training".
+        devices: of each worker.
+
+    Raises: InputError if it cannot.
+    """
+    settings, shards = getattr(config, stage), devices * workers
+    fewer = "or train on fewer (make TRAIN_CTX= one device, TRAIN_WORKERS=1)"
+    if settings.batch % shards:
+        raise InputError(
+            f"{stage}.batch is {settings.batch}: it cannot be split over {workers} workers with {devices} devices "
+            f"each: set it to a multiple of {shards}, {fewer}"
+        )
+    if shards > 1 and stage == "source_training" and settings.start == "scratch":
+        raise InputError(
+            f"source_training.start is scratch: normalisation then follows the statistics of whole batches, which "
+            f"{shards} devices or workers do not exchange: start from a trunk, {fewer}"
+        )

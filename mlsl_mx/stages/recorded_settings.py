@@ -84,7 +84,7 @@ def source_settings(job: Job, imagenet: Path | None = None, weights: Path | None
 
 
 def head_settings(job: Job) -> RecordedSettings:
-    """What the weak-label head comes from that is trained beside a source model without one."""
+    """What the weak-label head comes from that is trained after a source model without one."""
     values = to_dict(job.config)
     settings = {"seed": job.seed, "lists": {"source": job.source.fingerprint}}
     settings.update({key: values[key] for key in ("classes", "network", "head_training")})

@@ -12,7 +12,7 @@ from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.stages.inputs import check_files, class_sizes, labels_made_by
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import method_settings
-from mlsl_mx.stages.source_iou import check_round
+from mlsl_mx.stages.source_iou import measure_round
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.training import train_stage
 from mlsl_mx.system.errors import InputError
@@ -58,7 +58,7 @@ def self_train(job: Job, round_index: int, checkpoint_seconds: float) -> str:
                 checkpoint_seconds=checkpoint_seconds,
                 events=job.tensorboard_folder(round_index) / folder.name,
             )
-        check_round(job, round_index, stage)
+        measure_round(job, round_index, stage)
     return str(stage) if stage.done else f"round {round_index}: {weights}"
 
 

@@ -30,7 +30,7 @@ LITTLE = 40.0  # mIoU in percent: a source model below it has not learnt its sou
 FORGOTTEN = 0.85  # of the source model's mIoU: a round that ends below it has forgotten
 
 
-def check_source_model(job: Job, stage: Stage) -> None:
+def measure_source_model(job: Job, stage: Stage) -> None:
     """Measure the source model, and warn of what it has not learnt. The first worker alone does, and once."""
     images = _to_measure(job, job.source_folder, stage)
     if not images:
@@ -52,7 +52,7 @@ def check_source_model(job: Job, stage: Stage) -> None:
         )
 
 
-def check_round(job: Job, round_index: int, stage: Stage) -> None:
+def measure_round(job: Job, round_index: int, stage: Stage) -> None:
     """Measure the weights after a round, and warn if they know the source much worse than the source model."""
     folder = job.folder(round_index)
     images = _to_measure(job, folder, stage)
@@ -95,8 +95,8 @@ def _measure(job: Job, folder: Path, images: SceneDataset, stage: Stage) -> dict
     """Write `folder`/source_iou.json. Returns: its content.
 
     That is miou and per_class in percent, the number of images, whether they are held out, `unlearnt`: classes of their
-    truth below UNLEARNT; and what it is made from. Beside a training that was done already the log stays as it is, so
-    the training's time does, too.
+    truth below UNLEARNT; and what it is made from. Where an earlier start has done the training the log stays as it is,
+    so the training's time does, too.
     """
     net, weights = replace(job, devices=job.devices[:1]).segmentation_network(folder / "weights.params")
     segmenter = whole_image_segmenter(net, job.ctx, job.config.evaluation.flip)

@@ -11,7 +11,7 @@ from mlsl_mx.network.weights.published_weights import check_trunk
 from mlsl_mx.stages.inputs import check_files, class_weights, rare_classes
 from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.recorded_settings import source_settings
-from mlsl_mx.stages.source_iou import check_source_model
+from mlsl_mx.stages.source_iou import measure_source_model
 from mlsl_mx.stages.stage import open_stage
 from mlsl_mx.stages.start_files import check_start, start_file
 from mlsl_mx.stages.training import train_stage
@@ -49,5 +49,5 @@ def train_source(job: Job, imagenet: Path | None, checkpoint_seconds: float) -> 
                 checkpoint_seconds=checkpoint_seconds,
                 events=job.tensorboard_folder(None) / "training",
             )
-        check_source_model(job, stage)
+        measure_source_model(job, stage)
     return str(stage) if stage.done else f"source model: {weights}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+LONGEST_SHOWN = 100  # characters of a wrong value in an error
 # How MXNet, OpenCV, the C++ library and the linker say that memory is used up.
 OUT_OF_MEMORY = (
     "out of memory",
@@ -53,6 +54,11 @@ class InputError(Exception):
 
     The command line prints it without a traceback and exits with code 2; any other exception is a bug of ours.
     """
+
+
+def shortened(text: str) -> str:
+    """At most LONGEST_SHOWN characters of a value, for an error's line, which it must not fill."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def is_out_of_memory(problem: BaseException) -> bool:

@@ -17,7 +17,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import scalar
 
-from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.whole_files import unwritable
 
 
 class EventFile:
@@ -71,9 +71,7 @@ class EventFile:
         try:
             return write()
         except OSError as problem:
-            raise InputError(
-                f"{self.path}: cannot be written ({problem.strerror}): free some space, or choose another folder"
-            ) from None
+            raise unwritable(self.path, problem) from None
 
 
 def new_path(folder: Path, name: str) -> Path:

@@ -1,17 +1,26 @@
-"""How far a long stage is: a bar on a terminal, a few lines in a log file."""
+"""How far a long stage is: a bar on a terminal, a few lines in a log file, by tqdm."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Any
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from tqdm import tqdm
 
 LOGGER = logging.getLogger(__name__)
+
+LOG_SECONDS = 15  # between two lines where there is no terminal
+
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {speed}{share}{postfix}]"
+_LINE = "{desc}: {n_fmt}/{total_fmt} in {elapsed}, {remaining} left, {speed}{share}{postfix}"
+_RATES = {"s": 1, "min": 60, "h": 3600}
 
 
 def progress(
     items: Iterable | None, title: str, unit: str, total: int | None = None, done: int = 0, network: Any = None
-) -> Any:
+) -> tqdm:
     """`items`, shown while they are gone through, on stderr: rate, time left, and share of time in the network.
 
     Nothing is shown where the package's logger lets nothing but errors through, as under `--quiet`.
@@ -21,35 +30,57 @@ def progress(
         unit: what is counted, e.g. "image".
         total: number of items, where they have no length.
         done: of them, before the start.
-        network: its `seconds` are those spent in the network so far, as of a `TimedNetwork`; None shows no share.
+        network: its `seconds` are those spent in the network so far, as of `Engine.timed`; None shows no share.
     """
-    if not LOGGER.isEnabledFor(logging.WARNING):
-        return _Quiet(items)
-    from mlsl_mx.system.progress_bar import progress_bar
+    shown = {"total": total, "initial": done, "unit": unit, "disable": not LOGGER.isEnabledFor(logging.WARNING)}
+    if sys.stderr.isatty():
+        return _Progress(network, items, title, bar_format=_BAR, dynamic_ncols=True, **shown)
+    pace = {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
+    return _Progress(network, items, title, bar_format=_LINE, file=_Lines(sys.stderr), **pace, **shown)
 
-    return progress_bar(items, title, unit, total, done, network)
+
+def rate_text(rate: float, unit: str) -> str:
+    """`rate` items a second, per second, minute or hour, whichever gives a number to remember.
+
+    >>> rate_text(0.21, "image"), rate_text(0.008, "image")
+    ('0.21 image/s', '0.48 image/min')
+    """
+    per = next((per for per, seconds in _RATES.items() if rate * seconds >= 0.1), "h")
+    return f"{rate * _RATES[per]:.2f} {unit}/{per}"
 
 
-class _Quiet:
-    """Shows nothing, with the calls of tqdm that are used here."""
+class _Progress(tqdm):
+    """tqdm with the fields `speed` and `share` for its formats."""
 
-    def __init__(self, items: Iterable | None):
-        self._items = () if items is None else items
+    def __init__(self, network: Any, *args: Any, **settings: Any):
+        self._network = network
+        self._seconds_before = network.seconds if network is not None else 0.0
+        super().__init__(*args, **settings)
 
-    def __iter__(self) -> Iterator:
-        return iter(self._items)
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        shown = super().format_dict
+        elapsed, rate = shown["elapsed"], shown["rate"]
+        if rate is None and elapsed:
+            rate = (shown["n"] - shown["initial"]) / elapsed
+        speed = rate_text(rate, shown["unit"]) if rate else f"? {shown['unit']}/s"
+        return {**shown, "speed": speed, "share": self._share(elapsed)}
 
-    def __len__(self) -> int:
-        return len(self._items)
+    def _share(self, elapsed: float) -> str:
+        if self._network is None or not elapsed:
+            return ""
+        return f", network {100 * (self._network.seconds - self._seconds_before) / elapsed:.0f} %"
 
-    def __enter__(self) -> _Quiet:
-        return self
 
-    def __exit__(self, *_: Any) -> None:
-        pass
+class _Lines:
+    """A log in which each state is a line of its own, where tqdm would write over the one before."""
 
-    def update(self, count: int = 1) -> None:
-        """Nothing."""
+    def __init__(self, stream: TextIO):
+        self.stream = stream
 
-    def set_postfix(self, **_: Any) -> None:
-        """Nothing."""
+    def write(self, text: str) -> None:
+        if text.strip():
+            self.stream.write(f"{text.strip()}\n")
+
+    def flush(self) -> None:
+        self.stream.flush()

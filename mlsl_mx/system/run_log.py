@@ -15,6 +15,7 @@ from typing import Any
 
 from mlsl_mx.system.environment import revision
 from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.whole_files import unwritable
 
 LOGGER = logging.getLogger(__name__)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"  # local time
@@ -40,9 +41,7 @@ class RunLog:
             try:
                 self._append(json.dumps(line).encode() + b"\n")
             except OSError as problem:
-                raise InputError(
-                    f"{self.path}: cannot be written ({problem.strerror}): free some space, or choose another folder"
-                ) from None
+                raise unwritable(self.path, problem) from None
         LOGGER.debug("%s", json.dumps(line))
         self.events += 1
 

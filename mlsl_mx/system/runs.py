@@ -23,13 +23,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mlsl_mx.system.errors import InputError
+from mlsl_mx.system.errors import InputError, shortened
 from mlsl_mx.system.text_files import MOST_YAML_BYTES, dump_yaml, parse_yaml, read_text
-from mlsl_mx.system.whole_files import TEMPORARY, read_json, write_bytes, write_json
+from mlsl_mx.system.whole_files import TEMPORARY, read_json, unwritable, write_bytes, write_json
 
 LOGGER = logging.getLogger(__name__)
 MOST_SHOWN = 10  # settings that differ, in one line
-LONGEST_SHOWN = 100  # characters of a value in it
 # What a stage needs no more once the file beside it is there, in folders of a run directory.
 NEEDED_BEFORE = {
     "source/.checkpoint": "weights.params",
@@ -68,7 +67,7 @@ def check_settings(path: Path, settings: dict[str, Any], results: bool, remedy: 
         raise InputError(f"{path}: no such file, so the settings of the results beside it are not known: {remedy}")
     old, new = dict(flat(read_settings(path))), dict(flat(settings))
     keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    changed = [f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in keys]
+    changed = [f"{key}: {shortened(str(old.get(key)))} -> {shortened(str(new.get(key)))}" for key in keys]
     if changed:
         more = f"; and {len(changed) - MOST_SHOWN} more" * (len(changed) > MOST_SHOWN)
         shown = "; ".join(changed[:MOST_SHOWN]) + more
@@ -97,11 +96,6 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds no settings: damaged; choose another folder")
     return values
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -171,7 +165,7 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path, "w")
     except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror}): choose another folder") from None
+        raise unwritable(path, problem) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -34,7 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = _new_temporary(path.parent, path.suffix)
     except OSError as problem:
-        raise _unwritable(path, problem, "choose another folder") from None
+        raise unwritable(path, problem) from None
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -44,13 +44,15 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as problem:
         if problem.errno is None:  # of a library, about what it was given to write: a bug of ours
             raise
-        raise _unwritable(path, problem, "free some space, or choose another folder") from None
+        raise unwritable(path, problem) from None
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
 
 
-def _unwritable(path: Path, problem: OSError, remedy: str) -> InputError:
+def unwritable(path: Path, problem: OSError) -> InputError:
+    """The error of a file that could not be written."""
+    remedy = "free some space, or choose another folder"
     if problem.errno == errno.ENAMETOOLONG:
         remedy = "shorten the image's or method's name, or choose a folder less deep"
     return InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}")

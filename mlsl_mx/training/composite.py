@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsl_mx.system.errors import InputError
 
-LEAST = 1e-6  # what a loss is divided by where no pixel counts: it is 0 then
+LEAST = 1e-6  # the smallest divisor of a loss, so that a batch without labels has the loss 0
 
 
 def composite_loss(
@@ -32,8 +32,10 @@ def composite_loss(
     Args:
         segmentation_loss, weak_label_loss: the engine's, of Eq. 1 and 2, and of Eq. 5.
         outputs: logits (B, C, h, w), or (logits, weak logits (B, C)).
-        train_ids: (B, h, w); weak_labels: (B, C); is_target: (B,), 1 for a crop of the target, 0 for one of the source.
-        weight: lambda.
+        train_ids: (B, h, w), ignored ones 255, or 65535 with more than 255 classes; weak_labels: (B, C), 0 or 1;
+            is_target: (B,), 1 for a crop of the target, 0 for one of the source. All float32.
+        weight: lambda. It weighs two means: of the segmentation over labelled pixels (`normaliser`), of the weak labels
+            over images and classes.
         hard_examples, normaliser, class_weights: as of `segmentation_loss`.
         own_loss: of the user: (logits, train_ids, is_target) -> more terms by their names, each with its weight.
 

@@ -1,4 +1,4 @@
-"""What the training stages feed to `train`: source images alone (Eq. 1, 6), or source and target (Eq. 3, 7)."""
+"""What the training stages feed to `train`: source images alone (Eq. 1, 5 or 6), or source and target (Eq. 3, 7)."""
 
 from __future__ import annotations
 
@@ -85,9 +85,13 @@ def self_training_epochs(
 ) -> Epochs:
     """One round: the round's subset of the source and all target images in one random permutation.
 
+    Eq. 3 and 7 add a source and a target loss. Here crops of both come in one order and share batches, as in the
+    release: each domain counts by its number of images, and a batch's loss is a mean over the crops that it has.
+
     Args:
         source: with ground truth.
         target: with the round's pseudo-labels.
+        weak: eta, lambda, and what a weak label is of: the crop or, by `scope: image`, the whole image.
         class_sizes: h_s, (C,).
         mined: groups of rare classes, on whose pixels crops are centred (see `training_crop`), of source and target.
         round_index: r.

@@ -23,7 +23,7 @@ class LossPoint(NamedTuple):
     epoch: int
     step: int  # how many were done, counted over all epochs
     steps: int  # of all epochs
-    loss: float  # L of Eq. 6: the sum of its terms
+    loss: float  # of the whole training: the sum of its terms
     losses: dict[str, float]  # the terms by name, weighted, as the training's loss gives them
     learning_rate: float  # of the last step
 

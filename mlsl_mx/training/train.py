@@ -52,7 +52,7 @@ def train_step(steps: Steps, batch: Batch, learning_rate: float, number: int) ->
 
 @dataclass(frozen=True)
 class Epochs:
-    """What `train` needs beside the network: how many epochs, of what, with which loss and at which rate."""
+    """What `train` needs besides the network: how many epochs, of what, with which loss and at which rate."""
 
     count: int
     steps: int  # in one epoch
@@ -92,8 +92,7 @@ def train(
     checkpoint = Checkpoint(out / ".checkpoint", checkpoint_seconds)
     position = _start(checkpoint, net, steps, log, workers)
     total, done = epochs.count * epochs.steps, position.epoch * epochs.steps + len(position.step_terms)
-    # In steps. A device may still compute after one: waiting for it, to count that too, would slow training down.
-    network = SimpleNamespace(seconds=0.0)
+    network = SimpleNamespace(seconds=0.0)  # in steps; what a device still computes after one is not waited for
     stopping = stops_when_asked(partial(_any_asked, workers) if workers.count > 1 else None)
     curve = LossCurve(log, epochs.count, epochs.steps, epochs.learning_rate, done, tensorboard)
     with stopping as stop_here, progress(None, title, "step", total, done, network) as bar, curve:
@@ -117,12 +116,9 @@ def train(
                 if workers.rank == 0 and checkpoint.is_due():
                     _save(checkpoint, net, steps, position, workers)
             _check_finite(steps, epoch)
-            loss = sum(sum(terms.values()) for terms in losses) / len(losses)
-            rate = epochs.learning_rate(epoch * epochs.steps)
+            took = time.monotonic() - started, network.seconds - network_before
+            loss = _log_epoch(log, epoch, losses, epochs.learning_rate(epoch * epochs.steps), *took)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            seconds, in_network = time.monotonic() - started, network.seconds - network_before
-            took = {"seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
-            log.write("epoch", epoch=epoch, loss=loss, learning_rate=rate, **took)
             position.epoch, position.step_terms = epoch + 1, []
         if workers.rank == 0:
             save_original(net, out / "weights.params")
@@ -142,6 +138,16 @@ def _start(checkpoint: Checkpoint, net, steps: Steps, log: RunLog, workers: Work
     position = checkpoint.restore(net, steps)
     log.write("resumed", epoch=position.epoch, step=len(position.step_terms))
     return position
+
+
+def _log_epoch(
+    log: RunLog, epoch: int, losses: list[dict[str, float]], rate: float, seconds: float, in_network: float
+) -> float:
+    """Returns: the mean loss of the epoch's steps."""
+    loss = sum(sum(terms.values()) for terms in losses) / len(losses)
+    took = {"seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
+    log.write("epoch", epoch=epoch, loss=loss, learning_rate=rate, **took)
+    return loss
 
 
 def _save(checkpoint: Checkpoint, net, steps: Steps, position: Position, workers: Workers) -> None:

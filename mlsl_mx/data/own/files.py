@@ -18,8 +18,7 @@ from pathlib import Path, PurePosixPath
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.data.file_kinds import IMAGE_ENDINGS, has_ending, warn_of_images
 from mlsl_mx.data.folders import files_below
-from mlsl_mx.data.lists import ImageList, check_names, read_lines
-from mlsl_mx.data.names import composed, on_disk
+from mlsl_mx.data.lists import ImageList, check_names, composed, on_disk, read_lines
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.surroundings import unfit_name
 

@@ -13,6 +13,7 @@ from mlsl_mx.config.class_table import MOST_CLASSES, REST
 from mlsl_mx.config.classes import FileValue
 from mlsl_mx.data.image_files import decode_channels, header
 from mlsl_mx.data.label_files import ENCODINGS, LabelFormat, check_lossless, read_file_values, transparent_part
+from mlsl_mx.data.lists import evenly_spread
 from mlsl_mx.data.palettes import colours_of_ids, other_palettes
 from mlsl_mx.system.background import READERS, ahead
 from mlsl_mx.system.errors import InputError
@@ -47,7 +48,7 @@ def survey(paths: Sequence[Path], title: str, encoding: str = "") -> Survey:
     """
     if encoding and encoding not in ENCODINGS:
         raise InputError(f"{title}: {encoding!r} is no encoding: use one of {', '.join(ENCODINGS)}")
-    chosen = [paths[i * len(paths) // min(len(paths), MOST_FILES)] for i in range(min(len(paths), MOST_FILES))]
+    chosen = [paths[index] for index in evenly_spread(len(paths), MOST_FILES)]
     encoding, doubt = (encoding, "") if encoding else _encoding(chosen)
     remedy = "give label files of one kind, and of the encoding that is named, if one is"
     form = LabelFormat(title, (encoding,), (), REST, np.uint8, remedy)
@@ -101,7 +102,8 @@ def _opaque_pixels(path: Path) -> np.ndarray:
 
 def _encoding(paths: Sequence[Path]) -> tuple[str, str]:
     """Also the doubt about it."""
-    for path in _some(paths):
+    some = [paths[index] for index in evenly_spread(len(paths), CHANNEL_FILES)]
+    for path in some:
         check_lossless(path, header(path))
     mode = header(paths[0]).mode
     if mode == "P":  # where files have palettes of their own, colours mean something and indices do not
@@ -112,12 +114,7 @@ def _encoding(paths: Sequence[Path]) -> tuple[str, str]:
         return "ids16", ""
     if mode not in ("RGB", "RGBA"):
         raise InputError(f"{paths[0]}: is of mode {mode}, which is no kind of label file: write ids or colours as PNG")
-    return _of_channels(paths[0], [_opaque_pixels(path) for path in _some(paths)])
-
-
-def _some(paths: Sequence[Path]) -> list[Path]:
-    count = min(len(paths), CHANNEL_FILES)
-    return [paths[i * len(paths) // count] for i in range(count)]
+    return _of_channels(paths[0], [_opaque_pixels(path) for path in some])
 
 
 def _of_channels(path: Path, files: Sequence[np.ndarray]) -> tuple[str, str]:

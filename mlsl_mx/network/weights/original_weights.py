@@ -1,9 +1,9 @@
 """Weights in the files of the original release: `arg:conv1a_weight`, `aux:bn7_moving_mean`, as MXNet saves them.
 
-Three kinds of file exist: the ImageNet classifier (trunk and `linear1000`), source models (trunk and segmentation head)
-and adapted models (with the weak-label head too). Other trunks than ResNet-38 have names of their own in them, and
-their classifiers may be files that Gluon's `save_parameters` wrote. A file is checked whole before the network is
-touched.
+Two kinds of file exist: the ImageNet classifier (trunk and `linear1000`), and segmentation networks (trunk and
+segmentation head, with the weak-label head or without), source models and adapted ones alike. Other trunks than
+ResNet-38 have names of their own in them, and their classifiers may be files that Gluon's `save_parameters` wrote. A
+file is checked whole before the network is touched.
 """
 
 from __future__ import annotations

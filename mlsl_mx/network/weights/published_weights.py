@@ -24,8 +24,8 @@ from mlsl_mx.network.weights.original_weights import (
 from mlsl_mx.system.errors import InputError
 
 CLASSIFIER = "classifier"
-SOURCE_MODEL = "source model"
-ADAPTED_MODEL = "adapted model"  # with a weak-label head
+SOURCE_MODEL = "source model"  # of a published file
+SEGMENTATION = "segmentation network"  # a source model or an adapted one: the tensors do not tell
 TRUNK = "trunk"  # nothing else
 
 # Tensors of the heads: channels at width 1.
@@ -117,8 +117,7 @@ def describe(path: Path, trunk: str | None = None) -> Contents:
     last = [match.group(1) for match in map(LAST_LAYER.fullmatch, shapes) if match]
     if len(last) != 1:
         return Contents(shapes, TRUNK, 0, found)
-    adapted = any(map(WEAK_LABEL_NAME.fullmatch, shapes))
-    return Contents(shapes, ADAPTED_MODEL if adapted else SOURCE_MODEL, int(last[0]), found)
+    return Contents(shapes, SEGMENTATION, int(last[0]), found)
 
 
 def _noted_trunk(path: Path) -> str | None:
