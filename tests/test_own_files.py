@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import unicodedata
 
 import pytest
@@ -126,6 +127,14 @@ def test_no_image_gets_the_label_of_another(tmp_path, present):
     touch(tmp_path, "im/s1/1.png", "im/s2/1.png", present)
     with pytest.raises(InputError, match="of 2 images of .* have no label"):
         labels(tmp_path, "lab", "im")
+
+
+@pytest.mark.parametrize("entry, remedy", [("im/2.png", "correct the list"), ("im\\1.png", "write / between folders")])
+def test_a_listed_image_that_is_not_there_is_not_said_to_lack_a_label(tmp_path, entry, remedy):
+    touch(tmp_path, "im/1.png", "lab/1.png", "lab/2.png.txt")
+    (tmp_path / "images.txt").write_text(f"im/1.png\n{entry}\n")
+    with pytest.raises(InputError, match=rf"{re.escape(repr(entry))} is listed as an image, .*: {remedy}$"):
+        labels(tmp_path, "lab", "images.txt")
 
 
 def test_lists_are_relative_to_their_folder(tmp_path):

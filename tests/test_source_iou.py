@@ -110,10 +110,10 @@ def test_the_documented_limits(monkeypatch, caplog, before, after, forgets):
     monkeypatch.setattr(source_iou, "_measured", lambda job, folder, images: found[folder])
     monkeypatch.setattr(source_iou, "_measure", lambda job, folder, *given: found[folder])
     job = SimpleNamespace(source_folder="source", folder=lambda index: "round")
-    source_iou.check_source_model(job, None)
+    source_iou.measure_source_model(job, None)
     assert ("has not learnt its source" in caplog.text) == (before < 40)
     caplog.clear()
-    source_iou.check_round(job, 0, None)
+    source_iou.measure_round(job, 0, None)
     assert caplog.text.count("the network forgets its source") == forgets
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,16 +18,15 @@ WEAK_LABELS = "weak_labels.json"
 
 def write_weak_labels(
     folder: Path, dataset: SceneDataset, h_s: Sequence[float], settings: WeakLabels | None = None
-) -> dict[str, Any]:
+) -> None:
     """Write folder/weak_labels.json: the classes that each image has by its pseudo-labels (Sec. 3.3.1).
+
+    That is {eta, comparison, h_s {class: share, None of a class that the source has not}, images {name: [class]}}.
 
     Args:
         folder: of the pseudo-labels of all the data set's images.
         h_s: (C,) from ClassSizes.mean(), or RELEASED_SIZES.
         settings: of which `eta` and `comparison` count; None: the paper's.
-
-    Returns: {eta, comparison, h_s {class: share, None of a class that the source has not}, images {name: [class]}},
-        which the file holds.
     """
     settings, names = settings or WeakLabels(), dataset.classes.names
     labels, images = with_pseudo_labels(dataset, folder), {}
@@ -38,4 +36,3 @@ def write_weak_labels(
     sizes = {name: None if np.isnan(size) else float(size) for name, size in zip(names, h_s, strict=True)}
     content = {"eta": settings.eta, "comparison": settings.comparison, "h_s": sizes, "images": images}
     write_json(Path(folder) / WEAK_LABELS, content)
-    return content

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from mlsl_mx.network.trunk_facts import TRUNKS, find_trunk
+from mlsl_mx.network.trunk_facts import DEFAULT, TRUNKS, find_trunk
 from mlsl_mx.system.errors import InputError
 
 GLUONCV = "gluoncv"  # in place of a file
@@ -18,9 +18,9 @@ def fetched(trunk: str) -> Path:
 
     Raises: InputError for a trunk that GluonCV has no weights of, or if they are not there and cannot be fetched.
     """
-    name = find_trunk(trunk).gluoncv
+    name = None if trunk == DEFAULT else find_trunk(trunk).gluoncv
     if name is None:
-        those = ", ".join(one for one in TRUNKS if find_trunk(one).gluoncv)
+        those = ", ".join(one for one in TRUNKS if one != DEFAULT)
         raise InputError(f"GluonCV has no weights of the trunk {trunk} (network.trunk), only of {those}: give a file")
     from gluoncv.model_zoo.model_store import get_model_file
 
