@@ -43,7 +43,7 @@ class Segmenter:
         settings: single inference or SISC, and how.
         seed: of random patch positions (`patch_seed`).
         prior: factors of the probabilities, for CBST-SP.
-        identity: of the network, for `parameters_checksum`, where its parameters do not tell.
+        identity: of the network, as the hash of its weights; empty: its parameters tell.
 
     Attributes: `net`, the network with the `seconds` of its calls, and the other arguments.
     """
@@ -74,9 +74,9 @@ class Segmenter:
 
     @cached_property
     def parameters_checksum(self) -> int:
-        """CRC-32 of the network's identity and parameters; 0 of a callable that has neither."""
+        """CRC-32 of the network's identity or, where it has none, of its parameters; 0 of a callable without either."""
         digest = zlib.crc32(self.identity.encode())
-        for values in self.engine.parameters(self.net.net):
+        for values in () if self.identity else self.engine.parameters(self.net.net):
             digest = zlib.crc32(values, digest)
         return digest
 
