@@ -27,7 +27,7 @@ def note(frame, event, argument):
     code = frame.f_code
     if event == "call" and "/mlsl_mx/" in code.co_filename and code.co_flags & 1:  # 0: the body of a module or class
         functions.add((code.co_filename, code.co_firstlineno))
-        if code.co_qualname == "TimedNetwork.__call__":
+        if code.co_name == "__call__" and code.co_filename.endswith("gluon/engine.py"):
             raise SystemExit(f"{len({file for file, _ in functions})} {len(functions)}")
 sys.setprofile(note)
 threading.setprofile(note)

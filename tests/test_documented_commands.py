@@ -112,6 +112,7 @@ def folder(tmp_path_factory):
         "RUN/sisc-pwl/round-5",
         "runs/miniature/gta2city-seed0/sisc-pwl/round-3",
         "runs/own/idda2camvid-seed0/source",
+        "runs/own/my-seed0/sisc-pwl/round-0",
     )
     for name in trained:
         (folder / name).mkdir(parents=True, exist_ok=True)
