@@ -421,7 +421,7 @@ $(TORCH): | $(INSTALLED)
 # Methods of each table beside the source model (a test keeps these equal to mlsl_mx/reports/compare.py).
 SEEDS ?= 0 1 2
 TABLE1 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
-TABLE2 := $(TABLE1)
+TABLE2 := cbst cbst-sp st cbst-pwl sisc sisc-pwl
 TABLE4 := sisc-pwl lambda-0.1 lambda-0.05 lambda-0.001 eta-0.0 eta-0.1 eta-0.025
 ABLATIONS := sisc patches-25 patches-100 patch-256 votes sliding
 RESULTS ?= $(RUNS_IN)

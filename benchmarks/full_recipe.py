@@ -3,7 +3,7 @@
 Width 1.0, images of 1914x1052 and 2048x1024 in the original formats (miniature scenes, enlarged), patch 512, crop 504.
 K, steps and images are cut to a handful, and the weights are random: this measures time and memory, not quality.
 
-    .venv/bin/python benchmarks/full_recipe.py            # about 10 minutes on 2 cores
+    .venv/bin/python benchmarks/full_recipe.py            # 32 minutes on 2 cores beside other work
 """
 
 from __future__ import annotations
@@ -95,11 +95,17 @@ def stages(work: Path, width: float):
     }
     common = ["--experiment", EXPERIMENT, "--run", work / "run", "--data", work / "data"]
     common += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    yield "train-source (2 steps of 1 crop)", ["train-source", "--imagenet", work / "imagenet.params", *common]
+    yield (
+        "train-source (2 steps of 1 crop; then IoU on a source image)",
+        ["train-source", "--imagenet", work / "imagenet.params", *common],
+    )
     yield "evaluate (1 image, flip)", ["evaluate", "--source", *common]
     yield f"pseudo-label (1 image, {PATCHES} patches, flip)", ["pseudo-label", "--round", "0", *common]
     yield f"diagnose (1 image, {PATCHES} patches, flip)", ["diagnose", "--round", "0", *common]
-    yield "self-train (2 steps of 1 crop, both heads)", ["self-train", "--round", "0", *common]
+    yield (
+        "self-train (2 steps of 1 crop, both heads; then IoU on a source image)",
+        ["self-train", "--round", "0", *common],
+    )
     yield "evaluate (1 image, flip), after the round", ["evaluate", "--round", "0", *common]
     yield "report", ["report", *common]
 

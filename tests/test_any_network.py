@@ -223,7 +223,7 @@ def test_from_python_labels_are_those_of_the_command(world):
     assert "the network's output has 3 classes, the data set 4" in said[0], done.stderr
     assert said[1] == "h_s has 3 sizes, but there are 4 classes: give one for each"
     assert said[2].startswith("selection.portion is 2.0: ") and said[3].startswith("taken/t0.png: was not written by")
-    assert said[4].startswith("labels: holds labels of other images")
+    assert said[4].startswith("labels: holds labels of images that are not given, t0.png and 2 others")
     assert all(np.array_equal(written(world / "labels", f"t{i}"), written(folder, f"t{i}")) for i in range(3))
     numbered = {name: f"class {c}" for c, name in enumerate(NAMES)}
     assert read_json(world / "labels" / "weak_labels.json")["images"] == {

@@ -74,7 +74,7 @@ IDS = "source: {encoding: ids, ignore: []}"
         ("source: {encoding: ids}", r"has \(200, 10, 10\), but source\.encoding is ids: its labels hold ids"),
         ("target: {ignore: [1]}", "target.ignore has 1, which is class warm too"),
         ("target: {ignore: [300]}", "target.ignore has 300, but target.encoding ids has 8 bits"),
-        ("target: {ignore: some}", r"target\.ignore is 'some': give ids or colours, or rest: whatever"),
+        ("target: {ignore: some}", r"target\.ignore is 'some': give ids or colours, or the word rest, for whatever"),
         ("source: {encoding: png}", "source.encoding is 'png': use one of ids, ids16, "),
         ("source: {labels: ''}", "source.labels is empty: name the folder, pattern or list"),
         ("source: {images: ''}", "source.images is empty"),

@@ -65,18 +65,18 @@ def test_everything_is_found_and_the_file_can_be_used(here, capsys):
 
 
 def test_what_a_recipe_asks_for_is_told_in_steps_and_images(here, capsys, monkeypatch):
-    """3 source images: 30 epochs of the paper's recipe in batches of 16 are 5 steps."""
+    """3 source images are one batch of 16: 30 epochs of the paper's recipe are 30 steps."""
     assert init() == 0 and "source.size:" not in capsys.readouterr().out
     text = (here / "exp/my.yaml").read_text()
-    assert "  epochs: 30  # 5 steps; of GTA-V's images they are 46,800" in text
-    assert "  source_portion: 0.03  # source images a round: 1; " in text
+    assert "  epochs: 30  # 30 steps; of GTA-V's images they are 46,830" in text
+    assert "  source_portion: 0.03  # source images in round 0: 1, more if few" in text
     (here / "exp/my.yaml").unlink()
     monkeypatch.setattr("mlsl_mx.data.own.init_experiment.LARGE_FOR_SMALL", 23)
     assert init("--small") == 0
     said = capsys.readouterr().out
     assert "source.size: 24 pixels in the shorter side are much for the patches of --small" in said
     assert "target.size: 24 pixels" in said
-    assert "  epochs: 5334  # 1000 steps or more" in (here / "exp/my.yaml").read_text()
+    assert "  epochs: 1000  # 1000 steps or more" in (here / "exp/my.yaml").read_text()
 
 
 @pytest.mark.parametrize("small", [True, False])

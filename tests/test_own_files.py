@@ -129,11 +129,15 @@ def test_no_image_gets_the_label_of_another(tmp_path, present):
         labels(tmp_path, "lab", "im")
 
 
-@pytest.mark.parametrize("entry, remedy", [("im/2.png", "correct the list"), ("im\\1.png", "write / between folders")])
+@pytest.mark.parametrize(
+    "entry, remedy", [("im/2.png", "correct the list, or the link"), ("im\\1.png", "write / between folders")]
+)
 def test_a_listed_image_that_is_not_there_is_not_said_to_lack_a_label(tmp_path, entry, remedy):
     touch(tmp_path, "im/1.png", "lab/1.png", "lab/2.png.txt")
     (tmp_path / "images.txt").write_text(f"im/1.png\n{entry}\n")
-    with pytest.raises(InputError, match=rf"{re.escape(repr(entry))} is listed as an image, .*: {remedy}$"):
+    with pytest.raises(
+        InputError, match=rf"the image {re.escape(repr(str(tmp_path / entry)))} is not there: {remedy}$"
+    ):
         labels(tmp_path, "lab", "images.txt")
 
 

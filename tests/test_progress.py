@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mlsl_mx.gluon.engine import TimedNetwork
-from mlsl_mx.system import progress as module
+from mlsl_mx.system import progress_bar as module
 from mlsl_mx.system.progress import progress, rate_text
 
 

@@ -147,7 +147,9 @@ def read_values(value: Any, name: str) -> tuple[FileValue, ...]:
 def read_ignore(value: Any, name: str) -> Ignored:
     """`ignore:` of a side: the word "rest", or ids or colours. Raises: InputError for anything else."""
     if isinstance(value, str) and value.isalpha() and value != REST:
-        raise InputError(f"{name} is {shown(value)}: give ids or colours, or {REST}: whatever belongs to no class")
+        raise InputError(
+            f"{name} is {shown(value)}: give ids or colours, or the word {REST}, for whatever belongs to no class"
+        )
     return value if value == REST else read_values(value, name)
 
 

@@ -38,8 +38,8 @@ SHOWN_FEATURES = {  # MXNet's name -> ours
     "DIST_KVSTORE": "DIST_KVSTORE",
     "OPENCV": "OPENCV",
 }
-# A training step of one crop takes 3.2 GB beside 0.5 GB of weights (benchmarks/results/train_step.md).
-FULL_MEMORY = 4e9
+# Source training of one crop a batch, with its measurement on the source (benchmarks/results/full_recipe.md).
+FULL_MEMORY = 9.5e9
 FULL_DISK = 37e9  # a round's stores take 35 GB (docs/SCALING.md)
 
 
@@ -227,7 +227,7 @@ def _memory(facts: Facts) -> Finding:
         return Finding("memory", "this system does not tell", facts=found)
     text = f"{_gib(facts.free_memory)} of {_gib(facts.memory)} GiB free"
     if facts.free_memory < FULL_MEMORY:
-        remedy = "training the full network on a CPU takes 4 GB: free some, or lower network.width"
+        remedy = "training the full network on a CPU takes 9.5 GB: free some, or lower network.width"
         return Finding("memory", text, NOTE, remedy, found)
     return Finding("memory", text, facts=found)
 

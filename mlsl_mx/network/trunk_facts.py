@@ -19,6 +19,7 @@ from mlsl_mx.system.own_code import check_spec, imported
 DEFAULT = "resnet38"
 
 # Trunks by the name that `network.trunk` gives: classes, or where to import them from when they are asked for.
+# GluonCV has weights of all but the default (`weights/gluoncv_store.py`).
 TRUNKS: dict[str, Any] = {
     DEFAULT: "mlsl_mx.network.resnet38:ResNet38",
     "resnet50_v1s": "mlsl_mx.network.gluoncv_trunks:ResNet50v1s",

@@ -9,8 +9,8 @@ from typing import Any
 from mlsl_mx.config.classes import ClassSet
 from mlsl_mx.config.setting import check_each, own_code_in
 from mlsl_mx.config.settings import PseudoLabels, Selection
-from mlsl_mx.data.datasets import SceneDataset, open_own
-from mlsl_mx.data.experiment_data import SHEET, check_sheet
+from mlsl_mx.data.datasets import open_own
+from mlsl_mx.data.experiment_data import check_sheet
 from mlsl_mx.engine import one_device
 from mlsl_mx.pseudo_labels.labelling import STORE, SUMMARY, THRESHOLDS, generate_pseudo_labels, labelling_settings
 from mlsl_mx.pseudo_labels.prior_files import read_prior
@@ -20,6 +20,7 @@ from mlsl_mx.pseudo_labels.weak_label_file import WEAK_LABELS, write_weak_labels
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import code_hashes
 from mlsl_mx.system.runs import begin_stage, record_of
+from mlsl_mx.system.whole_files import read_json
 
 
 def label_images(
@@ -63,13 +64,14 @@ def label_images(
     dataset = open_own(Path(), str(images), "", ("images", ""), classes, size=None, form=None)
     check_sheet(dataset, str(images))
     record = record_of(out, "label_images")
-    _check_out(record, dataset)
+    _check_out(record, dataset.names)
     pseudo_labels, selection = pseudo_labels or PseudoLabels(), selection or Selection()
     check_each(pseudo_labels, "pseudo_labels.")
     check_each(selection, "selection.")
     if h_s is not None and len(h_s) != classes.num_classes:
         raise InputError(f"h_s has {len(h_s)} sizes, but there are {classes.num_classes} classes: give one for each")
     made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
+    made_from["names"] = list(dataset.names)
     prior = _prior(selection, classes)
     made_from.update(labelling_settings(pseudo_labels, selection), **code_hashes(own_code_in(selection)))
     begin_stage(record, made_from, [out / SUMMARY, out / WEAK_LABELS, out / STORE / THRESHOLDS])
@@ -80,16 +82,19 @@ def label_images(
     return found
 
 
-def _check_out(record: Path, dataset: SceneDataset) -> None:
-    """Raises: InputError if the folder of the record holds labels of other images, or files of others."""
-    out, names = record.parent, set(dataset.names)
-    there = {path.relative_to(out).with_suffix("").as_posix() for path in out.rglob("*.png")} - {SHEET}
-    if record.exists() and (others := there - names):
-        raise InputError(f"{out}: holds labels of other images, as {min(others)}.png: remove it, or give another `out`")
-    if not record.exists() and (foreign := there & names):
+def _check_out(record: Path, names: Sequence[str]) -> None:
+    """Raises: InputError if labels of other images would stay in the record's folder, or a file would be overwritten
+    that is no label of an earlier call."""
+    before = set(read_json(record, "names")["names"]) if record.exists() else set()
+    there = {name for name in before.union(names) if (record.parent / f"{name}.png").exists()}
+    if others := there - set(names):
+        files = f"{min(others)}.png and {len(others) - 1} others" if len(others) > 1 else f"{min(others)}.png"
         raise InputError(
-            f"{out / min(foreign)}.png: was not written by label_images, and would be overwritten: give another `out`"
+            f"{record.parent}: holds labels of images that are not given, {files}: remove them, or give another `out`"
         )
+    if foreign := there - before:
+        path = record.parent / f"{min(foreign)}.png"
+        raise InputError(f"{path}: was not written by label_images, and would be overwritten: give another `out`")
 
 
 def _prior(selection: Selection, classes: ClassSet) -> SpatialPrior | None:

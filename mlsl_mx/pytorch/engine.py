@@ -1,4 +1,4 @@
-"""The engine that is PyTorch: `mlsl_mx.engine.Engine` by the modules of this room."""
+"""The engine that is PyTorch: `mlsl_mx.engine.Engine` by the modules of this folder."""
 
 from __future__ import annotations
 

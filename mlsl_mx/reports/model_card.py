@@ -7,7 +7,7 @@ experiment, method, title, seed, rounds_done (with an evaluation), miniature, no
 intended_use        text
 limits              [text]
 results             round (null: source model), miou, mious, per_class, images, flip: as in evaluation.json, IoU in
-                    percent; resized: as `resolution.resized_labels` gives it; list_hash;
+                    percent; resized: as `resolution.count_resized` gives it; list_hash;
                     weights: first 16 hex digits of the SHA-256 of the weights that were evaluated;
                     of_this_file: whether those are the weights file of now
 data                source, target, validation, each: dataset, list, size (height, width; or null),

@@ -1,26 +1,19 @@
-"""How far a long stage is: a bar on a terminal, a few lines in a log file, by tqdm."""
+"""How far a long stage is: a bar on a terminal, a few lines in a log file. Where nothing is shown tqdm is not imported."""
 
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Iterable
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 LOGGER = logging.getLogger(__name__)
 
-LOG_SECONDS = 15  # between two lines where there is no terminal
-
-_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {speed}{share}{postfix}]"
-_LINE = "{desc}: {n_fmt}/{total_fmt} in {elapsed}, {remaining} left, {speed}{share}{postfix}"
 _RATES = {"s": 1, "min": 60, "h": 3600}
 
 
 def progress(
     items: Iterable | None, title: str, unit: str, total: int | None = None, done: int = 0, network: Any = None
-) -> tqdm:
+) -> Any:
     """`items`, shown while they are gone through, on stderr: rate, time left, and share of time in the network.
 
     Nothing is shown where the package's logger lets nothing but errors through, as under `--quiet`.
@@ -32,11 +25,11 @@ def progress(
         done: of them, before the start.
         network: its `seconds` are those spent in the network so far, as of `Engine.timed`; None shows no share.
     """
-    shown = {"total": total, "initial": done, "unit": unit, "disable": not LOGGER.isEnabledFor(logging.WARNING)}
-    if sys.stderr.isatty():
-        return _Progress(network, items, title, bar_format=_BAR, dynamic_ncols=True, **shown)
-    pace = {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
-    return _Progress(network, items, title, bar_format=_LINE, file=_Lines(sys.stderr), **pace, **shown)
+    if not LOGGER.isEnabledFor(logging.WARNING):
+        return _Quiet(items)
+    from mlsl_mx.system.progress_bar import progress_bar
+
+    return progress_bar(items, title, unit, total, done, network)
 
 
 def rate_text(rate: float, unit: str) -> str:
@@ -49,38 +42,26 @@ def rate_text(rate: float, unit: str) -> str:
     return f"{rate * _RATES[per]:.2f} {unit}/{per}"
 
 
-class _Progress(tqdm):
-    """tqdm with the fields `speed` and `share` for its formats."""
+class _Quiet:
+    """Shows nothing, with the calls of tqdm that are used here."""
 
-    def __init__(self, network: Any, *args: Any, **settings: Any):
-        self._network = network
-        self._seconds_before = network.seconds if network is not None else 0.0
-        super().__init__(*args, **settings)
+    def __init__(self, items: Iterable | None):
+        self._items = () if items is None else items
 
-    @property
-    def format_dict(self) -> dict[str, Any]:
-        shown = super().format_dict
-        elapsed, rate = shown["elapsed"], shown["rate"]
-        if rate is None and elapsed:
-            rate = (shown["n"] - shown["initial"]) / elapsed
-        speed = rate_text(rate, shown["unit"]) if rate else f"? {shown['unit']}/s"
-        return {**shown, "speed": speed, "share": self._share(elapsed)}
+    def __iter__(self) -> Iterator:
+        return iter(self._items)
 
-    def _share(self, elapsed: float) -> str:
-        if self._network is None or not elapsed:
-            return ""
-        return f", network {100 * (self._network.seconds - self._seconds_before) / elapsed:.0f} %"
+    def __len__(self) -> int:
+        return len(self._items)
 
+    def __enter__(self) -> _Quiet:
+        return self
 
-class _Lines:
-    """A log in which each state is a line of its own, where tqdm would write over the one before."""
+    def __exit__(self, *_: Any) -> None:
+        pass
 
-    def __init__(self, stream: TextIO):
-        self.stream = stream
+    def update(self, count: int = 1) -> None:
+        """Nothing."""
 
-    def write(self, text: str) -> None:
-        if text.strip():
-            self.stream.write(f"{text.strip()}\n")
-
-    def flush(self) -> None:
-        self.stream.flush()
+    def set_postfix(self, **_: Any) -> None:
+        """Nothing."""

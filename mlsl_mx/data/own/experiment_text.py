@@ -10,6 +10,7 @@ from pathlib import Path
 from mlsl_mx.config.class_table import OWN
 from mlsl_mx.config.classes import FileValue, LabelClass
 from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.data.lists import without_held_out
 from mlsl_mx.data.own.contents import Contents, Part, Places
 from mlsl_mx.data.own.label_survey import Survey
 from mlsl_mx.data.sampling import source_count
@@ -17,7 +18,7 @@ from mlsl_mx.system.packaged_files import packaged
 
 BASES = {False: "own/base.yaml", True: "own/small.yaml"}
 # Of source training: a small network's, whatever the number of images (docs/REAL_PICTURES.md), and the full recipe's.
-SMALL_STEPS, FULL_STEPS = 1000, 46_800
+SMALL_STEPS, FULL_STEPS = 1000, 46_830
 
 
 def experiment_text(
@@ -128,20 +129,20 @@ _PLACED = (
 
 def _recipe_lines(contents: Contents, small: bool) -> list[str]:
     base = load_config(packaged("experiments") / BASES[small], settings=_PLACED)
-    training, rounds, images = base.source_training, base.self_training, len(contents.source.headers)
+    training, rounds = base.source_training, base.self_training
+    images = len(without_held_out(len(contents.source.headers), base.source.held_out)[0])
+    steps = -(-images // training.batch)  # of an epoch
     smallest, shortest = contents.target.shorter_side(0), contents.source.shorter_side(0.5)
     patch, crop = _fitting(base.pseudo_labels.patch, smallest // 2), _fitting(training.crops.size, shortest)
     cropped = f"  crops: {{size: {crop}}}  # pixels; a source image has {shortest} in its shorter side, in the median"
     if small:
-        epochs = -(-SMALL_STEPS * training.batch // images)
+        epochs = -(-SMALL_STEPS // steps)
         told = f"{SMALL_STEPS} steps or more: fewer do not learn the source"
     else:
-        epochs, steps = training.epochs, training.epochs * images // training.batch
-        told = f"{steps} steps; of GTA-V's images they are {FULL_STEPS:,}: raise it where yours are few"
+        epochs = training.epochs
+        told = f"{epochs * steps} steps; of GTA-V's images they are {FULL_STEPS:,}: raise it where yours are few"
     share = rounds.source_portion
-    portion = (
-        f"source_portion: {share}  # source images a round: {source_count(images, share)}; raise it where they are few"
-    )
+    portion = f"source_portion: {share}  # source images in round 0: {source_count(images, share)}, more if few"
     return [
         "pseudo_labels:",
         f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",

@@ -175,8 +175,8 @@ def _alone(keys: Iterable[str]) -> dict[str, str]:
 def _mismatch(where: Place, images: ImageList, keys: Sequence[str | None], files: dict[str, str], what: str) -> str:
     without = [entry for entry, key in zip(images.entries, keys, strict=True) if key is None]
     if gone := [entry for entry in without if not (images.root / entry).exists()]:
-        remedy = "write / between folders" if "\\" in gone[0] else "correct the list"
-        return f"{what}: {gone[0]!r} is listed as an image, but there is no such file below {images.root}: {remedy}"
+        remedy = "write / between folders" if "\\" in gone[0] else "correct the list, or the link"
+        return f"{what}: the image {str(images.root / gone[0])!r} is not there: {remedy}"
     unused = [files[key] for key in files if key not in set(keys)]
     others = f"; {len(unused)} labels have no image, e.g. {unused[0]}" if unused else ""
     return (
