@@ -1,4 +1,7 @@
-"""How far a long stage is: a bar on a terminal, a few lines in a log file. Where nothing is shown tqdm is not imported."""
+"""How far a long stage is: a bar on a terminal, a few lines in a log file.
+
+tqdm is imported where something is shown.
+"""
 
 from __future__ import annotations
 
