@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,9 @@ def test_each_script_finds_what_it_imports():
 def test_an_evaluation_of_images_of_many_sizes():
     done = run("import image_sizes as m\nm.IMAGES = m.EVERY = 2\nprint(len(m.evaluated(2)['resident']))")
     assert done.stdout == "2\n", done.stderr
+
+
+def test_no_room_and_no_module_is_in_a_circle_and_no_file_is_long():
+    house = runpy.run_path(str(FOLDER / "structure.py"))["layout"]()
+    assert house["circles of rooms"] == house["circles of modules"] == 0
+    assert house["modules in the root"] == 3 and house["longest file, lines"] <= 350

@@ -9,7 +9,8 @@ import pytest
 
 from mlsl_mx.gluon.engine import TimedNetwork
 from mlsl_mx.system import progress_bar as module
-from mlsl_mx.system.progress import progress, rate_text
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.progress_bar import rate_text
 
 
 class Clock:

@@ -21,7 +21,8 @@ from mlsl_mx.predict.videos import video_facts, video_frames, video_writer
 from mlsl_mx.pseudo_labels.maps import ImageMaps
 from mlsl_mx.system.background import Background
 from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.progress import progress, rate_text
+from mlsl_mx.system.progress import progress
+from mlsl_mx.system.progress_bar import rate_text
 from mlsl_mx.system.result import Result
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.runs import keep_settings, locked, read_settings, remove_leftovers

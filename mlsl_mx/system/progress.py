@@ -11,8 +11,6 @@ from typing import Any
 
 LOGGER = logging.getLogger(__name__)
 
-_RATES = {"s": 1, "min": 60, "h": 3600}
-
 
 def progress(
     items: Iterable | None, title: str, unit: str, total: int | None = None, done: int = 0, network: Any = None
@@ -33,16 +31,6 @@ def progress(
     from mlsl_mx.system.progress_bar import progress_bar
 
     return progress_bar(items, title, unit, total, done, network)
-
-
-def rate_text(rate: float, unit: str) -> str:
-    """`rate` items a second, per second, minute or hour, whichever gives a number to remember.
-
-    >>> rate_text(0.21, "image"), rate_text(0.008, "image")
-    ('0.21 image/s', '0.48 image/min')
-    """
-    per = next((per for per, seconds in _RATES.items() if rate * seconds >= 0.1), "h")
-    return f"{rate * _RATES[per]:.2f} {unit}/{per}"
 
 
 class _Quiet:

@@ -8,12 +8,11 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from mlsl_mx.system.progress import rate_text
-
 LOG_SECONDS = 15  # between two lines where there is no terminal
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {speed}{share}{postfix}]"
 _LINE = "{desc}: {n_fmt}/{total_fmt} in {elapsed}, {remaining} left, {speed}{share}{postfix}"
+_RATES = {"s": 1, "min": 60, "h": 3600}
 
 
 def progress_bar(items: Iterable | None, title: str, unit: str, total: int | None, done: int, network: Any) -> tqdm:
@@ -23,6 +22,16 @@ def progress_bar(items: Iterable | None, title: str, unit: str, total: int | Non
         return _Progress(network, items, title, bar_format=_BAR, dynamic_ncols=True, **shown)
     pace = {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
     return _Progress(network, items, title, bar_format=_LINE, file=_Lines(sys.stderr), **pace, **shown)
+
+
+def rate_text(rate: float, unit: str) -> str:
+    """`rate` items a second, per second, minute or hour, whichever gives a number to remember.
+
+    >>> rate_text(0.21, "image"), rate_text(0.008, "image")
+    ('0.21 image/s', '0.48 image/min')
+    """
+    per = next((per for per, seconds in _RATES.items() if rate * seconds >= 0.1), "h")
+    return f"{rate * _RATES[per]:.2f} {unit}/{per}"
 
 
 class _Progress(tqdm):
