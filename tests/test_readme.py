@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import statistics
 from importlib import import_module
 from pathlib import Path
 
@@ -189,3 +190,17 @@ def test_the_table_of_files_names_what_there_is():
     named = re.findall(r"`([\w/]+\.py)(?::([\w.]+))?`", section)
     assert len(named) > 25 and section.count("`") == 2 * len(named)
     assert [f"{path}:{name}" for path, name in named if name not in {"", *names_of(path)}] == []
+
+
+@pytest.mark.parametrize("experiment", ["gta2city", "synthia2city"])
+def test_the_controls_of_the_miniature(experiment):
+    seeds = read_json(ROOT / "benchmarks" / "results" / f"controls_{experiment}.json")["seeds"].values()
+    text = " ".join((ROOT / "docs" / "MINIATURE.md").read_text().split())
+    for control in ("source continued", "true labels"):
+        ends = [rounds[control][-1] for rounds in seeds]
+        mean = f"{statistics.mean(ends):.1f} ± {statistics.stdev(ends):.1f}"
+        assert f"{mean} ({', '.join(f'{end:.1f}' for end in ends)})" in text
+    row = next(
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| control: true labels")
+    )
+    assert mean in row
