@@ -2,7 +2,9 @@
 
 import pytest
 
+from mlsl_mx.config.setting import setting_of
 from mlsl_mx.config.training_settings import Optimizer, SelfTraining, SourceTraining
+from mlsl_mx.training.epochs import STREAMS
 from mlsl_mx.training.schedules import round_learning_rate, source_learning_rate, source_portion
 
 
@@ -28,3 +30,9 @@ def test_rates_within_a_round():
     settings = SelfTraining(optimizer=Optimizer(learning_rate=0.4), learning_rate_decay=0.5, decay="poly")
     rates = [round_learning_rate(settings, 1, step, 100) for step in (0, 50, 99)]
     assert rates == pytest.approx([0.2, 0.2 * 0.5**0.9, 0.2 * 0.01**0.9])
+
+
+def test_no_round_draws_the_dropout_of_the_heads_training():
+    """Round r has stream r + 1, the head the last of a seed's."""
+    last = setting_of(SelfTraining(), "rounds").between[1] - 1
+    assert last + 1 < STREAMS - 1

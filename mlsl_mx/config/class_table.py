@@ -146,11 +146,13 @@ def read_values(value: Any, name: str) -> tuple[FileValue, ...]:
 
 def read_ignore(value: Any, name: str) -> Ignored:
     """`ignore:` of a side: the word "rest", or ids or colours. Raises: InputError for anything else."""
-    if isinstance(value, str) and value.isalpha() and value != REST:
+    if value == REST:
+        return value
+    if isinstance(value, str) and value.isalpha():
         raise InputError(
             f"{name} is {shown(value)}: give ids or colours, or the word {REST}, for whatever belongs to no class"
         )
-    return value if value == REST else read_values(value, name)
+    return read_values(value, name)
 
 
 def as_settings(classes: Classes) -> int | list[dict[str, Any]]:

@@ -70,8 +70,12 @@ def label_images(
     check_each(selection, "selection.")
     if h_s is not None and len(h_s) != classes.num_classes:
         raise InputError(f"h_s has {len(h_s)} sizes, but there are {classes.num_classes} classes: give one for each")
-    made_from = {"images": str(Path(images).resolve()), "list": dataset.fingerprint, "seed": seed}
-    made_from["names"] = list(dataset.names)
+    made_from = {
+        "images": str(Path(images).resolve()),
+        "list": dataset.fingerprint,
+        "names": list(dataset.names),
+        "seed": seed,
+    }
     prior = _prior(selection, classes)
     made_from.update(labelling_settings(pseudo_labels, selection), **code_hashes(own_code_in(selection)))
     begin_stage(record, made_from, [out / SUMMARY, out / WEAK_LABELS, out / STORE / THRESHOLDS])

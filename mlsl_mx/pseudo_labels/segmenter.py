@@ -75,8 +75,10 @@ class Segmenter:
     @cached_property
     def parameters_checksum(self) -> int:
         """CRC-32 of the network's identity or, where it has none, of its parameters; 0 of a callable without either."""
-        digest = zlib.crc32(self.identity.encode())
-        for values in () if self.identity else self.engine.parameters(self.net.net):
+        if self.identity:
+            return zlib.crc32(self.identity.encode())
+        digest = 0
+        for values in self.engine.parameters(self.net.net):
             digest = zlib.crc32(values, digest)
         return digest
 

@@ -29,9 +29,9 @@ from mlsl_mx.training.train import Epochs
 # Offsets that give every epoch and stage its own random stream. Of crops: added to the number of the epoch.
 AFTER_SOURCE_TRAINING = 10**6  # the rounds
 HEAD_TRAINING = 2 * 10**6
-# Of dropout: stream number ROUNDS_AT_MOST * seed + n, where n is 0 for source training, r + 1 for round r and
-# ROUNDS_AT_MOST - 1 for the head, so runs of other seeds share none.
-ROUNDS_AT_MOST = 1000
+# Of dropout: stream number STREAMS * seed + n, where n is 0 for source training, r + 1 for round r and STREAMS - 1 for
+# the head, so runs of other seeds share none. Settings allow fewer rounds than would reach the head's.
+STREAMS = 1000
 
 
 def source_epochs(
@@ -65,7 +65,7 @@ def head_epochs(
 ) -> Epochs:
     """Training of the weak-label head alone (Eq. 5): every source image once an epoch, at a constant rate."""
     domain, rate = Domain(source, _present(source)), settings.optimizer.learning_rate
-    how = {"stream": ROUNDS_AT_MOST - 1, "seed": seed, "readers": readers, "workers": workers}
+    how = {"stream": STREAMS - 1, "seed": seed, "readers": readers, "workers": workers}
     return _epochs([domain], settings, losses.head_loss, lambda step, steps: rate, first=HEAD_TRAINING, **how)
 
 
@@ -138,7 +138,7 @@ def _epochs(
         domains: the source, or source and target.
         learning_rate: of a step and the number of all steps.
         first: number of the first epoch among all of the run, for crops.
-        stream: for dropout, below ROUNDS_AT_MOST.
+        stream: for dropout, below STREAMS.
     """
 
     def crops(epoch: int) -> TrainingCrops:
@@ -153,7 +153,7 @@ def _epochs(
         loss=loss,
         learning_rate=lambda step: learning_rate(step, settings.epochs * steps),
         optimizer=settings.optimizer,
-        seed=ROUNDS_AT_MOST * seed + stream,
+        seed=STREAMS * seed + stream,
     )
 
 

@@ -116,8 +116,8 @@ def train(
                 if workers.rank == 0 and checkpoint.is_due():
                     _save(checkpoint, net, steps, position, workers)
             _check_finite(steps, epoch)
-            took = time.monotonic() - started, network.seconds - network_before
-            loss = _log_epoch(log, epoch, losses, epochs.learning_rate(epoch * epochs.steps), *took)
+            seconds, in_network = time.monotonic() - started, network.seconds - network_before
+            loss = _log_epoch(log, position, epochs.learning_rate(epoch * epochs.steps), seconds, in_network)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             position.epoch, position.step_terms = epoch + 1, []
         if workers.rank == 0:
@@ -140,13 +140,11 @@ def _start(checkpoint: Checkpoint, net, steps: Steps, log: RunLog, workers: Work
     return position
 
 
-def _log_epoch(
-    log: RunLog, epoch: int, losses: list[dict[str, float]], rate: float, seconds: float, in_network: float
-) -> float:
-    """Returns: the mean loss of the epoch's steps."""
-    loss = sum(sum(terms.values()) for terms in losses) / len(losses)
+def _log_epoch(log: RunLog, position: Position, rate: float, seconds: float, in_network: float) -> float:
+    """At an epoch's end. Returns: the mean loss of its steps."""
+    loss = sum(sum(terms.values()) for terms in position.step_terms) / len(position.step_terms)
     took = {"seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
-    log.write("epoch", epoch=epoch, loss=loss, learning_rate=rate, **took)
+    log.write("epoch", epoch=position.epoch, loss=loss, learning_rate=rate, **took)
     return loss
 
 
