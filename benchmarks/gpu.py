@@ -37,7 +37,7 @@ from gpu_findings import Findings, row_seconds
 from measure import RESULTS, option_parser
 from network_operations import multiply_adds
 
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.config.settings import Network, PseudoLabels, Selection, WeakLabels
 from mlsl_mx.config.training_settings import Optimizer
 from mlsl_mx.data.label_files import read_pseudo_label

@@ -22,7 +22,7 @@ from mlsl_mx.network import MLSLNet  # first: it lets MXNet be imported beside t
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.config.settings import Config
 from mlsl_mx.system.whole_files import read_json
 

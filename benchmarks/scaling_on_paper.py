@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.config.settings import Config
 from mlsl_mx.pseudo_labels.confidence_codes import CODE_OF_ONE, codes_of
 

@@ -12,7 +12,7 @@ import pytest
 from run_directory import write_run
 
 from mlsl_mx.cli import main
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.config.settings import Config, PseudoLabels
 from mlsl_mx.reports.compare import PAPER_TABLES
 from mlsl_mx.reports.compare_document import write_comparison

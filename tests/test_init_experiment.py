@@ -15,7 +15,7 @@ from scene_files import write_palette_png, write_png
 from test_makefile import ROOT, outside_make
 
 from mlsl_mx.cli import main
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.data.own.given_classes import read_class_file
 from mlsl_mx.data.own.init_experiment import TRUNKS
 from mlsl_mx.data.own.worlds import GROUPS, class_file, make_worlds

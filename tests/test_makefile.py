@@ -13,7 +13,7 @@ import pytest
 from browser import NAMES as BROWSERS
 from browser import driver_runs
 
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.network.weights.params_file import write_params
 from mlsl_mx.reports.compare import PAPER_TABLES
 from mlsl_mx.system.whole_files import write_json

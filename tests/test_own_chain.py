@@ -13,7 +13,7 @@ from PIL import Image
 from tiny_run import STAGES
 
 from mlsl_mx.cli import main
-from mlsl_mx.config.experiment_files import load_config
+from mlsl_mx.config import load_config
 from mlsl_mx.predict import Predictor
 from mlsl_mx.stages import report
 from mlsl_mx.stages.job import open_job

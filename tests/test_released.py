@@ -16,8 +16,8 @@ from released_scenes import SCENE, gradients, source_ids, target_ids
 from scene_files import write_cityscapes, write_gta5, write_palette_png
 from volumes import whole_volume
 
+from mlsl_mx.config import load_config
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.config.settings import Config
 from mlsl_mx.config.training_settings import Crops
 from mlsl_mx.data.datasets import open_dataset, with_pseudo_labels

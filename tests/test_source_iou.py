@@ -10,8 +10,8 @@ import pytest
 from tiny_run import EXPERIMENT, words, write_world
 
 from mlsl_mx.cli import main
+from mlsl_mx.config import load_config
 from mlsl_mx.config.classes import class_set
-from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.config.settings import PseudoLabels
 from mlsl_mx.data.experiment_data import ExperimentData
 from mlsl_mx.data.label_files import published_format, read_train_ids
