@@ -22,7 +22,7 @@ SHELL := /bin/bash
 
 # --- what is given -----------------------------------------------------------------------------------------------------
 # Paths of data, weights and an experiment, and settings, are quoted for the shell; the other values become names of Make's
-# files, and words. The run of an experiment is called as its file.
+# files, and words. The run of an experiment is named after its file.
 QUOTED = '$(subst ','\'',$(1))'
 QUOTABLE := DATA GTA5 SYNTHIA CITYSCAPES WEIGHTS IMAGENET EXPERIMENT SET PYTHON
 OTHERS := METHOD SEED CTX ROUNDS RUN CHECKPOINT WORKERS TRAIN_CTX TRAIN_WORKERS GROUND_TRUTH SEEDS CHAINS RESULTS \
@@ -73,7 +73,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 	"$$p" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && \
 	echo "$$p" && exit; done; echo $(call QUOTED,$(NO_PYTHON)) >&2; exit 1
 
-# Of a checkout: its environment is whole, and what another program's PYTHONPATH holds would pass for installed.
+# In a checkout the environment is complete; packages on another program's PYTHONPATH would count as installed.
 $(if $(INSTALLED),$(eval unexport PYTHONPATH PYTHONHOME))
 
 # $(call LOCKED,file): exactly the packages of a lock file, and only if they have the hashes that stand there.
@@ -84,7 +84,7 @@ MAKEFILE ?= Makefile
 CHECKOUT_GOALS := lock fresh-machine test browser lint format fuzz soak benchmark% miniature-pretraining setup% .venv%
 $(if $(INSTALLED),,$(if $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)),$(error $(filter $(CHECKOUT_GOALS),$(MAKECMDGOALS)): needs a checkout of the project: call make there)))
 
-# Where MXNet has no wheel pip would install all else, or nothing, and say nothing.
+# On platforms without an MXNet wheel, pip would silently install everything else, or nothing.
 SYSTEM = $$(uname -sm)$$(ldd --version 2>&1 | grep -o musl)
 HAS_WHEEL = case "$(SYSTEM)" in "Linux x86_64"|"Linux aarch64"|"Darwin x86_64") ;; *) echo "MXNet 1.9.1 has wheels for \
 	Linux with glibc (x86-64, aarch64) and for macOS on x86-64, none for $(SYSTEM): see docs/PLATFORMS.md" >&2; exit 1; esac
@@ -119,12 +119,12 @@ setup-torch:
 	@$(MAKE) -s CTX=torch:cpu setup
 setup-gpu:
 	@$(MAKE) -s CTX='gpu(0)' setup
-	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to fix stands above"
+	@.venv-gpu/bin/mlsl doctor || echo "the build is in .venv-gpu; what to fix is listed above"
 
 doctor: $(INSTALLED)
 	@$(MLSL) doctor $(if $(EXPERIMENT),--experiment $(call QUOTED,$(EXPERIMENT))) $(if $(REAL),$(ROOTS))$(SETTINGS)
 
-# Without MXNet, which is there in one build or the other.
+# MXNet is left out: one of its builds is already there.
 $(DEVELOPER): $(INSTALLED) requirements-dev.lock
 	@$(call LOCKED,requirements-dev.lock)
 	@touch $@
@@ -162,7 +162,7 @@ MISSING = $(if $(1),$(if $(shell test -e $(call QUOTED,$(1)) || test -e $(call Q
 $(foreach v,EXPERIMENT DATA GTA5 SYNTHIA CITYSCAPES,$(if $(call MISSING,$($(v))),$(error \
 	$(v)=$($(v)): no such file or folder. Correct the path; the miniature is never used in its place)))
 ifeq ($(REAL),)
-# With the release's weak-label head the source model is another, so the released presets have runs of their own.
+# With the release's weak-label head the source model is different, so the released presets have runs of their own.
 KIND := miniature$(if $(filter released-%,$(METHOD)),-released)
 EXPERIMENTS := experiments/miniature
 ROOTS := --data $(MINIATURE)
@@ -191,8 +191,8 @@ diagnose-again report-again:
 $(MINIATURE)/miniature.json: $(wildcard mlsl_mx/data/miniature/*.py data_lists/miniature/*.txt) | $(INSTALLED)
 	$(MLSL) make-miniature --root $(MINIATURE)
 
-# The source model is trained, or imported where WEIGHTS gives one; the names of its tensors, which stand in the file as
-# they are, tell the ImageNet classifier: 1000 classes, and no head for segmentation.
+# The source model is trained, or imported where WEIGHTS gives one; tensor names, which the file holds as plain
+# text, identify an ImageNet classifier: 1000 classes, and no segmentation head.
 HOLDS = grep -qsF $(1) -- $(call QUOTED,$(WEIGHTS))
 ifneq ($(if $(WEIGHTS),$(shell $(call HOLDS,linear1000_weight) && ! $(call HOLDS,conv6a_weight) && echo classifier)),)
 override IMAGENET := $(WEIGHTS)
@@ -247,14 +247,14 @@ M_$(1) := $$(D_$(1))/$$(METHOD)
 STAGE_$(1) = --experiment $$(call READ_BY,$(1)) --method $$(METHOD) --run "$$(D_$(1))" $$(ROOTS) --seed $$(SEED) \
              --ctx "$$(or $$(1),$$(firstword $$(DEVICES)))"$$(if $$(filter-out source-only,$$(METHOD)),$$(if $$(ROUNDS), --rounds $$(ROUNDS)))$$(SETTINGS)
 
-# Of the rounds before the last: after it comes the run's own, report/METHOD.txt.
+# Reports after all rounds but the last, which is followed by the run's own, report/METHOD.txt.
 REPORTED_$(1) = $$(foreach r,$$(filter-out $$(lastword $$(ROUNDS_LIST)),$$(ROUNDS_LIST)),$$(M_$(1))/round-$$(r)/reported)
 
 .PHONY: $(1) begin-$(1) evaluated-$(1) diagnosed-$(1)
 $(1): announce begin-$(1) $$(D_$(1))/source/evaluation.json $$(REPORTED_$(1)) $$(D_$(1))/report/$$(METHOD).txt
 	@cat "$$(D_$(1))/report/$$(METHOD).txt"
 
-# Every time: what is there may come from other settings, of which Make knows nothing.
+# Runs every time: existing results may come from other settings, which Make cannot see.
 begin-$(1): $$(DATA_READY) | announce $$(INSTALLED)
 	$$(MLSL) begin $$(call START,$(1)) $$(call STAGE_$(1),$$(CTX)) --workers $$(WORKERS) --train-ctx "$$(TRAIN_CTX)" --train-workers $$(TRAIN_WORKERS)
 
@@ -328,7 +328,7 @@ help:
 	@echo "make table1            all methods of Table 1, SEEDS=\"$(SEEDS)\": means and spreads beside the paper's;  table2: SYNTHIA"
 	@echo "make table3            Tables 1 and 2, with the gains over the source model beside Table 3"
 	@echo "make table4            the weights lambda and shares eta of Table 4;  make ablations  those of Sec. 4.3"
-	@echo "make benchmark         speed, memory and disk beside the machine's floor, an hour; benchmark-NAME: one of"
+	@echo "make benchmark         speed, memory and disk against the machine's limits, an hour; benchmark-NAME: one of"
 	@echo "                       $(BENCHMARKS), or benchmark-full_recipe: every stage at full size, on a CPU"
 	@echo "make soak              kill small chains at random moments for MINUTES=$(MINUTES), and compare what they end with"
 	@echo "make setup             only the environment .venv;  setup-gpu: .venv-gpu, with CUDA from PyPI;  setup-torch:"
@@ -336,23 +336,23 @@ help:
 	@echo "make doctor            versions, GPUs, memory, data in DATA (or of EXPERIMENT): what is there, and what to do if not"
 	@echo "make check-data        what is missing or damaged in DATA (or what EXPERIMENT names), and how to obtain it"
 	@echo "make test              lint and tests, of which one opens the reports in a browser (make browser installs Chromium, as root)"
-	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: nothing but clean errors or right results may come of it"
+	@echo "make fuzz              strange input for FUZZ=$(FUZZ) seconds: only clean errors or right results may come of it"
 	@echo "make fresh-machine     make gta2city and make test on a bare Debian, DEBIAN=$(DEBIAN) (bookworm, sid); as root, with debootstrap"
 	@echo "make format            format the code"
-	@echo "make lock              choose the packages of requirements*.lock anew (UV=$(UV), which pip installs)"
+	@echo "make lock              resolve the packages of requirements*.lock again (needs uv, UV=$(UV): pip install uv)"
 	@echo "make clean             remove .venv and the miniature's data and runs"
 	@echo
 	@echo "DATA=/path      folder with gta5/, synthia/, cityscapes/ (or GTA5=, SYNTHIA=, CITYSCAPES= for each); none: the miniature"
 	@echo "METHOD=$(METHOD)  source-only | st | cbst | cbst-sp | cbst-pwl | sisc | sisc-pwl | released-sisc, ... |"
 	@echo "                lambda-0.1, ...: the files of experiments/methods, released and ablations"
 	@echo "WEIGHTS=FILE    start from a published source model;  IMAGENET=FILE  train the source model from ImageNet weights"
-	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; fed back to nothing"
+	@echo "GROUND_TRUTH=$(GROUND_TRUTH)  yes: diagnose also measures how right pseudo-labels are, on validation images; never fed back"
 	@echo "CHAINS=$(CHAINS)  chains of stages that the tables run at a time, each with one thread if there are several;  SEEDS=$(SEEDS)"
 	@echo "ROUNDS=  SEED=$(SEED)  CTX=$(CTX) (or gpu(0))  RUN=folder  SET=\"key=value ...\" (any setting, no blanks in a value)"
 	@echo "CTX=cuda:0      with PyTorch, for newer GPUs, in an environment of its own;  mps: Apple's;  torch:cpu"
 	@echo "CTX='gpu(0),gpu(1)'  several GPUs: WORKERS=$(WORKERS) processes share labels and evaluation; training divides its batch over"
 	@echo "                TRAIN_CTX (default CTX) and TRAIN_WORKERS=$(TRAIN_WORKERS) processes, or stops if it cannot; docs/SCALING.md"
-	@echo "PYTHON=/path/to/python  that makes the environments;  RESULTS=folder  for the tables' comparisons"
+	@echo "PYTHON=/path/to/python  the Python for the environments;  RESULTS=folder  for the tables' comparisons"
 	@echo "CHECKPOINT=$(CHECKPOINT)  seconds at least between two checkpoints of a training; SIGTERM and Ctrl-C leave one, too"
 	@echo
 	@echo "make -n TARGET prints the plan; an interrupted make goes on where it stopped."
@@ -368,7 +368,7 @@ test: $(DEVELOPER) lint browser .venv-torch/tested
 	$(VENV)/bin/python -m pytest $(if $(filter gpu%,$(CTX)),,-n auto --maxprocesses 4 --dist loadfile)
 
 # For the test that opens the reports: a Chromium or Chrome that is there and runs, or else Debian's, where that is allowed.
-# What drives it, Playwright's node, is linked to libatomic, which not every Debian's chromium brings.
+# Playwright's node, which drives it, needs libatomic, which chromium does not install on every Debian.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 browser: $(DEVELOPER)
 	@for b in $(BROWSERS); do $$b --version >/dev/null 2>&1 && $(VENV)/bin/playwright --version >/dev/null 2>&1 && exit; done; \
@@ -394,7 +394,7 @@ check-data: $(INSTALLED) $(DATA_READY)
 	$(foreach e,$(if $(EXPERIMENT),its,gta2city synthia2city),$(MLSL) check-data --experiment $(call READ_BY,$(e)) $(ROOTS)$(SETTINGS) || failed=$$?;) \
 	exit $$failed
 
-# One after the other and nothing else beside: about an hour on 2 cores. benchmark-NAME runs one of them.
+# One after the other, with nothing else running: about an hour on 2 cores. benchmark-NAME runs one of them.
 BENCHMARKS := forward train_step sisc selection reader evaluate precision image_sizes start_time workers
 benchmark:
 	for name in $(BENCHMARKS); do $(MAKE) -s benchmark-$$name || exit; done
@@ -412,7 +412,7 @@ DEBIAN ?= trixie
 fresh-machine: | $(INSTALLED)
 	$(VENV)/bin/python benchmarks/fresh_machine.py $(DEBIAN)
 
-# Not in .venv: GluonCV refuses to be imported where it finds a PyTorch of today.
+# Not in .venv: GluonCV refuses to be imported beside a current PyTorch.
 $(TORCH): | $(INSTALLED)
 	@$(PIP) install -c constraints.txt --target .torch torch
 	@touch $@

@@ -1,6 +1,6 @@
 """MLSL in MXNet/Gluon: multi-level self-supervised learning for domain adaptation of semantic segmentation.
 
-The way of the data: datasets -> network -> pseudo_labels -> training -> evaluation -> report, round after round.
+Data flow: datasets -> network -> pseudo_labels -> training -> evaluation -> report, round after round.
 """
 
 from mlsl_mx.system.mxnet_import import prepare_for_mxnet

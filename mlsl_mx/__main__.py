@@ -1,6 +1,6 @@
 """The program: the console command `mlsl`, `python -m mlsl_mx`, or `python` and the path of this file.
 
-By its path it starts itself again: `-m` would import from the current folder first.
+When the program starts itself again, it does so by this path: `-m` would import from the current folder first.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The command line: parse, call, tell. What each subcommand takes and calls stands in `commands`."""
+"""The command line: parse, call, tell. The subcommands, their options and calls are in `commands`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             outcome = told if isinstance(told, Result) else Result(told or "")
             problem, code = outcome.fault, 2 if outcome.fault else 0
         except Stopped as stopped:
-            problem, code = f"{stopped}; the same command goes on from here", stopped.exit_code
+            problem, code = f"{stopped}; run the same command again to go on", stopped.exit_code
         except Exception as error:
             problem, code = str(error) if isinstance(error, InputError) else meaning(error, options.command), 2
             if problem is None:
@@ -64,8 +64,6 @@ def _check_words(options: argparse.Namespace) -> None:
         for given in value if isinstance(value, list) else [value]:
             word = str(given)
             if word.startswith("~") and not os.path.exists(word):
-                raise InputError(
-                    f"{word}: the shell has not expanded the ~: write {os.path.expanduser('~')} in its place"
-                )
+                raise InputError(f"{word}: the shell has not expanded the ~: write {os.path.expanduser('~')} instead")
             if any(unicodedata.category(character) in ("Cc", "Cs") for character in word):
                 raise InputError(unfit_name(word))

@@ -70,7 +70,7 @@ def test_a_stage_that_is_asked_to_stop_says_so_and_has_an_exit_code_of_its_own(m
     monkeypatch.setattr(results, "_report", lambda options: os.kill(os.getpid(), number))
     before = signal.getsignal(number)
     assert cli.main(["report", "--experiment", "x.yaml", "--run", "r"]) == 128 + number
-    assert capsys.readouterr().err == f"mlsl report: stopped by {number.name}; the same command goes on from here\n"
+    assert capsys.readouterr().err == f"mlsl report: stopped by {number.name}; run the same command again to go on\n"
     assert signal.getsignal(number) == before
 
 
@@ -104,8 +104,8 @@ def test_a_tilde_that_no_shell_has_expanded_is_no_folder(capsys, tmp_path, monke
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--experiment", "x", "--run", "r", "--out", "o"], "--out and --table are of --compare RUN RUN ..."),
-        (["--experiment", "x", "--run", "r", "--table", "table1"], "--out and --table are of --compare RUN RUN ..."),
+        (["--experiment", "x", "--run", "r", "--out", "o"], "--out and --table need --compare RUN RUN ..."),
+        (["--experiment", "x", "--run", "r", "--table", "table1"], "--out and --table need --compare RUN RUN ..."),
         (["--compare", "a", "--out", "o", "--run", "r"], "leave out --experiment and --run"),
         (["--compare", "a"], "--compare needs --out FOLDER"),
         ([], "give --experiment FILE and --run FOLDER"),

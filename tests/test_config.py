@@ -125,7 +125,7 @@ def test_source_only_has_no_rounds():
         ("weak_labels: {weight: .inf}", "not a finite number"),
         ("weak_labels: {weight: 1e999}", "not a finite number"),
         ("pseudo_labels: {patches: 1000000000000}", "must be between 1 and 10000"),
-        ('source: {images: "a\\nb"}', "leave out what cannot be printed"),
+        ('source: {images: "a\\nb"}', "remove the unprintable characters"),
         ("classes: 19\nclasses: 16", "'classes' is given twice"),
         ("a: &x [1, 2]\nb: *x", "anchors and aliases (line 1) are not read"),
         ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "anchors and aliases"),
@@ -134,15 +134,15 @@ def test_source_only_has_no_rounds():
         ("a: " + "[" * 30 + "]" * 30, "groups more than 20 deep"),
         ("name: " + "x" * 600_000, "larger than 524288 bytes"),
         ("a: !!int 010", "the tag tag:yaml.org,2002:int (line 1) is not read"),
-        ("\npseudo_labels: {patches: 010}", "line 2: pseudo_labels.patches is 010, which is one number to some and"),
+        ("\npseudo_labels: {patches: 010}", "line 2: pseudo_labels.patches is 010, which YAML readers take for"),
         ("classes:\n - {name: a, source: [1, 0070]}", "line 2: classes[0].source[1] is 0070, which is"),
-        ("self_training:\n  rounds: 1:30", "line 2: self_training.rounds is 1:30, which is one number to some"),
+        ("self_training:\n  rounds: 1:30", "line 2: self_training.rounds is 1:30, which YAML readers take"),
         ("source: {size: [1_000, 2_000]}", "source.size is '1_000', but must be of type int: write digits"),
         ("pseudo_labels: {patches: 0o10}", "patches is '0o10', but must be of type int"),
         ("pseudo_labels: {patches: 1e2}", "patches is 100.0, but must be of type int"),
         ("pseudo_labels: {patches: .inf}", "patches is inf, but must be of type int"),
         ("pseudo_labels: {flip: yes}", "pseudo_labels.flip is 'yes', but must be of type bool: write true or false"),
-        ("target: {train: ~/cameras}", "target.train is ~/cameras: only a shell knows ~"),
+        ("target: {train: ~/cameras}", "target.train is ~/cameras: only a shell expands ~"),
         ("target: {val: ~}", "target.val is null, but must be of type str: write it in quotes"),
         ("weak_labels: {eta: '0.1'}", "eta is '0.1', but must be of type float: write a number"),
         ("a: \x00", "not a readable YAML"),
@@ -197,8 +197,8 @@ def test_a_method_that_a_file_names_is_that_method(tmp_path):
         ("method: ../evil", "METHOD '../evil' is not known: use one of"),
         ("method: [cbst]", r"METHOD \['cbst'\] is not known: did you mean cbst\?"),
         ("method: cbts", r"METHOD 'cbts' is not known: did you mean cbst\? Known are .*, cbst-pwl, "),
-        ("method: report", "METHOD report: a run directory has other things under such a name: rename .*/report.yaml"),
-        ("method: .hidden", "METHOD .hidden: a run directory has other things under such a name"),
+        ("method: report", "METHOD report: a run directory uses this name for something else: rename .*/report.yaml"),
+        ("method: .hidden", "METHOD .hidden: a run directory uses this name for something else"),
     ],
 )
 def test_a_file_cannot_name_what_is_no_method(tmp_path, text, said):
@@ -222,7 +222,7 @@ def test_faults_of_a_setting_are_not_blamed_on_the_file():
 
 
 def test_a_method_is_no_setting():
-    with pytest.raises(InputError, match="setting method: it names a file of settings"):
+    with pytest.raises(InputError, match="setting method: a method is a file"):
         load_config(EXPERIMENTS / "gta2city.yaml", settings=("method=cbst",))
 
 

@@ -21,6 +21,7 @@ from mlsl_mx.doctor.data import default_experiments
 from mlsl_mx.doctor.driver import Driver, kernel_module
 from mlsl_mx.doctor.facts import Facts, Imports, answered, driver, gather, imports, memory
 from mlsl_mx.doctor.findings import OK, UNUSABLE, findings, is_cuda_build
+from mlsl_mx.doctor.imports import in_a_line
 from mlsl_mx.doctor.report import Diagnosis
 
 ROOT = Path(__file__).parents[1]
@@ -247,3 +248,9 @@ def test_the_miniature_s_data_are_known_by_their_stamp(tmp_path):
 def test_a_folder_without_data_is_a_fault(tmp_path, capsys):
     assert main(["doctor", "--data", str(tmp_path)]) == 2
     assert "none of the listed images was found" in capsys.readouterr().out
+
+
+def test_of_cudas_errors_by_pytorch_the_cause_is_told():
+    advice = "CUDA kernel errors might be asynchronously reported.\nCompile with `TORCH_USE_CUDA_DSA`."
+    problem = RuntimeError(f"CUDA error: no kernel image is available for execution on the device\n{advice}\n")
+    assert in_a_line(problem).startswith("CUDA error: no kernel image is available for execution on the device: ")

@@ -68,13 +68,13 @@ def test_what_a_recipe_asks_for_is_told_in_steps_and_images(here, capsys, monkey
     """3 source images are one batch of 16: 30 epochs of the paper's recipe are 30 steps."""
     assert init() == 0 and "source.size:" not in capsys.readouterr().out
     text = (here / "exp/my.yaml").read_text()
-    assert "  epochs: 30  # 30 steps; of GTA-V's images they are 46,830" in text
-    assert "  source_portion: 0.03  # source images in round 0: 1, more if few" in text
+    assert "  epochs: 30  # 30 steps; with GTA-V's images 46,830" in text
+    assert "  source_portion: 0.03  # source images in round 0: 1; raise it if too few" in text
     (here / "exp/my.yaml").unlink()
     monkeypatch.setattr("mlsl_mx.data.own.init_experiment.LARGE_FOR_SMALL", 23)
     assert init("--small") == 0
     said = capsys.readouterr().out
-    assert "source.size: 24 pixels in the shorter side are much for the patches of --small" in said
+    assert "source.size: 24 pixels on the shorter side are too many for the patches of --small" in said
     assert "target.size: 24 pixels" in said
     assert "  epochs: 1000  # 1000 steps or more" in (here / "exp/my.yaml").read_text()
 
@@ -106,7 +106,7 @@ def test_signs_that_make_does_not_take_are_those_of_the_makefile(here, capsys):
     (line,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("SIGNS := "))
     assert SIGNS == set(line[len("SIGNS := ") :].replace("\\#", "#").split())
     assert main(["init-experiment", "--out", "a$b.yaml", *[word for pair in PLACES.items() for word in pair]]) == 2
-    assert "a$b.yaml: make would take the $ for one of its own signs" in capsys.readouterr().err
+    assert "a$b.yaml: make would interpret the $" in capsys.readouterr().err
 
 
 def test_it_never_overwrites(here, capsys):
@@ -215,7 +215,7 @@ def test_the_worlds_and_their_table(tmp_path, monkeypatch, capsys):
         make_worlds(tmp_path / "a", seed=3, counts=(3, 3, 2))
     (tmp_path / "c").mkdir()
     (tmp_path / "c/classes.csv").write_text("name,mine\n")
-    with pytest.raises(InputError, match="c/classes.csv: is not of this program"):
+    with pytest.raises(InputError, match="c/classes.csv: was not written by this program"):
         make_worlds(tmp_path / "c", seed=3, counts=(4, 3, 2))
     monkeypatch.chdir(tmp_path / "a")
     words = ["--source-images", "simulator/frames", "--source-labels", "simulator/labels/{name}_seg.png"]
@@ -319,7 +319,7 @@ def test_ids_beside_instances_of_8_bits_are_told_and_can_be_asked_for(here, caps
     """As of CARLA's instance segmentation: classes in red, instances in green and blue."""
     write_labels(here, *(channels(halves(1, 14), halves(30, 200), halves(7, 99), np.uint8) for _ in range(3)))
     assert init(leave_out=("--val", "--val-labels")) == 0
-    assert "in doubt: red holds only 0 to 14, as ids would (colours is written; --encoding says otherwise)" in (
+    assert "in doubt: red holds only 0 to 14, as ids would (colours is written; --encoding overrides it)" in (
         capsys.readouterr().out
     )
     (here / "exp/my.yaml").unlink()
@@ -361,15 +361,13 @@ def test_a_table_that_fits_no_label_or_not_all(here, capsys):
 def test_what_is_to_validate_on_is_no_target(here, capsys, target):
     assert init("--target", target, leave_out=("--target",)) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert re.search(r"--target: cams/val\S+ is to validate on, and must not be adapted to", said)
+    assert re.search(r"--target: cams/val\S+ is a file to validate on, not to adapt to", said)
 
 
 def test_one_small_image_among_large_ones_is_told(here, capsys):
     write_png(here / "cams/train/icon.png", np.zeros((8, 8, 3), np.uint8))
     assert init("--small") == 0
-    assert (
-        "the smallest target image has 8 pixels in its shorter side, half of them 24 or more" in capsys.readouterr().out
-    )
+    assert "the shorter side of the smallest target image is 8 pixels (median 24)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("given", ["exp", "link", "deep/../link"])

@@ -112,7 +112,7 @@ def test_labels_as_jpeg_are_refused(tmp_path):
     write_png(tmp_path / "images/a.png", np.zeros((16, 16, 3), np.uint8))
     (tmp_path / "labels").mkdir()
     Image.fromarray(np.arange(256).reshape(16, 16).astype(np.uint8) // 100).save(tmp_path / "labels/a.png", "JPEG")
-    with pytest.raises(WrongLabels, match=r"a\.png: is a JPEG, .*: give them as PNG"):
+    with pytest.raises(WrongLabels, match=r"a\.png: is a JPEG, .*: save labels as PNG"):
         survey([tmp_path / "labels/a.png"], "labels")
     known = form("ids", "rest")
     dataset = open_own(

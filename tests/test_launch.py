@@ -372,7 +372,7 @@ def test_a_launched_training_that_is_asked_to_stop_goes_on_from_there(world, tmp
             os.kill(pid, number)
         said = launcher.communicate(timeout=60)[1]
         assert launcher.returncode == 128 + number, said
-        assert f"mlsl launch: stopped by {number.name}; the same command goes on from here" in said
+        assert f"mlsl launch: stopped by {number.name}; run the same command again to go on" in said
         assert "Traceback" not in said and not any(map(is_running, family))
         assert (run / "source" / ".checkpoint" / "position.json").exists()
     launcher = start(run)

@@ -70,7 +70,7 @@ def test_a_true_id_without_a_class_is_refused():
 
 
 def test_too_many_classes_to_count():
-    with pytest.raises(InputError, match=f"at most {MOST_CLASSES}: map some classes to one"):
+    with pytest.raises(InputError, match=f"at most {MOST_CLASSES}: merge some of them"):
         ConfusionMatrix(MOST_CLASSES + 1)
 
 

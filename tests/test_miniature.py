@@ -179,7 +179,7 @@ def test_pictures_of_another_generator_are_not_replaced_under_the_runs_on_them(m
     root = shutil.copytree(made[0], tmp_path / "data")
     write_json(root / "miniature.json", {**read_json(root / "miniature.json"), "generator": 1})
     before = files(root)
-    with pytest.raises(InputError, match="was rendered by generator 1 of this program, which now has"):
+    with pytest.raises(InputError, match="was rendered by version 1 of the generator, which is now"):
         make_miniature(root, made[1], 0)
     assert files(root) == before
 

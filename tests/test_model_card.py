@@ -187,7 +187,7 @@ def test_stages_device_and_commands(tmp_path):
     assert card["code"] == {"version": "9.9", "revision": None, "revisions": ["rev-source-only", "rev-sisc"]}
     assert "| pseudo-label | sisc | 0 | 62.0 | 1 | cpu(0) | 2 | yes |" in text
     assert "| self-train | sisc | 0 | not recorded | 1 | cpu(0) | 2 | no |" in text
-    assert "self-train of round 0: 1 of the starts noted no end" in text
+    assert "self-train of round 0: 1 of its starts recorded no end" in text
     assert "    mlsl pseudo-label -- 'a b'\n" in text and "| GPU | - |" in text
     assert [one["method"] for one in cards(run, "cbst")[0]["stages"]] == ["source-only", "cbst"]
 

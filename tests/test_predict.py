@@ -187,7 +187,7 @@ def test_results_of_other_weights_and_of_other_files_are_kept(run, photos, tmp_p
     assert "weights: " in run("photos/wide.png", weights=other, code=2)
     write_png(tmp_path / "elsewhere" / "wide.png", picture(40, 96, seed=7))
     line = run("elsewhere/wide.png", code=2)
-    assert "elsewhere/wide.png: its results would be called wide, but in out there are such of" in line
+    assert "elsewhere/wide.png: its results would be called wide, but out already holds those of" in line
     shutil.copy(photos / "wide.png", tmp_path / "elsewhere" / "wide.png")  # the same picture
     assert run("elsewhere/wide.png") == "out: nothing to do; 1 were there already"
 
@@ -271,7 +271,7 @@ def test_what_cannot_be_done(run, photos, tmp_path):
     assert "panorama.png: is 65501x8, but an overlay is a JPEG, of at most 65500 pixels a side" in line
     assert "must be a multiple of 8" in run("photos", "--inference", "sisc", "--patch", "30", code=2)
     assert "patches is 0: it must be between 1" in run("photos", "--inference", "sisc", "--patches", "0", code=2)
-    assert "are of SISC: add --inference sisc" in run("photos", "--patches", "9", code=2)
+    assert "are options of SISC: add --inference sisc" in run("photos", "--patches", "9", code=2)
     assert "no such experiment file" in run("photos", "--experiment", "none.yaml", code=2)
     assert "ctx 'tpu' is not a device" in run("photos", "--ctx", "tpu", code=2)
     assert "a prediction is made on one device: name one" in run("photos", "--ctx", "cpu(0),cpu(1)", code=2)
@@ -354,7 +354,7 @@ def test_a_video_that_ends_before_it_says(weights, clip, tmp_path, capsys):
     assert main(["predict", "--weights", str(weights), "--out", str(tmp_path / "out"), str(tmp_path / "cut.avi")]) == 0
     said = capsys.readouterr()
     assert f"1 video of {frames} frame" in said.out
-    assert f"cut.avi: says that it has 7 frames, but only {frames} can be read" in said.err
+    assert f"cut.avi: claims 7 frames, but only {frames} can be read" in said.err
 
 
 def test_videos_in_a_folder_of_odd_size_and_by_sisc(run, photos, tmp_path):
@@ -366,7 +366,7 @@ def test_videos_in_a_folder_of_odd_size_and_by_sisc(run, photos, tmp_path):
 
 
 def test_videos_that_cannot_be_read_or_written(run, clip, tmp_path, monkeypatch):
-    assert "of a video there is only the overlay" in run("clip.avi", "--write", "palette", code=2)
+    assert "a video gives only an overlay" in run("clip.avi", "--write", "palette", code=2)
     assert "smaller than a patch of SISC" in run("clip.avi", "--inference", "sisc", "--patch", "56", code=2)
     (tmp_path / "broken.mp4").write_bytes(clip.read_bytes()[:300])
     assert "broken.mp4: cannot be read as a video: it is damaged, or of a codec" in run("broken.mp4", code=2)

@@ -471,8 +471,8 @@ def test_a_round_is_suggested_where_labels_drift(tmp_path):
     text, _, _, content = report(run)
     (note,) = [note for note in notes(text) if "would keep" in note]
     assert note == (
-        "SISC: without labels of the target one would keep round 0: from round 1 on its labels drift (wall 2.6 -> 7.8 "
-        "%). A suggestion; the last round stays the result."
+        "SISC: without target labels one would keep round 0: from round 1 on its labels drift (wall 2.6 -> 7.8 "
+        "%). This is only a suggestion: the last round stays the result."
     )
     sisc = content["methods"][1]
     assert (sisc["suggested_round"], sisc["result_round"]) == (0, 2)

@@ -91,7 +91,7 @@ def test_labels_of_a_folder_are_made_anew_with_other_settings_or_of_other_images
     with pytest.raises(InputError, match="out: holds labels of images that are not given, b.png: remove them, or give"):
         labelled(portion=0.4)
     write_png(tmp_path / "images" / "contact_sheet.png", PICTURE)
-    with pytest.raises(InputError, match="images: an image is named contact_sheet, as the sheet beside its labels"):
+    with pytest.raises(InputError, match="images: an image is named contact_sheet, as is a file beside the labels"):
         labelled(portion=0.4)
 
 

@@ -409,7 +409,7 @@ def test_one_run_holds_evaluations_of_one_kind(finished, world, capsys):
     few.write_text((world / "lists" / "cityscapes_val.txt").read_text().splitlines()[0] + "\n")
     weights = (finished / "sisc-pwl" / "round-0" / "evaluation.json").read_bytes()
     said = refused(capsys, stage(world, finished, "evaluate", "--round", "0", **{"target.val": few}))
-    assert "validation: 1 images, not those that" in said and "source/evaluation.json is of: gains" in said
+    assert "validation: 1 images, not the ones scored in" in said and "source/evaluation.json: gains" in said
     assert (finished / "sisc-pwl" / "round-0" / "evaluation.json").read_bytes() == weights
     assert stage(world, finished, "begin", method="cbst") == 0
 

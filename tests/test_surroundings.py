@@ -53,7 +53,7 @@ def test_a_prediction_among_all_that_others_may_have_set(tmp_path, shadows):
     variables.update(OPENCV_LOG_LEVEL="x", COLUMNS="wide", TERM="dumb", TMPDIR="/none", HOME="/none", LC_ALL="C")
     made = mlsl("predict", "--weights", str(weights), "a.png", cwd=shadows, how="<&-", **variables)
     assert made.returncode == 0 and "1 image in" in made.stdout, made.stderr
-    assert "MXNET_CPU_WORKER_NTHREADS is 'many', which is no number: it is left out" in made.stderr
+    assert "MXNET_CPU_WORKER_NTHREADS is 'many', which is not a number: it is ignored" in made.stderr
     assert '"threads": "2"' in (shadows / "predictions/log.jsonl").read_text()
 
 

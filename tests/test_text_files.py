@@ -73,7 +73,7 @@ def test_a_scalar_is_what_yaml_1_2_reads(text):
 
 @pytest.mark.parametrize("text", ["010", "00", "-07", "08", "0_7", "1:30", "12:30:45", "1:30.5"])
 def test_numbers_that_are_not_the_same_to_all_are_refused_unless_they_are_text(text):
-    with pytest.raises(ValueError, match=rf"line 3: a\.b\[1\] is {text}, which is one number to some and another"):
+    with pytest.raises(ValueError, match=rf"line 3: a\.b\[1\] is {text}, which YAML readers take for different"):
         parse_yaml(f"x: 1\na:\n  b: [1, {text}]")
     assert parse_yaml(f'"{text}": "{text}"') == {text: text}
 

@@ -120,5 +120,5 @@ def test_a_recording_of_a_browser_plays_as_long_as_it_was_and_its_frames_are_cou
     (made,) = (tmp_path / "out/overlay").iterdir()
     facts = video_facts(made)
     assert facts.frames == 12 and facts.rate == pytest.approx(1000 * 11 / 352, abs=0.01)
-    warned = "recording.webm: says 1000 frames a second" in told.err
-    assert warned == (not quiet) and "see whether the file is whole" not in told.err
+    warned = "recording.webm: claims 1000 frames a second" in told.err
+    assert warned == (not quiet) and "check whether the file is complete" not in told.err

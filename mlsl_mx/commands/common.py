@@ -96,7 +96,7 @@ def add_imagenet(command: argparse.ArgumentParser) -> None:
         "--imagenet",
         type=existing,
         metavar="FILE",
-        help=".params of the ImageNet classifier; its trunk is the start. gluoncv: GluonCV fetches that of its trunks",
+        help=".params of an ImageNet classifier, to start from its trunk; gluoncv: GluonCV fetches it (its trunks)",
     )
 
 

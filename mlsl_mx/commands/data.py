@@ -64,7 +64,7 @@ def _add_own(commands) -> None:
     for name, meaning in PLACES.items():
         command.add_argument(f"--{name}", required=True, metavar="PLACE", help=meaning)
     for name, meaning in (
-        ("val", "labelled target images to measure IoU on; none: nothing is"),
+        ("val", "labelled target images to measure IoU on; without them no IoU is measured"),
         ("val-labels", "labels of --val"),
     ):
         command.add_argument(f"--{name}", default="", metavar="PLACE", help=meaning)
@@ -81,8 +81,8 @@ def _add_own(commands) -> None:
     command = add_command(commands, "mask-labels", _mask_labels, text, example)
     command.add_argument("--labels", required=True, metavar="PLACE", help="files of 8-bit ids in one channel")
     command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the copies")
-    command.add_argument("--value", type=whole, required=True, metavar="ID", help="that is ignored there: becomes 255")
-    command.add_argument("--below", type=whole, required=True, metavar="ROW", help="from which row on, counted from 0")
+    command.add_argument("--value", type=whole, required=True, metavar="ID", help="id to ignore there; it becomes 255")
+    command.add_argument("--below", type=whole, required=True, metavar="ROW", help="first row to mask, counted from 0")
 
 
 def _make_miniature(options):

@@ -59,7 +59,7 @@ def _add_outputs(command: argparse.ArgumentParser) -> None:
         help=f"some of {', '.join(KINDS)}; default: all but the last",
     )
     command.add_argument(
-        "--strength", type=_share, default=0.5, metavar="S", help="of the colours in overlays, 0 to 1; default 0.5"
+        "--strength", type=_share, default=0.5, metavar="S", help="opacity of overlay colours, 0 to 1; default 0.5"
     )
     command.add_argument(
         "--keep-going", action="store_true", help="leave out files that cannot be read, and exit with code 2 at the end"
@@ -71,7 +71,7 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
         "--experiment",
         type=existing,
         metavar="FILE",
-        help="whose class table, patches, flip and precision to use where no option says it",
+        help="experiment whose class table, patches, flip and precision to use where no option gives them",
     )
     command.add_argument(
         "--inference",
@@ -79,15 +79,15 @@ def _add_inference(command: argparse.ArgumentParser) -> None:
         default="single",
         help="single: the whole image, as in evaluation (default); sisc: patches, as in labelling",
     )
-    command.add_argument("--patches", type=whole, metavar="K", help="of SISC; default 50")
+    command.add_argument("--patches", type=whole, metavar="K", help="number of SISC's patches; default 50")
     command.add_argument("--patch", type=whole, metavar="PIXELS", help="side of SISC's patches; default 512")
     command.add_argument(
         "--placement",
         choices=PLACEMENT,
         default="sliding",
-        help="of SISC's patches; sliding (default) leaves no pixel out, random (the paper's) does",
+        help="where SISC's patches lie: sliding (default) covers every pixel, random (the paper's) does not",
     )
-    command.add_argument("--seed", type=whole, default=0, help="of random patches; default 0")
+    command.add_argument("--seed", type=whole, default=0, help="seed of random patches; default 0")
     flip = command.add_mutually_exclusive_group()
     flip.add_argument("--flip", action="store_true", default=None, help="average with the mirrored image (default)")
     flip.add_argument("--no-flip", action="store_false", dest="flip", help="half the time")

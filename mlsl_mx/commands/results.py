@@ -52,7 +52,7 @@ def _evaluate(options):
 
     if options.predictions:
         if is_worker():
-            raise InputError("evaluate --predictions is not shared by workers: run it without them")
+            raise InputError("evaluate --predictions is not shared by workers: run it in one process")
         return evaluate_saved(job(options), options.predictions)
     return evaluate_weights(job(options, shared=True), None if options.source else options.round)
 
@@ -67,7 +67,7 @@ def _report(options):
             raise InputError("--compare needs --out FOLDER, for comparison.md, .html and .json")
         return compare(options.compare, options.out, options.table)
     if options.out is not None or options.table is not None:
-        raise InputError("--out and --table are of --compare RUN RUN ...: a run's report is RUN/report/report.html")
+        raise InputError("--out and --table need --compare RUN RUN ...: a run's report is RUN/report/report.html")
     if options.experiment is None or options.run is None:
         raise InputError("give --experiment FILE and --run FOLDER for the report of a run, or --compare RUN RUN ...")
     return report(job(options))

@@ -23,7 +23,7 @@ Several machines: any launcher that sets MXNet's DMLC_* variables, or PyTorch's;
 
 
 MAKE_DETAILS = """\
-Runs the project's Makefile in the current folder, below which all is written, with this installation's mlsl. Goals and
+Runs the project's Makefile with this installation's mlsl; everything is written below the current folder. Goals and
 variables are those of `make` in a checkout; `mlsl make help` lists them."""
 
 COMPLETION_DETAILS = """\
@@ -43,7 +43,7 @@ def add_tools(commands) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="whose data are looked for; default: gta2city and synthia2city, the miniature's if its data are given",
+        help="its data are looked for; default: gta2city and synthia2city, the miniature's if its data are given",
     )
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of experiments")
     add_roots(command)
@@ -61,7 +61,7 @@ def add_tools(commands) -> None:
     command.usage = "mlsl make [-n] [-s] [-j N] GOAL|NAME=VALUE ..."
     command.add_argument("-n", "--dry-run", action="store_true", help="only print the plan")
     command.add_argument("-s", "--silent", action="store_true", help="do not print the stages' command lines")
-    command.add_argument("-j", type=whole, metavar="N", help="stages at a time that do not need each other; default 1")
+    command.add_argument("-j", type=whole, metavar="N", help="independent stages to run at a time; default 1")
     # What follows the first goal is for GNU make to understand, where options may stand between goals and variables.
     metavar, meaning = "GOAL|NAME=VALUE ...", "e.g. gta2city METHOD=sisc; none: help"
     command.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar, help=meaning)

@@ -27,10 +27,10 @@ def add_training_commands(commands) -> None:
     add_experiment(command)
     add_method(command)
 
-    text = "see that a run directory fits the settings, and print what will be done"
+    text = "check that a run directory fits the settings, and print what will be done"
     command = add_stage(commands, "begin", _begin, text, PRETRAINED)
     add_imagenet(command)
-    weights = "the source model, if it is not trained but imported"
+    weights = "source model to import instead of training one"
     command.add_argument("--weights", type=existing, metavar="FILE", help=weights)
     workers = "number of processes that will label and evaluate; default one a device"
     command.add_argument("--workers", type=whole, metavar="N", help=workers)
@@ -68,7 +68,7 @@ def _add_round_stages(commands) -> None:
 
     text = "measure how consistent a round's pseudo-labels are; this does not influence training"
     command = add_net(add_round(add_stage(commands, "diagnose", _diagnose, text, "--round 0")))
-    truth = "also how right such labels are, only on validation images"
+    truth = "also measure how many such labels are right, on validation images only"
     command.add_argument("--with-ground-truth", action="store_true", help=truth)
 
     text = "train on source labels and pseudo-labels (Eq. 3, 7)"

@@ -89,7 +89,7 @@ def classes_of_weights(weights: Path, count: int) -> ClassSet:
 def check_class_order(weights: Path, classes: ClassSet) -> None:
     """See that a network's classes are those of a table, where the run directory of its weights notes any.
 
-    Raises: InputError naming the first that differs: of as many others, each would be taken for another one.
+    Raises: InputError naming the first that differs: else classes in another order would be mistaken for each other.
     """
     path, settings = settings_of_weights(weights)
     known = class_set(read_classes(settings["classes"], str(path))).names if settings else classes.names
@@ -204,7 +204,7 @@ def _entry(value: Any, colour: tuple[int, int, int], name: str) -> LabelClass:
             raise InputError(f"{name}: unknown key {key}: {hint}")
     title = value.get("name")
     if not isinstance(title, str) or not title.strip() or not title.isprintable():
-        raise InputError(f"{name}: name is {title!r}: write a name in quotes, that can be printed")
+        raise InputError(f"{name}: name is {title!r}: write a printable name in quotes")
     sides = {side: read_values(value.get(side, ()), f"{name}.{side}") for side in ("source", "target")}
     return LabelClass(title.strip(), colour, **sides)
 
@@ -218,7 +218,7 @@ def _file_value(value: Any, name: str) -> FileValue:
         if all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value):
             return tuple(value)
     raise InputError(
-        f"{name}: {shown(value)} is no id (0..{LARGEST_ID}) without leading zeros, and no colour ([red, green, "
+        f"{name}: {shown(value)} is neither an id (0..{LARGEST_ID}, no leading zeros) nor a colour ([red, green, "
         'blue], or "#rrggbb" in quotes)'
     )
 

@@ -1,4 +1,4 @@
-"""The one class table: names and colours; which ids a data set has for them stands with it, in `published_data.py`.
+"""The class table: names and colours. The ids that each data set uses for them are in `published_data.py`.
 
 Train ids are the Cityscapes ones, 0..18, in the order of the paper's Table 1. The 16 classes that SYNTHIA shares with
 Cityscapes are renumbered 0..15 in the same order (Table 2); mIoU* is over 13 of them. An experiment may bring a table

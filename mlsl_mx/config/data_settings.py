@@ -34,7 +34,7 @@ class SourceData:
     labels: str = setting("", "labels of own data: as `images`")
     encoding: str = setting("ids", "what pixels of own label files hold", choices=MEANINGS)
     ignore: Ignored = setting(
-        (), 'ids or colours of own labels without a class, or "rest": all that no class has', read=read_ignore
+        (), 'ids or colours of own labels that belong to no class; "rest": all that no class lists', read=read_ignore
     )
     label_orientation: str = setting(
         "unknown",
@@ -49,8 +49,8 @@ class SourceData:
     )
     held_out: float = setting(
         0.0,
-        "share of the source images, evenly spread over their list, that nothing is trained on: what a network knows "
-        "of its source is measured on at most 100 of them; 0: on a few that it is trained on",
+        "share of the source images, evenly spread over their list, that is kept out of training: how well a network "
+        "knows its source is measured on at most 100 of them; 0: on a few training images",
         "share",
         between=(0, 0.5),
     )
@@ -72,7 +72,7 @@ class TargetData:
     ignore: Ignored = setting((), "as `source.ignore`", read=read_ignore)
     label_orientation: str = setting(
         "unknown",
-        "as `source.label_orientation`, of validation images; those to adapt to have no labels and are upright",
+        "as `source.label_orientation`, for validation images; training images have no labels and are read upright",
         choices=ORIENTATIONS,
     )
     size: tuple[int, int] | None = setting(

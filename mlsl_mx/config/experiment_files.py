@@ -39,8 +39,8 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
     named = own if method is None else method
     if own not in (None, named) and named != "source-only":
         raise InputError(
-            f"{path}: method is {own}, but METHOD is {method}, which Make takes if none is given: give METHOD={own}, "
-            "or take `method:` out of the file"
+            f"{path}: method is {own}, but METHOD is {method} (Make's default if none is given): give METHOD={own}, "
+            "or remove `method:` from the file"
         )
     if named is not None:
         values = {**_merged(values, _read_inherited(_method_file(Path(path), named), seen=())), "method": named}
@@ -48,7 +48,7 @@ def load_config(path: Path, method: str | None = None, settings: tuple[str, ...]
         setting = _parse_setting(text)
         build(Config(), setting, prefix="", origin=f"setting {shown(text)}")  # alone: its faults are not the file's
         if "method" in setting:
-            raise InputError("setting method: it names a file of settings to read first: give --method (make METHOD=)")
+            raise InputError("setting method: a method is a file, read before settings: use --method (make METHOD=)")
         values = _merged(values, setting)
     config = _with_paper_batch(build(Config(), values, prefix="", origin=str(path)))
     check_values(config)
@@ -87,7 +87,7 @@ def data_config(settings: dict[str, Any]) -> Config:
 def _method_file(path: Path, method: Any) -> Path:
     """The file of a method, for the experiment file `path`: below its folder or the one above, or else ours.
 
-    Raises: InputError if there is none, with the nearest name; or for a name that a run directory has for other things.
+    Raises: InputError if there is none, with the nearest name; or for a name that a run directory uses otherwise.
     """
     files: dict[str, Path] = {}
     for folder in (*path.resolve().parents[:2], packaged("experiments")):
@@ -99,7 +99,7 @@ def _method_file(path: Path, method: Any) -> Path:
         hint = f"did you mean {near}? Known are" if near else "use one of"
         raise InputError(f"METHOD {shown(method)} is not known: {hint} {', '.join(files)}")
     if method in TAKEN or method.startswith("."):
-        raise InputError(f"METHOD {method}: a run directory has other things under such a name: rename {files[method]}")
+        raise InputError(f"METHOD {method}: a run directory uses this name for something else: rename {files[method]}")
     return files[method]
 
 

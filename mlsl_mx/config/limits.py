@@ -1,4 +1,4 @@
-"""How the settings of an experiment must fit each other; what each of them may be, says its field (`setting.py`)."""
+"""How the settings of an experiment must fit each other; the limits of each alone are in its field (`setting.py`)."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def _check_tables(config) -> None:
         _check_labels(config.classes, side, data)
     without = [c.name for c in config.classes if not c.source]
     if without:
-        raise InputError(f"classes: {without[0]} has no source ids or colours, so nothing could learn it: give some")
+        raise InputError(f"classes: {without[0]} has no source ids or colours, so it cannot be learnt: add some")
     if "target" in labelled and not any(c.target for c in config.classes):
-        raise InputError("classes: none has target ids or colours, so validation labels mean nothing: give them")
+        raise InputError("classes: none has target ids or colours, so validation labels cannot be read: add them")
 
 
 def _check_labels(classes, side: str, data) -> None:

@@ -23,8 +23,8 @@ class Setting:
     """What a setting means and may be; of a list of numbers, each of them.
 
     Attributes:
-        between: the smallest and largest value that makes sense, far above what anybody uses, but below what no machine
-            can hold.
+        between: the smallest and largest allowed value; the largest is far above what anybody uses, but low enough for
+            a machine to hold.
         multiple_of: of what a number of pixels must be a multiple.
         rising: whether the first of two numbers must not exceed the second.
         choices: each value that it may have, and what that means.
@@ -56,9 +56,7 @@ class Setting:
         if self.endings and value and not value.endswith(self.endings):
             raise InputError(f"{name} is {value!r}: it must be a {' or an '.join(self.endings)} file")
         if isinstance(value, str) and value.startswith("~/"):
-            raise InputError(
-                f"{name} is {value}: only a shell knows ~: write the whole path of your folder in its place"
-            )
+            raise InputError(f"{name} is {value}: only a shell expands ~: write the full path")
 
     def is_own_code(self, value: Any) -> bool:
         """Whether a value is a user's own code, or was meant to be, and none of the choices."""

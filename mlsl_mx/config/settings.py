@@ -21,7 +21,7 @@ class Network:
 
     trunk: str = setting(
         "resnet38",
-        "backbone network, on which both heads are",
+        "backbone network that both heads share",
         choices={
             "resnet38": "ResNet-38 (paper)",
             "resnet50_v1s": "GluonCV's ResNet of 50 layers, dilated",
@@ -29,7 +29,7 @@ class Network:
         },
         own_code=True,
     )
-    width: float = setting(1.0, "factor of every channel count, of trunks that have it: resnet38", between=(0.02, 4))
+    width: float = setting(1.0, "factor on every channel count, for trunks that allow it: resnet38", between=(0.02, 4))
     head_relu: str = setting(
         "every_layer",
         "where the weak-label head has a ReLU",
@@ -57,7 +57,7 @@ class Network:
         choices={"float32": "everywhere", "bfloat16": "with PyTorch"},
     )
     deterministic: bool = setting(
-        False, "with PyTorch on GPUs: only algorithms that give the same bits each time; slower. CPUs always do"
+        False, "with PyTorch on GPUs: use only bit-reproducible algorithms, which are slower; CPUs always do"
     )
 
 
@@ -131,7 +131,7 @@ class Selection:
         "pixels",
         between=(1, 1_000_000),
     )
-    extra_zero: bool = setting(False, "one 0 among the confidences of each class (released)")
+    extra_zero: bool = setting(False, "add one 0 to the confidences of each class (released)")
     mining_share: float = setting(
         0.001,
         "classes below this share of all predictions are mined first, where an image has one",
@@ -174,7 +174,7 @@ class WeakLabels:
     )
     scope: str = setting(
         "image",
-        "where classes are looked for in the rounds; training on the source alone takes the crop's",
+        "where classes are looked for in the rounds; source training always takes the crop",
         choices={
             "crop": "what the network sees",
             "image": "all of it (the paper)",

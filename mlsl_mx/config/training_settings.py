@@ -46,8 +46,8 @@ class SourceTraining:
         "what training starts from",
         choices={
             "trunk": "ImageNet weights, with frozen BN statistics (paper)",
-            "scratch": "nothing, or IMAGENET= where it is given: BN statistics are estimated while training, frozen in "
-            "later stages",
+            "scratch": "random weights, or IMAGENET= if given; BN statistics are estimated while training and frozen "
+            "in later stages",
         },
     )
     epochs: int = setting(30, "passes over the source images", between=EPOCHS)
@@ -70,11 +70,11 @@ class SourceTraining:
     mining_rarest: int = setting(9, "number of classes that count as the rarest", "classes", between=(1, 1000))
     class_weights: str = setting(
         "equal",
-        "what a pixel of each class counts in the loss",
+        "weight of each class's pixels in the loss",
         choices={
             "equal": "the same (paper)",
-            "rare": "the rarer its class, the more: the root of median share over the class's share, 10 at most; for "
-            "sources whose small things a network never learns",
+            "rare": "larger for rarer classes: the square root of median share / class share, at most 10; for sources "
+            "whose small objects are otherwise never learnt",
         },
     )
 

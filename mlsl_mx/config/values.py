@@ -60,7 +60,7 @@ def _typed(value, kind, name: str, origin: str):
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"{origin}: {name} is {shown(value)}, but must be of type {kind.__name__}: {_WRITTEN[kind]}")
     if kind is str and not value.isprintable():
-        raise InputError(f"{origin}: {name} is {shown(value)}: leave out what cannot be printed")
+        raise InputError(f"{origin}: {name} is {shown(value)}: remove the unprintable characters")
     if kind is float and not abs(value) <= sys.float_info.max:
         raise InputError(f"{origin}: {name} is not a finite number: give one")
     return float(value) if kind is float else value

@@ -34,7 +34,7 @@ KINDS = {
     "damaged image": "decoded in part, the rest is guessed",
     "wrong label": "not a label file of this data set",
     "train ids": "looks like train ids 0 to 18, not the data set's own ids",
-    "unknown orientation": "the image is turned by its EXIF note, and perhaps its label is not",
+    "unknown orientation": "EXIF rotates the image, but perhaps not its label",
     "other palette": "an index has another colour than in most labels",
     "smaller than a patch": "too small for pseudo_labels.patch",
     "label does not fit its image": "of another size, and no size is set to which both are resized",
@@ -196,8 +196,8 @@ def _pair_findings(dataset: SceneDataset, index: int, image: Header, label: Head
 def _turned(image: Header, label: Header) -> str:
     return (
         f"its EXIF orientation is {image.orientation} (upright when {TURNS[image.orientation]}), its label's "
-        f"{label.orientation}: set label_orientation of `source` or `target` to what its label was drawn on, `upright` "
-        "or `stored`, or turn the images for good"
+        f"{label.orientation}: set label_orientation of `source` or `target` to `upright` or `stored`, whichever its "
+        "label was drawn on, or rotate the image files themselves"
     )
 
 

@@ -149,7 +149,7 @@ class SceneDataset:
 
     def _open_labels(self) -> LabelSource:
         if self._labels is None:
-            raise RuntimeError(f"{self.root}: these images were opened without labels, which must stay closed")
+            raise RuntimeError(f"{self.root}: opened without labels, so its label files must stay closed")
         return self._labels
 
 

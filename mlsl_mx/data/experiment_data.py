@@ -118,4 +118,4 @@ def _identities(dataset: SceneDataset) -> set[str]:
 def check_sheet(images: SceneDataset, where: str) -> None:
     """Raises: InputError if an image has the name of the sheet that stands beside the labels of all."""
     if SHEET in images.names:
-        raise InputError(f"{where}: an image is named {SHEET}, as the sheet beside its labels: rename it")
+        raise InputError(f"{where}: an image is named {SHEET}, as is a file beside the labels: rename it")

@@ -255,7 +255,7 @@ def _check_file(path: Path) -> None:
 
 
 def _missing(path: Path) -> MissingFile:
-    return MissingFile(f"{path}: no such file: complete the data set or take it from the list; see `mlsl check-data`")
+    return MissingFile(f"{path}: no such file: complete the data set or remove it from the list; see `mlsl check-data`")
 
 
 def _unreadable(path: Path, reason: str) -> UnreadableFile:

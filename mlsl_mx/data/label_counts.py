@@ -19,7 +19,7 @@ def no_counts(num_classes: int) -> np.ndarray:
     """
     if num_classes > MOST_CLASSES:
         raise InputError(
-            f"{num_classes} classes: a confusion matrix is counted for at most {MOST_CLASSES}: map some classes to one"
+            f"{num_classes} classes: a confusion matrix is counted for at most {MOST_CLASSES}: merge some of them"
         )
     n = 256 if id_type(num_classes) == np.uint8 else num_classes + 2
     return np.zeros((n, n), np.int64)

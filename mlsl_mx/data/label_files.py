@@ -177,7 +177,7 @@ def check_header(path: Path, head: Header, form: LabelFormat) -> None:
 def check_lossless(path: Path, head: Header) -> None:
     """Raises: WrongLabels for JPEG, of which no number is sure."""
     if head.kind in ("JPEG", "MPO"):
-        raise WrongLabels(f"{path}: is a JPEG, which makes other values at the edges of labels: give them as PNG")
+        raise WrongLabels(f"{path}: is a JPEG, whose compression changes values at label edges: save labels as PNG")
 
 
 def packed(value: FileValue) -> int:

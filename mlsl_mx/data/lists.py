@@ -54,7 +54,7 @@ def read_lines(path: Path, anywhere: bool = False) -> dict[int, str]:
     for number, entry in lines.items():
         pure = PurePosixPath(entry)
         if not entry.isprintable() or pure.name in ("", ".."):
-            raise InputError(f"{path}:{number}: {entry!r} is not the path of an image: write one that can be printed")
+            raise InputError(f"{path}:{number}: {entry!r} is not the path of an image: write a printable path")
         if not anywhere and (pure.is_absolute() or ".." in pure.parts):
             raise InputError(
                 f"{path}:{number}: {entry!r} is not a path below the data set's folder: write it relative, without .."

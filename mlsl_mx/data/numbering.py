@@ -1,7 +1,7 @@
-"""Whose numbers the labels of a published data set hold: its own ids, or the train ids 0..18 that some copies have.
+"""Which ids the labels of a published data set hold: its own, or the train ids 0..18 that some copies have.
 
-Many of both are the same numbers, so nothing else would be amiss: train id 8, vegetation, would be learnt as sidewalk
-of Cityscapes. What tells is that no id above 18 occurs, and that much falls on ids without a class, as road, 0, does.
+The two ranges overlap, so train ids would pass unnoticed: in Cityscapes train id 8, vegetation, would be learnt as
+sidewalk. They are recognised by having no id above 18, and many pixels on ids without a class, such as road's 0.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _gpu(library: ctypes.CDLL, index: int) -> Gpu:
 
 
 def _free_memory(library: ctypes.CDLL, device: ctypes.c_int) -> int | None:
-    """Bytes; asking takes some of it for a moment, which a card that is full has not."""
+    """Bytes; None also for a full card: asking briefly takes some memory, which it does not have."""
     try:
         context = ctypes.c_void_p(_ask(library, "cuDevicePrimaryCtxRetain", device, result=ctypes.c_void_p))
         try:

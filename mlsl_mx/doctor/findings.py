@@ -95,7 +95,7 @@ def _module(facts: Facts, module: str, name: str) -> Finding:
     if why is None:
         return Finding(name, f"not known: importing it {imports.ended}", UNUSABLE, _reinstall(facts))
     if module == "gluoncv" and "mxnet" not in imports.versions:
-        return Finding(name, "not known: it imports MXNet, which does not import", NOTE)
+        return Finding(name, "not known: it needs MXNet, which cannot be imported", NOTE)
     return Finding(name, f"does not import: {why}", UNUSABLE, _provide(facts, why))
 
 

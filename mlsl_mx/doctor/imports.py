@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mlsl_mx.system.errors import meaning
+from mlsl_mx.system.own_code import first_line
 
 # In the order in which one needs the other; libraries of MXNet and OpenCV are where imports fail.
 MODULES = ("numpy", "cv2", "mxnet", "gluoncv")
@@ -79,11 +80,11 @@ def _of_pytorch(torch) -> Iterator[dict[str, Any]]:
 def in_a_line(problem: Exception) -> str:
     """What an error says, with what to do where that is known."""
     remedy = meaning(problem)
-    return f"{last_line(problem)}: {remedy}" if remedy else last_line(problem)
+    return f"{first_line(problem)}: {remedy}" if remedy else first_line(problem)
 
 
 def last_line(problem: Exception) -> str:
-    """What an error says, without the trace that MXNet puts before it."""
+    """What an error says that has its cause at the end, as those of imports and of MXNet."""
     return next((line.strip() for line in reversed(str(problem).splitlines()) if line.strip()), type(problem).__name__)
 
 

@@ -1,8 +1,8 @@
 """The engine: what computes. It makes a network, segments with it, sums on its device, and makes training steps.
 
-MXNet/Gluon is the one that this project is about, the default and the reference. PyTorch is the second one, for
-devices and Pythons that MXNet does not reach. All else is NumPy and names no engine. Which one it is follows from the
-device, in `engine_of` and nowhere else; both read and write the same weights files.
+MXNet/Gluon, which this project is about, is the default and the reference. PyTorch is the second engine, for devices
+and Python versions that MXNet does not support. All other code is NumPy and names no engine. The device decides which
+engine is used, in `engine_of` and nowhere else; both read and write the same weights files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlsl_mx.system.errors import InputError
 ENGINES = {"mxnet": "mlsl_mx.gluon.engine", "torch": "mlsl_mx.pytorch.engine"}
 REMEDY = {
     "mxnet": "this environment has no MXNet: use CTX=torch:cpu, cuda:0 or mps, or make the environment of CTX=cpu",
-    "torch": "this environment has no PyTorch: make CTX=torch:cpu setup makes the one that has it, .venv-torch",
+    "torch": "this environment has no PyTorch: `make CTX=torch:cpu setup` builds .venv-torch, which has it",
 }
 
 

@@ -228,4 +228,4 @@ def _only_file(found: Sequence[Path], name: str, folder: Path) -> Path:
 def _same_shape(predicted: np.ndarray, label: np.ndarray, what: str, label_path: Path) -> None:
     if predicted.shape != label.shape:
         sizes = f"{size_text(predicted.shape)}, but its truth {label_path} is {size_text(label.shape)}"
-        raise InputError(f"{what} is {sizes}: both must have one size")
+        raise InputError(f"{what} is {sizes}: both must be the same size")

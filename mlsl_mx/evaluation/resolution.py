@@ -1,7 +1,7 @@
-"""At which size IoU was measured: at `target.size`, to which labels of another size are resized.
+"""The size at which IoU is measured: `target.size`; labels of another size are resized to it.
 
-The official Cityscapes script, and so the paper, scores at the label files' own size. Resizing labels is ours: then a
-smaller `target.size` costs less in evaluation too. So it is said wherever such numbers stand.
+The official Cityscapes script, and so the paper, scores at the label files' own size. We resize labels so that a
+smaller `target.size` makes evaluation cheaper too, and say so wherever such numbers are shown.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ def resolution_note(evaluation: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"IoU was measured at {size_text(resized['scored'])}, to which {resized['images']} of {evaluation['images']} "
-        f"labels were resized (from {size_text(resized['labels'])}): the official Cityscapes script, so the paper, "
+        f"labels were resized (from {size_text(resized['labels'])}): the official Cityscapes script, and so the paper, "
         "scores at the label files' own size."
     )

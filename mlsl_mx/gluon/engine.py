@@ -1,4 +1,4 @@
-"""The engine that is MXNet/Gluon: `mlsl_mx.engine.Engine` by the modules of network, pseudo_labels and training."""
+"""The MXNet/Gluon engine: `mlsl_mx.engine.Engine`, made of the modules in network, pseudo_labels and training."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def network(classes: int, settings: Network, weak_label_head: bool, frozen_stati
 
 
 def own_network(net: str, device: mx.Context) -> tuple[Callable, str]:
-    """Raises: InputError, as networks of others are PyTorch's and onnxruntime's matter."""
+    """Raises: InputError: only PyTorch and onnxruntime run a user's own network."""
     raise InputError(f"--net {net}: is run by PyTorch: use --ctx torch:cpu, cuda:0 or mps instead of {device}")
 
 

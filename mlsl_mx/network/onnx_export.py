@@ -54,7 +54,7 @@ def export_onnx(weights: Path, out: Path) -> str:
         difference, limit = _difference(net, temporary)
         if not difference <= limit:  # nor if it is NaN
             raise InputError(
-                f"{out}: not written: its logits differ by {difference:.1e} from MXNet's, allowed are {limit:.1e}: "
+                f"{out}: not written: its logits differ by {difference:.1e} from MXNet's (limit {limit:.1e}): "
                 "install the versions of constraints.txt"
             )
     shapes = " and ".join("x".join(map(str, shape)) for shape in TRIED_SHAPES)

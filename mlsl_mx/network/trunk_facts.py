@@ -66,7 +66,7 @@ def find_trunk(name: str) -> Any:
     found = TRUNKS.get(name, name)
     trunk = imported(found, "network.trunk") if isinstance(found, str) else found
     if not isinstance(trunk, type) or not hasattr(trunk, "shapes_at"):
-        raise InputError(f"network.trunk is {name}, which is no class derived from mlsl_mx.network.trunks.Trunk")
+        raise InputError(f"network.trunk is {name}, which is not a subclass of mlsl_mx.network.trunks.Trunk")
     return trunk
 
 

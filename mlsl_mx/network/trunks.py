@@ -80,8 +80,8 @@ def _made(trunk: type[Trunk], width: float, dropout: tuple[float, float], frozen
         _, shapes, _ = made(mx.sym.Variable("images")).infer_shape(images=TRIED)
     if made.stride != STRIDE:
         raise InputError(
-            f"{what}, of stride {made.stride}: labels and patches here are of stride {STRIDE}: dilate its "
-            f"convolutions instead of the strides beyond {STRIDE}"
+            f"{what}, of stride {made.stride}: labels and patches need stride {STRIDE}: beyond that, "
+            "dilate its convolutions instead of striding"
         )
     wanted = (1, made.channels, *(side // STRIDE for side in TRIED[2:]))
     if shapes != [wanted]:

@@ -132,7 +132,7 @@ def _named(found: Sequence[tuple[Path, Path]]) -> list[Input]:
         other = inputs.setdefault(one.name, one)
         if other is not one:
             raise InputError(
-                f"{other.path} and {file}: the results of both would be called {one.name}: give one after the other, "
-                "each with an --out of its own, or the folder that holds both"
+                f"{other.path} and {file}: the results of both would be called {one.name}: run them one after the "
+                "other, each with its own --out, or give the folder that holds both"
             )
     return list(inputs.values())

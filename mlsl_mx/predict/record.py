@@ -56,7 +56,7 @@ class Record:
             return all(file is not None and (self.out / file).is_file() for file in files)
         if made["input"] != os.path.abspath(one.path):
             raise InputError(
-                f"{one.path}: its results would be called {one.name}, but in {self.out} there are such of "
+                f"{one.path}: its results would be called {one.name}, but {self.out} already holds those of "
                 f"{made['input']}: choose another --out"
             )
         return False

@@ -56,7 +56,7 @@ def prediction_setup(
     Raises: InputError for an experiment that cannot be read, or a value outside its limits.
     """
     if inference == "single" and (patches, patch) != (None, None):
-        raise InputError("--patches and --patch are of SISC: add --inference sisc, or leave them out")
+        raise InputError("--patches and --patch are options of SISC: add --inference sisc, or leave them out")
     config = Config() if experiment is None else load_config(experiment)
     # Of the whole image: as evaluation does it, which knows no settings but flip.
     start = replace(PseudoLabels(), flip=config.evaluation.flip) if inference == "single" else config.pseudo_labels

@@ -92,7 +92,7 @@ def predict(
 def _check_kinds(inputs: Sequence[Input], kinds: Sequence[str]) -> None:
     videos = [one.path for one in inputs if one.is_video]
     if videos and "overlay" not in kinds:
-        raise InputError(f"{videos[0]}: of a video there is only the overlay: add it to --write, or leave it out")
+        raise InputError(f"{videos[0]}: a video gives only an overlay: add it to --write, or leave the video out")
 
 
 def _check_out(out: Path) -> None:
@@ -160,7 +160,7 @@ class _Results:
         facts, content, net = video_facts(one.path), file_hash(one.path), self.predictor.segmenter.net
         shown, made = progress(video_frames(one.path), f"predict {one.name}", "frame", facts.frames, network=net), 0
         if facts.rate != facts.claimed_rate:
-            told = "%s: says %g frames a second, but they come otherwise: the overlay has %g a second"
+            told = "%s: claims %g frames a second, but their times differ: the overlay has %g a second"
             LOGGER.warning(told, one.path, facts.claimed_rate, facts.rate)
         with video_writer(self.out / "overlay" / one.name, facts) as (path, write):
             with Background() as background:
@@ -170,8 +170,8 @@ class _Results:
                     made += 1  # not `shown.n`: a bar that is not shown counts nothing
         if facts.is_longer_than(made):
             LOGGER.warning(
-                "%s: says that it has %d frames, but only %d can be read, and so many the overlay has: see whether the "
-                "file is whole",
+                "%s: claims %d frames, but only %d can be read, so the overlay has only these: check whether the "
+                "file is complete",
                 *(one.path, facts.frames, made),
             )
         note(self.log, one, content, {"overlay": path}, self.out)

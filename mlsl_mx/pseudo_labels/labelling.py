@@ -136,7 +136,7 @@ class _TwoPasses:
         return f"{digest:08x} {self.segmenter.seed} {inference}"
 
     def thresholds(self, selection: Selection, portion: float) -> _FirstPass:
-        """Pass 1; its result is saved, for the stores it follows from vanish one by one in pass 2."""
+        """Pass 1. Its result is saved because pass 2 deletes, one by one, the stores that it was computed from."""
         path, key = self.store_dir / THRESHOLDS, self._thresholds_key(selection, portion)
         saved = _saved_thresholds(path, key)
         if self.workers.sum(np.array([saved is not None]))[0] == self.workers.count:  # files may reach some later

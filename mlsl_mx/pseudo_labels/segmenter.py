@@ -24,8 +24,8 @@ Network = Callable  # (B, 3, H, W) -> logits (B, C, H/8, W/8), alone or first; w
 
 
 def patch_seed(seed: int, round_index: int) -> int:
-    """The seed of a round's patch positions: each draws its own. Pixels at an image's border are in few of its patches,
-    or, in placement "released", the last row and column, in none."""
+    """The seed of a round's patch positions. Each round draws new ones, because pixels at an image's border are in few
+    patches, and with placement "released" those of the last row and column in none."""
     return 1000 * seed + round_index
 
 

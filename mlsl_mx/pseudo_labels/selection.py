@@ -244,8 +244,8 @@ def _take_larger(largest: np.ndarray, classes: np.ndarray, values: np.ndarray, c
 def mined_classes(
     predicted: Sequence[int], share: float = 0.001, rarest: int = 3, left_out: Collection[int] = ()
 ) -> tuple[list[int], list[int]]:
-    """Train ids of the rare classes on whose pixels training crops are centred (CBST's program; the paper has no word
-    of it), the rarest first.
+    """Train ids of the rare classes on whose pixels training crops are centred, the rarest first (from CBST's program;
+    the paper does not mention it).
 
     Args:
         predicted: (C,) pixels predicted as each class.

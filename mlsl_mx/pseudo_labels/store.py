@@ -4,8 +4,8 @@ The thresholds are known only after the last image, and labels need the probabil
 of 19x1024x2048 is 159 MB; the maps that it is made from are 12 MB for 50 patches of 512x512 at stride 8, and making it
 again from them takes a fraction of a second. So labels are exactly those of the whole volume.
 
-A probability is kept as a whole number of steps of 2^-24, in 24 bits. Values in [1/2, 1] are stored exactly, so a class
-is no more saturated for having been stored. That makes 2^24 + 1 values: the smallest step is dropped (below 1.5 steps
+A probability is kept as a whole number of steps of 2^-24, in 24 bits. Values in [1/2, 1] are stored exactly, so
+storing does not saturate a class further. That makes 2^24 + 1 values: the smallest step is dropped (below 1.5 steps
 is 0), so that 0 and 1 both fit into 24 bits.
 """
 

@@ -44,8 +44,8 @@ class Device:
 def devices(names: str) -> tuple[Device, ...]:
     """`cuda:0`, `mps`, `torch:cpu` or several, `cuda:0,cuda:1`; in a process that torchrun started, its own of several.
 
-    Raises: InputError for another name, one that is named twice, a device that PyTorch does not see, or as many
-        processes on this machine as cannot have one each.
+    Raises: InputError for another name, one that is named twice, a device that PyTorch does not see, or a
+        number of devices that differs from that of the processes on this machine.
     """
     found = each_once(names, _device)
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", 1))

@@ -1,4 +1,4 @@
-"""The engine that is PyTorch: `mlsl_mx.engine.Engine` by the modules of this folder."""
+"""The PyTorch engine: `mlsl_mx.engine.Engine`, made of the modules in this folder."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _check_evaluations(results: Runs) -> None:
             for what, value in _evaluated_with(entry).items():
                 if value != first[what]:
                     raise InputError(
-                        f"{first_name} and {name}: {method} was evaluated with other {what}: evaluate all in one way"
+                        f"{first_name} and {name}: {method} was evaluated with other {what}: evaluate all the same way"
                     )
 
 
@@ -206,7 +206,7 @@ def _check_row(row: Row) -> None:
             )
         if entry.seed is not None and entry.seed in seeds:
             raise InputError(
-                f"{name}: {row.method} has seed {entry.seed}, as {seeds[entry.seed]} has: a spread needs other seeds"
+                f"{name}: {row.method} has seed {entry.seed}, like {seeds[entry.seed]}: a spread needs different seeds"
             )
         seeds[entry.seed] = name
 

@@ -57,10 +57,10 @@ INTENDED_USE = (
 OWN_USE = "Semantic segmentation of images like those of the target named here."
 OWN_LISTS = {"source.images": "source", "target.train": "target", "target.val": "val"}  # see `runs.own_list`
 LIMITS = (
-    "Not for driving or anything else that safety depends on: classes are missed and taken for each other, as their "
-    "IoU says.",
-    "The numbers are one seed's, on the validation images named here; places, cameras and weather unlike theirs were "
-    "not measured.",
+    "Not for driving or anything else that safety depends on: classes are missed and confused with each other, as "
+    "their IoU shows.",
+    "The numbers are for one seed, on the validation images named here; other places, cameras and weather were not "
+    "measured.",
 )
 MINIATURE_LIMIT = "It was trained on and measured with rendered miniature scenes: it is no model of real streets."
 OTHER_WEIGHTS = "The weights file is not the one that was evaluated: evaluate again."

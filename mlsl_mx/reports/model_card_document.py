@@ -125,7 +125,7 @@ def _stage_notes(card: Card) -> list[str]:
     for one in card["stages"]:
         title = one["stage"] if one["round"] is None else f"{one['stage']} of round {one['round']}"
         if one["lost"]:
-            notes.append(f"{title}: {one['lost']} of the starts noted no end, so its seconds are too few.")
+            notes.append(f"{title}: {one['lost']} of its starts recorded no end, so its seconds are too low.")
         if one["workers"]:
             notes.append(f"{title}: shared by {one['workers']} processes; device and threads are those of each.")
         if one["taken_over"]:

@@ -13,8 +13,8 @@ from mlsl_mx.reports.results import MethodResults
 FALLEN = 1.0  # points of IoU: a class that has lost more is named
 VALIDATION_IMAGES = 500  # of Cityscapes: the set that the paper's tables are about
 NOTHING_MEASURED = (
-    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: how "
-    "consistent the pseudo-labels are says nothing of how right they are."
+    "There are no validation images with labels, so there was nothing to compare with and no IoU was measured: that "
+    "pseudo-labels are consistent does not mean that they are right."
 )
 
 
@@ -88,7 +88,7 @@ def _collapsed(method: MethodResults) -> list[str]:
     if selection.get("loose"):
         notes.append(
             f"{method.title}: {listed(selection['loose'])}: threshold below 1/{len(classes)} in round "
-            f"{index}, so hardly any pixel is kept from the class."
+            f"{index}, so it excludes hardly any pixel from the class."
         )
     return notes
 
@@ -114,6 +114,6 @@ def _suggested(method: MethodResults) -> list[str]:
         return []
     index, why = method.suggestion
     return [
-        f"{method.title}: without labels of the target one would keep round {index}: {why}. A suggestion; the last "
-        "round stays the result."
+        f"{method.title}: without target labels one would keep round {index}: {why}. This is only a suggestion: "
+        "the last round stays the result."
     ]

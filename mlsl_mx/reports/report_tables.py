@@ -26,7 +26,7 @@ LABEL_SHARES = {
 LABEL_COLUMNS = {
     "threshold": ("thr", "threshold"),
     "coverage": ("cov", "share of all target pixels that carry the class's label"),
-    "agreement": ("agree", "of its labels in the round before, if labelled again, those that are the same"),
+    "agreement": ("agree", "share of its labels of the round before that are the same, where labelled again"),
     "patch_disagreement": ("disagree", "share of patch votes against its labels"),
     "precision": ("prec", "precision"),
     "recall": ("rec", "recall"),

@@ -107,7 +107,7 @@ class MethodResults:
 
     @property
     def suggestion(self) -> tuple[int, str] | None:
-        """The round to keep for who has no labels of the target: the one before the first whose labels drift; and why.
+        """The round to keep if there are no target labels: the one before the first whose labels drift; and why.
 
         None where no labels drift, and the last round is as good a choice as any. A suggestion: the last is the result.
         """

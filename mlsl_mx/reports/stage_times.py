@@ -37,8 +37,8 @@ LAST = ("taken_over", "ctx", "gpu", "workers", "threads", "experiment", "command
 def stage_times(events: Sequence[Event]) -> tuple[StageTime, ...]:
     """The stages in the order of their first begin, those that never did any work left out.
 
-    A start that had nothing to do does not count. A result that was made anew counts alone; what its stage was
-    cut short in since then, too, does not count.
+    A start that had nothing to do does not count. If a result was made again, only the latest making
+    counts; starts that were cut short after it do not.
 
     Args:
         events: what `read_log` returns.

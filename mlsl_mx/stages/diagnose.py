@@ -63,9 +63,9 @@ def diagnose(job: Job, round_index: int, with_ground_truth: bool, own: str | Non
         write_json(out, result)
         if result["drift"]:
             LOGGER.warning(
-                "round %d: labels drift: the network takes far more or less of the target for some classes than "
-                "before the rounds: %s. Each round believes the one before: look at %s before you trust it or a "
-                "later one",
+                "round %d: labels drift: the network assigns far more or far less of the target to some classes than "
+                "before the rounds: %s. Each round learns from the one before: look at %s before you trust this "
+                "round or a later one",
                 *(round_index, drift_in_words(result["drift"]), sheet_path(labels)),
             )
         stage.log.write("diagnosed", **{key: result[key] for key in ("coverage", *CONSISTENCY)})

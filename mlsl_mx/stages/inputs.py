@@ -47,8 +47,8 @@ def check_as_source(job: Job) -> None:
         said = f"evaluation.flip is {str(flip).lower()}, but {record} says {str(before['flip']).lower()}"
         raise InputError(f"{said}: {remedy.format('set it back')}")
     if before["list_hash"] != job.validation.fingerprint:
-        said = f"validation: {len(job.validation)} images, not those that {evaluated} is of"
-        raise InputError(f"{said}: {remedy.format('bring the list or its images back')}")
+        said = f"validation: {len(job.validation)} images, not the ones scored in {evaluated}"
+        raise InputError(f"{said}: {remedy.format('restore the list or its images')}")
 
 
 def labels_made_by(labels: Path) -> tuple[str, bool]:

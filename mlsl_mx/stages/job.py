@@ -194,6 +194,6 @@ def check_batch(config: Config, stage: str, devices: int, workers: int) -> None:
         )
     if shards > 1 and stage == "source_training" and settings.start == "scratch":
         raise InputError(
-            f"source_training.start is scratch: normalisation then follows the statistics of whole batches, which "
+            f"source_training.start is scratch: batch normalisation then needs statistics of whole batches, which "
             f"{shards} devices or workers do not exchange: start from a trunk, {fewer}"
         )

@@ -1,8 +1,8 @@
 """Does a network know its source? IoU on source images, which have labels where the target has none: on those that are
 held out (`source.held_out`), or else on a few that it is trained on.
 
-It says early what no target label is needed for: that a source model has not learnt its source, or that the steps of
-the rounds are so large that the network forgets it.
+It shows early, and without any target label, that a source model has not learnt its source, or that the steps of the
+rounds are so large that the network forgets it.
 """
 
 from __future__ import annotations

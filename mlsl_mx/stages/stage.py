@@ -49,8 +49,8 @@ def open_stage(
 ) -> Iterator[Stage]:
     """A block that is a stage's work on a round, or (None) on the source model.
 
-    Before it: what is wrong is refused, and nothing is written. Then one process at a time works on a round or on the
-    source model, which the methods of a run share; or several workers together, of whom the first holds the lock and
+    Wrong input is refused before the block, with nothing written. Then one process at a time works on a round or on the
+    source model, which the methods of a run share; or several workers together, of which the first holds the lock and
     writes the log (see `RunLog.timed`). At the end the result's time stamp is renewed even if nothing was done, so
     Make sees it as current.
 

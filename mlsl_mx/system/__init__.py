@@ -1,1 +1,1 @@
-"""What any program of this kind needs and no method: files written whole, progress, workers, devices, errors."""
+"""What is independent of the method: files written whole, progress, workers, devices, errors."""

@@ -44,7 +44,7 @@ ERRORS_OF_OTHERS = {
     "PTX was compiled with an unsupported toolchain": "update NVIDIA's driver to 520.61.05, or set MXNET_USE_FUSION=0",
     "GPU usage requires at least 1 GPU": f"no GPU is visible: use CTX=cpu; {DOCTOR}",
     "API call is not supported in the installed CUDA driver": f"NVIDIA's driver does not answer as it should; {DOCTOR}",
-    "Cannot find Engine": "MXNET_ENGINE_TYPE names an engine that MXNet has not: unset it",
+    "Cannot find Engine": "MXNET_ENGINE_TYPE names an engine that MXNet does not have: unset it",
     "no CUDA-capable device is detected": f"no GPU is visible: use CTX=cpu, or in a container --gpus all; {DOCTOR}",
 }
 

@@ -79,7 +79,7 @@ def called_for(what: str, when: str = "", command: str = "") -> Iterator[None]:
 def code_files(spec: str, key: str) -> tuple[Path, ...]:
     """The file that `package.module:name` names and, where that has it from another, the one that defines it.
 
-    Of a partial function or an instance the latter is its class's, so that the former may be all that a user changes.
+    For a partial function or an instance the latter is its class's file; the user may change only the former.
 
     Raises: InputError as `imported`.
     """

@@ -1,4 +1,4 @@
-"""What a shell, a batch system or the current folder bring along, and what must not decide whether the program runs.
+"""What a shell, batch system or current folder brings along and must not affect whether the program runs.
 
 `prepare` is for the program before anything else is imported; `check_variables` before a command uses MXNet.
 """
@@ -95,7 +95,7 @@ def check_variables(environ: MutableMapping[str, str]) -> None:
         raise InputError(f"DMLC_ROLE is {environ['DMLC_ROLE']!r}: it must be one of {', '.join(ROLES)}: unset it")
     for name in [name for name in environ if name.startswith("MXNET_") and not TEXTS.fullmatch(name)]:
         if not NUMBERS.fullmatch(environ[name]):
-            LOGGER.warning("%s is %r, which is no number: it is left out", name, environ.pop(name))
+            LOGGER.warning("%s is %r, which is not a number: it is ignored", name, environ.pop(name))
     environ["OMP_NUM_THREADS"] = str(_threads(environ.get("OMP_NUM_THREADS", "")))
 
 
@@ -116,7 +116,7 @@ def _threads(given: str) -> int:
     if first.isdecimal() and 1 <= int(first) <= MOST_THREADS:
         return int(first)
     if given.strip():
-        LOGGER.warning("OMP_NUM_THREADS is %r, not from 1 to %d: as many as cores are used", given, MOST_THREADS)
+        LOGGER.warning("OMP_NUM_THREADS is %r, not from 1 to %d: one thread a core is used", given, MOST_THREADS)
     return usable_cores()
 
 

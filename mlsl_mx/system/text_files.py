@@ -1,4 +1,4 @@
-"""Text and YAML that a person wrote or a crash damaged: read up to a limit, without what makes much of little.
+"""Text and YAML that a person wrote or a crash damaged: read up to a size limit, and without YAML's aliases.
 
 Numbers, true, false and null are those of YAML 1.2: to the YAML 1.1 of PyYAML 010 is 8, 1:30 is 90, `no` is false, 1e5
 is text and 2026-01-01 a date.
@@ -81,8 +81,8 @@ class _PlainLoader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         if node.tag == UNCLEAR:
             raise yaml.YAMLError(
-                f"line {node.start_mark.line + 1}: {self._key()}is {node.value}, which is one number to some and "
-                "another to others: leave out leading zeros and colons, or put text in quotes"
+                f"line {node.start_mark.line + 1}: {self._key()}is {node.value}, which YAML readers take for "
+                "different numbers: leave out leading zeros and colons, or put text in quotes"
             )
         self.place.pop()
         return node

@@ -54,7 +54,7 @@ def unwritable(path: Path, problem: OSError) -> InputError:
     """The error of a file that could not be written."""
     remedy = "free some space, or choose another folder"
     if problem.errno == errno.ENAMETOOLONG:
-        remedy = "shorten the image's or method's name, or choose a folder less deep"
+        remedy = "shorten the image's or method's name, or choose a folder with a shorter path"
     return InputError(f"{path}: cannot be written ({problem.strerror}): {remedy}")
 
 

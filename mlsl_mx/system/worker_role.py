@@ -19,5 +19,5 @@ def check_shared(command: str) -> None:
     """Raises: InputError for a command whose work is not shared by workers."""
     if command not in SHARED:
         raise InputError(
-            f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it without them"
+            f"{command or 'no stage'}: only {', '.join(SHARED)} are shared by workers: run it in one process"
         )

@@ -62,7 +62,8 @@ def _with_own(terms: dict[str, Any], own: Any) -> dict[str, Any]:
         if not of_an_engine or math.prod(term.shape) != 1:
             what = f"of shape {tuple(term.shape)}" if of_an_engine else f"a {type(term).__name__}"
             raise InputError(
-                f"self_training.own_loss: its term {name} is {what}: it must be one number of the engine, e.g. a mean"
+                f"self_training.own_loss: its term {name} is {what}: it must be a one-element array of the "
+                "engine, e.g. a mean"
             )
     return {**terms, **own}
 

@@ -30,7 +30,7 @@ from mlsl_mx.training.train import Epochs
 AFTER_SOURCE_TRAINING = 10**6  # the rounds
 HEAD_TRAINING = 2 * 10**6
 # Of dropout: stream number STREAMS * seed + n, where n is 0 for source training, r + 1 for round r and STREAMS - 1 for
-# the head, so runs of other seeds share none. Settings allow fewer rounds than would reach the head's.
+# the head, so runs of other seeds share none. The limit on rounds keeps r + 1 below the head's number.
 STREAMS = 1000
 
 

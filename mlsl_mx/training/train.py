@@ -79,7 +79,7 @@ def train(
 
     Every `checkpoint_seconds` or more, and when the process is asked to stop, weights, momentum and position go to
     `out/.checkpoint`; a run that was interrupted goes on from there. Each step draws its dropout from its own number,
-    so going on changes nothing. A checkpoint that is damaged is left out. Of several workers, the first alone writes.
+    so going on changes nothing. A damaged checkpoint is ignored. Of several workers, the first alone writes.
 
     Args:
         tensorboard: folder for this training's event file; None writes none.

@@ -107,7 +107,7 @@ def _check_generator(root: Path) -> None:
     before = read_json(root / STAMP, "generator")["generator"] if (root / STAMP).is_file() else VERSION
     if before != VERSION:
         raise InputError(
-            f"{root}: was rendered by generator {before} of this program, which now has {VERSION}: delete it and the "
+            f"{root}: was rendered by version {before} of the generator, which is now {VERSION}: delete it and the "
             "runs on its pictures, or name another folder"
         )
 

@@ -41,7 +41,7 @@ class Part:
         return sum(one.orientation != 1 for one in self.headers)
 
     def shorter_side(self, share: float) -> int:
-        """Pixels of images' shorter sides, below which this share of them lies: 0: the smallest, 0.5: the median."""
+        """The quantile `share` of the images' shorter sides, in pixels: 0 is the smallest, 0.5 the median."""
         return sorted(min(one.upright_size) for one in self.headers)[int(share * len(self.headers))]
 
     def size_range(self) -> str:
@@ -87,7 +87,7 @@ def _check_apart(target: ImageList, validation: Sequence[Path]) -> None:
     adapted = {os.path.realpath(target.root / entry) for entry in target.entries}
     for path in validation:
         if os.path.realpath(path) in adapted:
-            raise InputError(f"--target: {path} is to validate on, and must not be adapted to: name a place without it")
+            raise InputError(f"--target: {path} is a file to validate on, not to adapt to: name a place without it")
 
 
 def _part(title: str, images: ImageList, labels: Sequence[Path] | None = None, encoding: str = "") -> Part:

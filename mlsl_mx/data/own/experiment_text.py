@@ -108,13 +108,13 @@ def _target_lines(
     ]
     if compared:
         return [*lines, *(f"  {line}" for line in labelled), "  size: null"]
-    lines.append("  # Once the classes above have target ids or colours, take off the # of these lines.")
+    lines.append("  # Once the classes above have target ids or colours, uncomment these lines.")
     return [*lines, *(f"  # {line}" for line in labelled), '  val: ""', "  size: null"]
 
 
 def _orientation_lines(part: Part) -> list[str]:
     """Nothing where no image needs it."""
-    note = f"  # {part.turned} images have an EXIF orientation; labels fit them `upright`, or `stored`: look"
+    note = f"  # {part.turned} images have an EXIF orientation: look whether labels fit them `upright` or `stored`"
     return [f"label_orientation: unknown{note}"] if part.turned else []
 
 
@@ -134,18 +134,18 @@ def _recipe_lines(contents: Contents, small: bool) -> list[str]:
     steps = -(-images // training.batch)  # of an epoch
     smallest, shortest = contents.target.shorter_side(0), contents.source.shorter_side(0.5)
     patch, crop = _fitting(base.pseudo_labels.patch, smallest // 2), _fitting(training.crops.size, shortest)
-    cropped = f"  crops: {{size: {crop}}}  # pixels; a source image has {shortest} in its shorter side, in the median"
+    cropped = f"  crops: {{size: {crop}}}  # pixels; the median of the source images' shorter sides is {shortest}"
     if small:
         epochs = -(-SMALL_STEPS // steps)
         told = f"{SMALL_STEPS} steps or more: fewer do not learn the source"
     else:
         epochs = training.epochs
-        told = f"{epochs * steps} steps; of GTA-V's images they are {FULL_STEPS:,}: raise it where yours are few"
+        told = f"{epochs * steps} steps; with GTA-V's images {FULL_STEPS:,}: raise it if you have few images"
     share = rounds.source_portion
-    portion = f"source_portion: {share}  # source images in round 0: {source_count(images, share)}, more if few"
+    portion = f"source_portion: {share}  # source images in round 0: {source_count(images, share)}; raise it if too few"
     return [
         "pseudo_labels:",
-        f"  patch: {patch}  # pixels of SISC's patches; the smallest target image has {smallest}",
+        f"  patch: {patch}  # pixels, side of SISC's patches; the shortest side of a target image is {smallest}",
         "source_training:",
         f"  epochs: {epochs}  # {told}",
         *([cropped] if crop < training.crops.size else []),
@@ -163,8 +163,8 @@ def _fitting(size: int, pixels: int) -> int:
 
 def _ignore_note(ignored: Sequence[FileValue], labels: Survey) -> str:
     if not ignored:
-        return "  # `rest`: whatever belongs to no class; else that is an error"
-    return f"  # {_share(ignored, labels)} of the pixels, in no class; `rest`: whatever belongs to no class"
+        return "  # a value of no class is an error; `rest` would ignore all such values"
+    return f"  # of no class, {_share(ignored, labels)} of the pixels; `rest` would ignore whatever belongs to no class"
 
 
 def _looked(labels: Survey) -> str:

@@ -1,4 +1,4 @@
-"""Classes of a user's own data for want of a table: from what label files hold."""
+"""Classes of a user's own data if no table is given: one for each value in the label files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _guessed(source: Survey, target: Survey | None) -> tuple[LabelClass, ...]:
 
 
 def _void(value: FileValue, labels: Survey) -> bool:
-    """By custom, for want of anybody who could be asked; 255 is a class as any other where there are larger ids."""
+    """Guessed by convention: 255 usually means no class, but is a class like any other if there are larger ids."""
     if labels.encoding == "colours":
         return value == BLACK
     return value in VOID_IDS and not any(value < other not in VOID_IDS for other in labels.shares)

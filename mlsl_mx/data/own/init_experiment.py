@@ -37,7 +37,7 @@ def init_experiment(out: Path, places: Places, class_file: Path | None, small: b
     if out.exists():
         raise InputError(f"{out}: is there already, and is never overwritten: choose another --out, or remove it")
     if "$" in str(out):
-        raise InputError(f"{out}: make would take the $ for one of its own signs: choose another --out")
+        raise InputError(f"{out}: make would interpret the $: choose another --out")
     if bool(places.val) != bool(places.val_labels):
         raise InputError("--val and --val-labels belong together: give both, or neither, and nothing will be measured")
     contents = look(places)
@@ -81,23 +81,23 @@ def summary(contents: Contents, classes: Sequence[LabelClass], ignored: dict[str
     for option, part in (("--encoding", source), ("--val-encoding", val)):
         if part and part.labels.doubt:
             doubt, encoding = part.labels.doubt, part.labels.encoding
-            lines.append(f"in doubt: {doubt} ({encoding} is written; {option} says otherwise)")
+            lines.append(f"in doubt: {doubt} ({encoding} is written; {option} overrides it)")
     for side, part in (("source", source), ("target", val)):
         if part and part.turned:
-            lines.append(f"{side}.label_orientation: {part.turned} labelled images are turned by EXIF: say it")
+            lines.append(f"{side}.label_orientation: {part.turned} labelled images are turned by EXIF: set it")
     lines += [f"{side}.ignore: {len(values)} values in no class" for side, values in ignored.items() if values]
     if absent := _absent(classes, source.labels):
         lines.append(f"classes: no source label shows {', '.join(absent)}: correct what `source` says of them")
     smallest, median = target.shorter_side(0), target.shorter_side(0.5)
     if smallest < median / 2:
         lines.append(
-            f"pseudo_labels.patch: small, as the smallest target image has {smallest} pixels in its shorter side, half "
-            f"of them {median} or more: leave such images out for patches that see more"
+            f"pseudo_labels.patch is small: the shorter side of the smallest target image is {smallest} pixels (median "
+            f"{median}): leave out such images to get larger patches"
         )
     sides = {"source": source.shorter_side(0.5), "target": median}
     lines += [
-        f"{side}.size: {pixels} pixels in the shorter side are much for the patches of --small: resize to 250 to 400 "
-        "there, e.g. [270, 480]"
+        f"{side}.size: {pixels} pixels on the shorter side are too many for the patches of --small: resize that "
+        "side to 250 to 400, e.g. [270, 480]"
         for side, pixels in sides.items()
         if small and pixels > LARGE_FOR_SMALL
     ]

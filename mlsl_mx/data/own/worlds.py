@@ -76,7 +76,7 @@ def make_worlds(root: Path, seed: int, counts: tuple[int, int, int]) -> None:
     stamp = {"worlds": 1, "seed": seed, "counts": list(counts)}
     if (root / STAMP).is_file() and read_json(root / STAMP) != stamp:
         raise InputError(f"{root}: holds worlds of another seed or other counts: delete it, or name another --root")
-    foreign = "is not of this program, and would be overwritten: name another --root"
+    foreign = "was not written by this program and would be overwritten: name another --root"
     write_new(root / "classes.csv", class_file().encode(), foreign)
     write_all(root, stamp, list(_jobs(root, counts)), partial(_write, seed=seed), "two worlds")
 

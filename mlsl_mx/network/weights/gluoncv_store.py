@@ -29,7 +29,7 @@ def fetched(trunk: str) -> Path:
             return Path(get_model_file(name))
     except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as problem:
         raise InputError(
-            f"GluonCV cannot fetch its weights of {name} ({type(problem).__name__}): where there is a network, "
+            f"GluonCV cannot fetch its weights of {name} ({type(problem).__name__}): on a machine with internet, "
             f"`python -c \"from gluoncv.model_zoo import model_store; print(model_store.get_model_file('{name}'))\"` "
             "fetches them; then give that file as --imagenet (make IMAGENET=)"
         ) from None

@@ -39,7 +39,7 @@ class LoadReport:
         if self.missing:
             lines.append(f"not loaded, so left as initialised at random: {', '.join(self.missing)}")
         if self.extra:
-            lines.append(f"not used of the file: {', '.join(self.extra)}")
+            lines.append(f"in the file but not used: {', '.join(self.extra)}")
         return "; ".join(lines)
 
 
@@ -180,7 +180,7 @@ def _remedy(trunk: str, present, faults) -> str:
 
 
 def _check_values(array: np.ndarray, name: str, path) -> None:
-    """With such values a network need not fail: oneDNN's ReLU makes 0 of NaN. Raises: InputError for one."""
+    """Raises: InputError for a bad value, which might go unnoticed later: oneDNN's ReLU turns NaN into 0."""
     finite = np.isfinite(array)
     if not finite.all():
         count = finite.size - finite.sum()

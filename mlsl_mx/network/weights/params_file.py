@@ -8,7 +8,7 @@ A file is an index of little-endian numbers between the tensors' bytes; nothing 
              uint32 axes, uint32 lengths                                                before, as of 2016
              then int32 device, its number, element type, and the elements
 
-Every claim is held against the bytes that there are before anything is allocated.
+Every claimed size is checked against the bytes that are there before anything is allocated.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read_params(path: Path) -> dict[str, np.ndarray]:
         with open(path, "rb") as content:
             return {name: _elements(content, tensor) for name, tensor in index.items()}
     except (OSError, ValueError) as problem:  # the file became shorter in the meantime
-        raise InputError(f"{path}: cannot be read ({problem}): see that no other program writes it") from None
+        raise InputError(f"{path}: cannot be read ({problem}): check that no other program writes it") from None
 
 
 def _elements(content: BinaryIO, tensor: StoredTensor) -> np.ndarray:
@@ -164,7 +164,7 @@ class _Index:
 
     def _take(self, layout: str) -> tuple:
         start, length = self.position, struct.calcsize(f"<{layout}")
-        self._skip(length, "its index goes on")
+        self._skip(length, "its index should go on")
         self.content.seek(start)
         return struct.unpack(f"<{layout}", self.content.read(length))
 

@@ -69,7 +69,7 @@ class Contents:
 
     @property
     def width(self) -> float:
-        """The network's width. All that give these channel counts are as good; this is the middle of them."""
+        """The network's width: the middle of the range of widths that round to these channel counts."""
         if not trunk_facts(self.trunk).scalable:
             return 1.0
         narrowest = max((count - 0.5) / full for full, count in self.channel_counts.items())
@@ -78,7 +78,7 @@ class Contents:
 
     @property
     def channel_counts(self) -> dict[int, int]:
-        """From each channel count at width 1 to that of most tensors that have it: a wrong one tells nothing."""
+        """Channel count at width 1 -> that of most such tensors in the file: a single wrong one has no effect."""
         found: dict[int, Counter] = {}
         for name, full in {**trunk_facts(self.trunk).counts, **HEADS}.items():
             if name in self.shapes:
