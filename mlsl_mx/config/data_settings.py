@@ -43,7 +43,7 @@ class SourceData:
     )
     size: tuple[int, int] | None = setting(
         PUBLISHED["gta5"].size,
-        "height, width: files of another size are resized to it with their labels; null: each its own",
+        "height, width: files of another size are resized to it with their labels; null: each keeps its own",
         "pixels",
         between=PIXELS,
     )

@@ -46,7 +46,7 @@ class Network:
         "number format of labelling and evaluation, never of training",
         choices={
             "float32": "everywhere",
-            "bfloat16": "CPUs with avx512_bf16; with PyTorch GPUs, too",
+            "bfloat16": "CPUs with avx512_bf16; with PyTorch also GPUs",
             "float16": "GPUs",
             "tf32": "NVIDIA's GPUs, with PyTorch",
         },
@@ -82,11 +82,13 @@ class PseudoLabels:
     flip: bool = setting(True, "average each inference with that of the mirrored input")
     single_scale: float = setting(
         1.0,
-        "factor of its size at which the single inference sees an image (released CBST: 0.9033, 1850 of 2048 pixels)",
+        "scale at which the single inference sees an image (released CBST: 0.9033, 1850 of 2048 pixels)",
         between=(0.05, 1),
     )
     upsampling: str = setting(
-        "bilinear", "how probabilities come to the image's size", choices={"bilinear": "paper", "bicubic": "released"}
+        "bilinear",
+        "how probabilities are up-sampled to the image's size",
+        choices={"bilinear": "paper", "bicubic": "released"},
     )
     start: str = setting(
         "empty",
@@ -134,12 +136,15 @@ class Selection:
     extra_zero: bool = setting(False, "add one 0 to the confidences of each class (released)")
     mining_share: float = setting(
         0.001,
-        "classes below this share of all predictions are mined first, where an image has one",
+        "classes below this share of all predictions are mined, in images that have any of them",
         "share",
         between=SHARE,
     )
     mining_rarest: int = setting(
-        3, "how many of the rarest classes are mined where an image has none of those", "classes", between=(0, 1000)
+        3,
+        "how many of the rarest classes are mined in images without a class below `mining_share`",
+        "classes",
+        between=(0, 1000),
     )
     mining_least: float = setting(
         0.0,
@@ -210,8 +215,8 @@ class Evaluation:
     flip: bool = setting(True, "average with the mirrored image")
     diagnosed_images: int = setting(
         8,
-        "target images whose patches are compared; source images that a network is measured on, where none are held "
-        "out; validation images, if the truth is asked for",
+        "number of target images whose patches are compared, of source images to measure a network on if none are held "
+        "out, and of validation images if the truth is asked for",
         "images",
         between=(0, 1_000_000),
     )
@@ -230,7 +235,7 @@ class Config:
         False, "the data are the synthetic miniature; results are marked as not comparable with the paper"
     )
     classes: Classes = setting(
-        19, "19 or 16, of Cityscapes, or a table of one's own: docs/YOUR_OWN_DATA.md", read=read_classes
+        19, "19 or 16 classes of Cityscapes, or your own table: docs/YOUR_OWN_DATA.md", read=read_classes
     )
     source: SourceData = SourceData()
     target: TargetData = TargetData()

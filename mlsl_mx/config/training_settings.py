@@ -81,7 +81,7 @@ class SourceTraining:
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """Eq. 5 on the source images for the weak-label head alone, where the source model has none, as published ones."""
+    """Eq. 5 on the source images for the weak-label head alone: if the source model, e.g. a published one, has none."""
 
     epochs: int = setting(1, "passes over the source images", between=EPOCHS)
     batch: int = setting(16, "crops in one step", "crops", between=BATCH)

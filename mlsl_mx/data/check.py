@@ -98,12 +98,6 @@ class CheckReport:
         first = next(finding for finding in self.findings if finding.kind == self.faults[0])
         return f"{self.title}: {self.faults[0]}: {self.count(self.faults[0])} of {self.images}; first: {first.detail}"
 
-    def raise_faults(self) -> None:
-        """Raises: InputError with `fault()`, if there is any."""
-        fault = self.fault()
-        if fault is not None:
-            raise InputError(fault)
-
     def content(self) -> dict[str, Any]:
         """For programs, JSON-able: the findings in the order of the list."""
         findings = [{"kind": one.kind, "name": one.name, "detail": one.detail} for one in self.findings]

@@ -45,13 +45,7 @@ class SceneDataset:
         the labels hold; `size`, (height, width) or None.
     """
 
-    def __init__(
-        self,
-        images: ImageList,
-        classes: ClassSet,
-        size: tuple[int, int] | None,
-        labels: LabelSource | None,
-    ):
+    def __init__(self, images: ImageList, classes: ClassSet, size: tuple[int, int] | None, labels: LabelSource | None):
         self.images = images
         self.root, self.kind, self.entries, self.names = images.root, images.kind, images.entries, images.names
         self.classes = classes

@@ -6,14 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mlsl_mx.doctor.cards import (
-    CODE,
-    GPU_WHEEL,
-    OLDEST_CUDA,
-    OLDEST_CUDA_FOR_FUSION,
-    architecture,
-    has_code,
-)
+from mlsl_mx.doctor.cards import CODE, GPU_WHEEL, OLDEST_CUDA, OLDEST_CUDA_FOR_FUSION, architecture, has_code
 from mlsl_mx.doctor.driver import Driver, Gpu
 from mlsl_mx.doctor.facts import Facts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -92,17 +92,22 @@ def confusion_of(
 
     Raises: InputError as `evaluate`.
     """
-    confusion = ConfusionMatrix(dataset.classes.num_classes)
+    confusion, lock = ConfusionMatrix(dataset.classes.num_classes), threading.Lock()
+
+    def count(label: np.ndarray, predicted: np.ndarray) -> None:  # called by several threads
+        with lock:
+            confusion.update(label, predicted)
+
     # What comes before and after the network runs beside its work on another image.
-    counted, shard, threads = _Counted(confusion), workers.shard(len(dataset)), segmenter.threads
+    shard, threads = workers.shard(len(dataset)), segmenter.threads
     read = ahead(partial(_read, dataset, predictions), shard, threads)
     with Background(max(1, threads // 2)) as background:
         for index, label, predicted, image in progress(read, title, "image", len(shard), network=segmenter.net):
             if predicted is None:
                 maps = segmenter.exact_maps(image, str(dataset.image_path(index)))
-                background.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, counted)
+                background.run(_predict_and_count, segmenter, maps, dataset, index, label, predictions, count)
             else:
-                background.run(counted.update, label, predicted)
+                background.run(count, label, predicted)
     confusion.sum_over(workers)
     return confusion
 
@@ -148,19 +153,6 @@ def percent(share: float) -> float | None:
     return None if math.isnan(share) else 100.0 * float(share)
 
 
-class _Counted:
-    """A confusion matrix that several threads add to."""
-
-    def __init__(self, confusion: ConfusionMatrix):
-        self._confusion = confusion
-        self._lock = threading.Lock()
-
-    def update(self, label: np.ndarray, predicted: np.ndarray) -> None:
-        """As of the matrix."""
-        with self._lock:
-            self._confusion.update(label, predicted)
-
-
 def _read(
     dataset, predictions: Path | None, index: int
 ) -> tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -177,14 +169,14 @@ def _predict_and_count(
     index: int,
     label: np.ndarray,
     predictions: Path | None,
-    counted: _Counted,
+    count: Callable[[np.ndarray, np.ndarray], None],
 ):
     """From the maps of an image to its prediction, which is counted and, where there is a folder for it, stored."""
     predicted, _ = segmenter.predicted(maps)
     _same_shape(predicted, label, f"prediction for {dataset.image_path(index)}", dataset.label_path(index))
     if predictions:
         _store_prediction(predictions, dataset, index, predicted)
-    counted.update(label, predicted)
+    count(label, predicted)
 
 
 def _stored_prediction(predictions: Path, dataset, index: int, shape) -> np.ndarray | None:

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mlsl_mx.network.architecture import (
-    CLASSIFIER,
-    segmentation_head_shapes,
-    trunk_shapes,
-    weak_label_head_shapes,
-)
+from mlsl_mx.network.architecture import CLASSIFIER, segmentation_head_shapes, trunk_shapes, weak_label_head_shapes
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.own_code import check_spec, imported
 

@@ -67,11 +67,6 @@ class Predictor:
         load_original(net, self.weights, ctx=self.ctx)
         self.segmenter = Segmenter(engine.inference_net(net, precision), self.ctx, settings, seed)
 
-    @property
-    def network_seconds(self) -> float:
-        """So far in the network."""
-        return self.segmenter.net.seconds
-
     def predict(self, image: np.ndarray, name: str = "") -> np.ndarray:
         """The most probable class of each pixel.
 

@@ -126,11 +126,12 @@ class _Results:
 
     def make(self, todo: Sequence[Input]) -> dict[str, Any]:
         """All of them, images before videos. Returns: how many there were, and how long that took."""
-        started, before = time.monotonic(), self.predictor.network_seconds
+        net, started = self.predictor.segmenter.net, time.monotonic()
+        before = net.seconds
         images, videos = ([one for one in todo if one.is_video == wanted] for wanted in (False, True))
         count = self._make_images(images) if images else 0
         frames = sum(map(self._make_video, videos))
-        seconds, in_network = time.monotonic() - started, self.predictor.network_seconds - before
+        seconds, in_network = time.monotonic() - started, net.seconds - before
         counts = {"images": count, "videos": len(videos), "frames": frames}
         return {**counts, "seconds": round(seconds, 3), "network_seconds": round(in_network, 3)}
 

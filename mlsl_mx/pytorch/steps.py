@@ -34,12 +34,7 @@ class TorchSteps:
     """
 
     def __init__(
-        self,
-        net: MLSLNet,
-        optimizer: Optimizer,
-        loss: Callable,
-        devices: Sequence[Device],
-        workers: Workers = ALONE,
+        self, net: MLSLNet, optimizer: Optimizer, loss: Callable, devices: Sequence[Device], workers: Workers = ALONE
     ):
         if len(devices) > 1:
             names = ",".join(map(str, devices))

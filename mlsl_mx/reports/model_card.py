@@ -26,7 +26,7 @@ settings            the content of config.yaml
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,14 @@ from mlsl_mx.data.lists import read_lines, without_held_out
 from mlsl_mx.reports.markdown import markdown_text
 from mlsl_mx.reports.model_card_document import card_document
 from mlsl_mx.reports.published import paper_source
-from mlsl_mx.reports.results import MINIATURE, MethodResults, read_run
+from mlsl_mx.reports.results import MINIATURE, MethodResults, if_there, read_run
 from mlsl_mx.reports.stage_times import StageTime, stage_times
 from mlsl_mx.system.environment import ENGINES
 from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.run_log import read_log
-from mlsl_mx.system.runs import own_list, read_settings
-from mlsl_mx.system.whole_files import read_json, sha256, write_bytes, write_json
+from mlsl_mx.system.runs import own_list
+from mlsl_mx.system.whole_files import sha256, write_bytes, write_json
 
 Card = dict[str, Any]
 
@@ -82,9 +82,10 @@ def write_model_cards(run: Path) -> None:
 def model_card(run: Path, method: MethodResults, events: Sequence[dict]) -> Card:
     """The content of model_card.json; its keys are in this module's docstring."""
     settings, source_only = method.config, method.method == "source-only"
-    environment = _if_there(method.folder / "environment.json", lambda path: read_json(path, "mlsl_mx"))
+    environment = if_there(method.folder / "environment.json", "mlsl_mx") or {}
     stages = [time for time in stage_times(events) if time.method in ("source-only", method.method)]
-    if not _has_trained_head(method):
+    # Whether round 0 started from a weak-label head that was trained beside the source model.
+    if not (if_there(method.folder / "head.json", "trained") or {}).get("trained"):
         stages = [time for time in stages if time.stage != "train-head"]
     stages.sort(key=lambda time: time.method != "source-only")
     weights = _weights(run, method)
@@ -103,7 +104,7 @@ def model_card(run: Path, method: MethodResults, events: Sequence[dict]) -> Card
         "results": results,
         "data": _data(run, method),
         "labels": [_labels(one.index, one.selection) for one in method.rounds if one.selection],
-        "start_weights": _start_weights(run, events),
+        "start_weights": _start_weights(method, events),
         "weights": weights,
         **_made_with(environment, stages),
         "settings": settings or None,
@@ -123,10 +124,6 @@ def _made_with(environment: dict[str, Any], stages: Sequence[StageTime]) -> dict
         "versions": {key: environment.get(key) for key in ("python", *engine, "numpy", "opencv")},
         "commands": _distinct([environment.get("command"), *(time.command for time in stages)]) or None,
     }
-
-
-def _if_there(path: Path, read: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    return read(path) if path.exists() else {}
 
 
 def _limits(settings: dict[str, Any], results: dict[str, Any]) -> list[str]:
@@ -191,20 +188,15 @@ def _labels(round_index: int, selection: dict[str, Any]) -> dict[str, Any]:
     return {"round": round_index, **{key: selection.get(key) for key in ("images", "coverage", "coverage_per_class")}}
 
 
-def _start_weights(run: Path, events: Sequence[dict]) -> dict[str, Any] | None:
+def _start_weights(method: MethodResults, events: Sequence[dict]) -> dict[str, Any] | None:
     """What the source model was made from: the hash from its settings, the file's name from the log."""
-    start = _if_there(run / "source" / "config.yaml", read_settings).get("start")
+    start = method.source_config.get("start")
     if start is None:
         return None
     hashes = {"imagenet": start.get("imagenet"), "imported": start.get("weights")}
     kind = next((kind for kind, noted in hashes.items() if noted), "none")
     files = [event.get("file") for event in events if event.get("event") == kind]
     return {"kind": kind, "file": files[-1] if files else None, "sha256_first_16": hashes.get(kind)}
-
-
-def _has_trained_head(method: MethodResults) -> bool:
-    """Whether its round 0 started from a weak-label head that was trained beside the source model."""
-    return _if_there(method.folder / "head.json", lambda path: read_json(path, "trained")).get("trained", False)
 
 
 def _weights(run: Path, method: MethodResults) -> dict[str, Any]:

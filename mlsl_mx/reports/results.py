@@ -159,15 +159,18 @@ def read_round(folder: Path, index: int, loss: tuple[LossPoint, ...] = ()) -> Ro
     return Round(
         index,
         folder,
-        _read(folder / "evaluation.json", *EVALUATION_KEYS),
-        _read(folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"),
-        _read(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
-        _read(folder / "source_iou.json", "miou", "images"),
+        if_there(folder / "evaluation.json", *EVALUATION_KEYS),
+        if_there(
+            folder / "pseudo_labels" / "selection.json", "portion", "thresholds", "coverage", "coverage_per_class"
+        ),
+        if_there(folder / "diagnosis.json", "agreement", "kept", "patch_disagreement", "per_class", "ground_truth"),
+        if_there(folder / "source_iou.json", "miou", "images"),
         loss,
     )
 
 
-def _read(path: Path, *keys: str) -> dict[str, Any] | None:
+def if_there(path: Path, *keys: str) -> dict[str, Any] | None:
+    """A JSON file of ours, as `read_json`; None if there is none."""
     return read_json(path, *keys) if path.exists() else None
 
 

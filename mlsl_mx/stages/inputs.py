@@ -30,10 +30,9 @@ def check_files(dataset: SceneDataset, title: str, remedy: str = "", patch: int 
 
     Raises: InputError for the gravest fault.
     """
-    try:
-        check_dataset(dataset, f"check {title}", quick=True, patch=patch).raise_faults()
-    except InputError as problem:
-        raise InputError(f"{problem}{remedy and f'; {remedy}'}") from None
+    fault = check_dataset(dataset, f"check {title}", quick=True, patch=patch).fault()
+    if fault is not None:
+        raise InputError(f"{fault}{remedy and f'; {remedy}'}")
 
 
 def check_as_source(job: Job) -> None:

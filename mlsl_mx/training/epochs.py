@@ -10,13 +10,7 @@ import numpy as np
 from mlsl_mx.config.settings import WeakLabels
 from mlsl_mx.config.training_settings import HeadTraining, SelfTraining, SourceTraining
 from mlsl_mx.data.datasets import SceneDataset
-from mlsl_mx.data.sampling import (
-    Domain,
-    TrainingCrops,
-    classes_present,
-    joint_order,
-    source_subset,
-)
+from mlsl_mx.data.sampling import Domain, TrainingCrops, classes_present, joint_order, source_subset
 from mlsl_mx.data.transforms import MinedGroups
 from mlsl_mx.engine import Losses
 from mlsl_mx.pseudo_labels import weak_labels

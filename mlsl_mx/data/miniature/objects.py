@@ -7,16 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsl_mx.data.miniature.geometry import (
-    STANDING,
-    Scene,
-    Texture,
-    bar,
-    disc,
-    frustum,
-    patch,
-    quad,
-)
+from mlsl_mx.data.miniature.geometry import STANDING, Scene, Texture, bar, disc, frustum, patch, quad
 from mlsl_mx.data.miniature.style import Colour, Materials, Range
 
 PAINT = Texture(grain=0.02, grain_size=0.3)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlsl_mx.config.class_table import OWN
+from mlsl_mx.config.class_table import OWN, plain
 from mlsl_mx.config.classes import FileValue, LabelClass
 from mlsl_mx.config.experiment_files import load_config
 from mlsl_mx.data.lists import without_held_out
@@ -60,8 +60,8 @@ def _class_lines(contents: Contents, classes: Sequence[LabelClass]) -> list[str]
         "classes:",
     ]
     for one in classes:
-        entry = f"  - {{name: {_text(one.name)}, colour: {list(one.colour)}, source: {_values(one.source)}"
-        entry += f", target: {_values(one.target)}}}"
+        entry = f"  - {{name: {_text(one.name)}, colour: {list(one.colour)}, source: {plain(one.source)}"
+        entry += f", target: {plain(one.target)}}}"
         shares = [f"source {_share(one.source, contents.source.labels)}"]
         if contents.val:
             shares.append(f"target {_share(one.target, contents.val.labels)}")
@@ -81,7 +81,7 @@ def _source_lines(out: Path, places: Places, contents: Contents, ignored: Sequen
         f"  images: {_path(out, places.source_images)}  # {count}: {sizes}",
         f"  labels: {_path(out, places.source_labels)}",
         f"  encoding: {contents.source.labels.encoding}{_looked(contents.source.labels)}",
-        f"  ignore: {_values(ignored)}{_ignore_note(ignored, contents.source.labels)}",
+        f"  ignore: {plain(ignored)}{_ignore_note(ignored, contents.source.labels)}",
         *(f"  {line}" for line in _orientation_lines(contents.source)),
         "  size: null  # each file its own; [height, width] resizes all of them",
     ]
@@ -103,7 +103,7 @@ def _target_lines(
         f"val: {_path(out, places.val)}  # {len(contents.val.headers)} images; never trained on",
         f"val_labels: {_path(out, places.val_labels)}",
         f"encoding: {contents.val.labels.encoding}{_looked(contents.val.labels)}",
-        f"ignore: {_values(ignored)}{_ignore_note(ignored, contents.val.labels)}",
+        f"ignore: {plain(ignored)}{_ignore_note(ignored, contents.val.labels)}",
         *_orientation_lines(contents.val),
     ]
     if compared:
@@ -182,7 +182,3 @@ def _path(out: Path, place: str) -> str:
 def _text(value: str) -> str:
     """YAML that reads as this text."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _values(values: Sequence[FileValue]) -> str:
-    return str([list(value) if isinstance(value, tuple) else value for value in values])

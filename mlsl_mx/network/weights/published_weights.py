@@ -14,13 +14,7 @@ from pathlib import Path
 from mlsl_mx.config.class_table import settings_of_weights
 from mlsl_mx.network.architecture import SEGMENTATION_HIDDEN, WEAK_LABEL_CHANNELS, scaled
 from mlsl_mx.network.trunk_facts import DEFAULT, network_shapes, trunk_facts, trunk_in
-from mlsl_mx.network.weights.original_weights import (
-    LAST_LAYER,
-    WEAK_LABEL_NAME,
-    compare,
-    is_classifier,
-    read_shapes,
-)
+from mlsl_mx.network.weights.original_weights import LAST_LAYER, WEAK_LABEL_NAME, compare, is_classifier, read_shapes
 from mlsl_mx.system.errors import InputError
 
 CLASSIFIER = "classifier"
