@@ -135,7 +135,7 @@ def test_source_only_has_no_rounds():
         ("name: " + "x" * 600_000, "larger than 524288 bytes"),
         ("a: !!int 010", "the tag tag:yaml.org,2002:int (line 1) is not read"),
         ("\npseudo_labels: {patches: 010}", "line 2: pseudo_labels.patches is 010, which YAML readers take for"),
-        ("classes:\n - {name: a, source: [1, 0070]}", "line 2: classes[0].source[1] is 0070, which is"),
+        ("classes:\n - {name: a, source: [1, 0070]}", "line 2: classes[0].source[1] is 0070, which YAML readers take"),
         ("self_training:\n  rounds: 1:30", "line 2: self_training.rounds is 1:30, which YAML readers take"),
         ("source: {size: [1_000, 2_000]}", "source.size is '1_000', but must be of type int: write digits"),
         ("pseudo_labels: {patches: 0o10}", "patches is '0o10', but must be of type int"),
@@ -186,7 +186,7 @@ def test_a_method_that_a_file_names_is_that_method(tmp_path):
     assert load_config(child).method == "cbst"
     assert load_config(child, "source-only").method == "source-only"  # which each method starts from
     with pytest.raises(
-        InputError, match="b.yaml: method is cbst, but METHOD is sisc-pwl, .*: give METHOD=cbst, or take"
+        InputError, match="b.yaml: method is cbst, but METHOD is sisc-pwl .*: give METHOD=cbst, or remove"
     ):
         load_config(child, "sisc-pwl")
 

@@ -158,6 +158,15 @@ def test_table_4_of_the_miniature():
         assert f"{cells} | " in text, row["title"]
 
 
+def test_what_right_weak_labels_are_worth():
+    rows = read_json(ROOT / "benchmarks" / "results" / "weak_labels_ceiling.json")["miou"].values()
+    text = (ROOT / "docs" / "MINIATURE.md").read_text(encoding="utf-8").split("**Even right weak labels")[1]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1 : 1 + len(rows)]
+    for line, seeds in zip(lines, rows, strict=True):
+        ends = [rounds[-1] for rounds in seeds.values()]
+        assert line.endswith(f"| {statistics.mean(ends):.1f} | {', '.join(f'{end:.1f}' for end in ends)} |")
+
+
 def test_the_example_of_ones_own_data():
     source, adapted = read_json(ROOT / "experiments" / "results" / "own" / "report.json")["methods"]
     text = (ROOT / "docs" / "YOUR_OWN_DATA.md").read_text()

@@ -80,7 +80,7 @@ def test_composite_loss_is_eq_6():
         ({"segmentation": 0}, "names a term segmentation, as one of Eq. 6"),
         ({"own": 0.5}, "its term own is a float: it must be a one-element array of the engine"),
         ({"own": np.float32(1)}, "its term own is a float32: it must"),
-        ({"own": logits}, r"its term own is of shape \(2, 3, 4, 4\): it must be one number"),
+        ({"own": logits}, r"its term own is of shape \(2, 3, 4, 4\): it must be a one-element array"),
         (0.5, "gives a float"),
     ):
         with pytest.raises(InputError, match=said):

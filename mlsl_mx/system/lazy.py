@@ -1,4 +1,4 @@
-"""Names of a package that need MXNet, and so are imported when they are first asked for."""
+"""Names of a package that take long to import, most of them for MXNet, and so are imported when first asked for."""
 
 from __future__ import annotations
 
