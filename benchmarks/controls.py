@@ -49,7 +49,7 @@ from mlsl_mx.system.errors import InputError
 from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.whole_files import file_hash, write_bytes
 from mlsl_mx.training.epochs import self_training_epochs
-from mlsl_mx.training.train import train
+from mlsl_mx.training.train import Epochs, train
 
 SCENES = 0  # seed of those that `make gta2city` renders
 
@@ -138,11 +138,16 @@ def adapted(job: Job, target: SceneDataset, weights: Path, out: Path) -> list[fl
         settings = config.self_training, config.weak_labels
         how = {"class_sizes": h_s, "mined": mined, "round_index": r, **job.for_epochs}
         epochs = self_training_epochs(job.source, target, *settings, **how)
-        log = RunLog(folder / "log.jsonl", "control")
-        train(net, epochs, job.devices, folder, log=log, title=f"round {r}")
+        found.append(trained(job, net, epochs, folder, r))
         weights = folder / "weights.params"
-        found.append(miou(job, weights, folder))
     return found
+
+
+def trained(job: Job, net, epochs: Epochs, folder: Path, round_index: int) -> float:
+    """Train for a round's epochs and write `folder`/weights.params. Returns: their mIoU in percent."""
+    log = RunLog(folder / "log.jsonl", "control")
+    train(net, epochs, job.devices, folder, log=log, title=f"round {round_index}")
+    return miou(job, folder / "weights.params", folder)
 
 
 def rarest(job: Job, labelled: SceneDataset) -> tuple[MinedGroups, MinedGroups]:

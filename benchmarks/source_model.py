@@ -51,9 +51,14 @@ def miniature_job(
 ) -> Job:
     """A job of an experiment, of a run of `seed`, on the miniature of the seed `scenes`, rendered below `folder`."""
     make_miniature(folder / "data", existing("data_lists/miniature"), scenes)
-    roots = {name: folder / "data" / name for name in PUBLISHED}
+    return job_on(folder / "data", experiment, method, folder / "run" / experiment, seed, settings)
+
+
+def job_on(data: Path, experiment: str, method: str, run: Path, seed: int, settings: Sequence[str] = ()) -> Job:
+    """A job of an experiment on a miniature that is rendered already."""
+    roots = {name: data / name for name in PUBLISHED}
     path = existing(f"experiments/miniature/{experiment}.yaml")
-    return open_job(path, method, settings, folder / "run" / experiment, roots=roots, seed=seed, ctx="cpu")
+    return open_job(path, method, settings, run, roots=roots, seed=seed, ctx="cpu")
 
 
 def measured(job: Job, weights: Path, images: SceneDataset, out: Path) -> dict:

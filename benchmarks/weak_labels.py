@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from measure import option_parser, table, write_results  # first: it sets the number of threads
-from source_model import UNSEEN
+from source_model import UNSEEN, job_on
 
 # isort: split
 import mxnet as mx
 import numpy as np
 
-from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.label_images import train_id_png
 from mlsl_mx.data.miniature.datasets import make_miniature
@@ -35,14 +34,13 @@ from mlsl_mx.network import load_original
 from mlsl_mx.pseudo_labels import weak_labels
 from mlsl_mx.pseudo_labels.segmenter import Segmenter, patch_seed
 from mlsl_mx.stages.inputs import class_sizes
-from mlsl_mx.stages.job import Job, open_job
+from mlsl_mx.stages.job import Job
 from mlsl_mx.system.packaged_files import existing
 from mlsl_mx.system.runs import read_settings
 from mlsl_mx.system.whole_files import read_json, write_bytes
 from mlsl_mx.training.batches import load_batches
 from mlsl_mx.training.losses import weak_label_loss
 
-EXPERIMENT = existing("experiments/miniature/gta2city.yaml")
 BATCH = 8
 CROPS_OF_AN_IMAGE = 4
 SCOPES = ("image", "crop")
@@ -81,8 +79,7 @@ def measure(run: Path, data: Path, unseen: Path) -> dict[str, Any]:
 def opened(run: Path, data: Path) -> Job:
     """The miniature's job of a run, with other data."""
     seed = read_settings(run / "source" / "config.yaml")["seed"]
-    roots = {name: data / name for name in PUBLISHED}
-    return open_job(EXPERIMENT, "sisc-pwl", (), run, roots=roots, seed=seed, ctx="cpu")
+    return job_on(data, "gta2city", "sisc-pwl", run, seed)
 
 
 def label_quality(job: Job) -> dict[str, dict[str, float]]:

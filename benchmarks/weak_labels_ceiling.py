@@ -14,37 +14,34 @@ from __future__ import annotations
 
 import logging
 import shutil
-import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from measure import option_parser, table, write_results  # first: it sets the number of threads
-from source_model import SOURCE_MODELS
+from source_model import SOURCE_MODELS, job_on
 
 # isort: split
 import numpy as np
-from controls import SCENES, miou, true_labels
+from controls import SCENES, mean_row, trained, true_labels
 
-from mlsl_mx.config.published_data import PUBLISHED
 from mlsl_mx.data.datasets import SceneDataset, with_pseudo_labels
 from mlsl_mx.data.miniature.datasets import make_miniature
-from mlsl_mx.data.sampling import TARGET, classes_present, joint_order, source_subset
+from mlsl_mx.data.sampling import TARGET, classes_present
 from mlsl_mx.data.transforms import MinedGroups, training_crop
 from mlsl_mx.stages.inputs import class_sizes
-from mlsl_mx.stages.job import Job, open_job
+from mlsl_mx.stages.job import Job
 from mlsl_mx.stages.pseudo_label import pseudo_label
 from mlsl_mx.stages.self_train import mined_groups
 from mlsl_mx.system.packaged_files import existing
-from mlsl_mx.system.run_log import RunLog
 from mlsl_mx.system.whole_files import file_hash, read_json
 from mlsl_mx.training.batches import Batch
 from mlsl_mx.training.epochs import AFTER_SOURCE_TRAINING, self_training_epochs
-from mlsl_mx.training.schedules import source_portion
-from mlsl_mx.training.train import Epochs, train
+from mlsl_mx.training.train import Epochs
 
 EXPERIMENT = "gta2city"
 ROUNDS = 3
+HEADER = ("the target's weak labels", "mIoU by round, mean of seeds", "the last round of each seed")
 ROWS = {  # name -> method, settings, whose weak labels: None for those of the pseudo-labels, or the scope of the truth
     "SISC, no weak labels": ("sisc", (), None),
     "SISC+PWL": ("sisc-pwl", (), None),
@@ -68,22 +65,17 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     make_miniature(options.runs / "data", existing("data_lists/miniature"), SCENES)
     found = {row: {str(seed): chain(row, seed, options.runs) for seed in options.seeds} for row in ROWS}
-    rows = []
-    for row, seeds in found.items():
-        last = [rounds[-1] for rounds in seeds.values()]
-        rows.append((row, f"{statistics.mean(last):.1f}", ", ".join(f"{value:.1f}" for value in last)))
+    rows = [mean_row(row, list(seeds.values())) for row, seeds in found.items()]
     content = {"weights": file_hash(SOURCE_MODELS[EXPERIMENT]), "rounds": ROUNDS, "miou": found}
-    write_results("weak_labels_ceiling", content, table(("target's weak labels", "mean", "by seed"), rows))
+    write_results("weak_labels_ceiling", content, table(HEADER, rows))
 
 
 def chain(row: str, seed: int, runs: Path) -> list[float]:
     """The mIoU after each round of a row in a seed, in percent."""
     method, settings, scope = ROWS[row]
-    roots = {name: runs / "data" / name for name in PUBLISHED}
     settings = (f"self_training.rounds={ROUNDS}", *settings)
     run = runs / f"{row.replace(' ', '-').replace(',', '')}-seed{seed}"
-    path = existing(f"experiments/miniature/{EXPERIMENT}.yaml")
-    job = open_job(path, method, settings, run, roots=roots, seed=seed, ctx="cpu")
+    job = job_on(runs / "data", EXPERIMENT, method, run, seed, settings)
     job.source_folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(SOURCE_MODELS[EXPERIMENT], job.source_folder / "weights.params")
     truth = true_labels(job, runs / "truth") if scope else None
@@ -97,31 +89,28 @@ def one_round(job: Job, r: int, truth: SceneDataset | None, scope: str | None) -
         return read_json(folder / "evaluation.json")["miou"]
     pseudo_label(job, r)
     selection = read_json(folder / "pseudo_labels" / "selection.json")
-    target, mined = (
-        with_pseudo_labels(job.target, folder / "pseudo_labels"),
-        mined_groups(selection, job.source.classes.names),
-    )
+    target = with_pseudo_labels(job.target, folder / "pseudo_labels")
+    mined = mined_groups(selection, job.source.classes.names)
     how = {"class_sizes": class_sizes(job, job.source), "mined": mined, "round_index": r, **job.for_epochs}
     epochs = self_training_epochs(job.source, target, config.self_training, config.weak_labels, **how)
     if truth is not None:
         rule = TrueWeakLabels(job, r, target, truth, scope, mined[TARGET])
         epochs = replace(epochs, batches=with_weak_labels(epochs, rule))
     net, _ = job.network_to_train(job.weights_before(r), config.weak_labels.enabled)
-    train(net, epochs, job.devices, folder, log=RunLog(folder / "log.jsonl", "ceiling"), title=f"{job.run.name}, {r}")
-    return miou(job, folder / "weights.params", folder)
+    return trained(job, net, epochs, folder, r)
 
 
-def with_weak_labels(epochs: Epochs, rule: Callable[[int, int], np.ndarray]) -> Callable[[int, int], Iterator[Batch]]:
-    """The same batches with the rule's weak labels, (C,) of an epoch's crop, for crops of the target."""
+def with_weak_labels(
+    epochs: Epochs, rule: Callable[[str, int, int], np.ndarray]
+) -> Callable[[int, int], Iterator[Batch]]:
+    """The same batches; crops of the target get the rule's weak labels, (C,), by image, epoch and place in it."""
 
     def batches(epoch: int, start: int) -> Iterator[Batch]:
         for step, batch in enumerate(epochs.batches(epoch, start), start):
-            places = step * len(batch.images) + np.arange(len(batch.images))
-            weak = [
-                rule(epoch, k) if target else own
-                for k, target, own in zip(places, batch.is_target, batch.weak_labels, strict=True)
-            ]
-            yield batch._replace(weak_labels=np.stack(weak))
+            weak_labels = batch.weak_labels.copy()
+            for i in np.flatnonzero(batch.is_target):
+                weak_labels[i] = rule(batch.names[i], epoch, step * len(batch.names) + int(i))
+            yield batch._replace(weak_labels=weak_labels)
 
     return batches
 
@@ -137,18 +126,14 @@ class TrueWeakLabels:
     scope: str  # image or crop
     mined: MinedGroups
 
-    def __call__(self, epoch: int, k: int) -> np.ndarray:
-        """(C,) float32 of 0 and 1, of position k."""
-        settings, seed = self.job.config.self_training, self.job.seed
-        number = AFTER_SOURCE_TRAINING + self.round_index * settings.epochs + epoch
-        portion = source_portion(settings, self.round_index)
-        sizes = len(source_subset(len(self.job.source), portion, seed)), len(self.target)
-        order = joint_order(sizes, seed, number)
-        side, index = order[k % len(order)]
-        assert side == TARGET, "the order of the crops is not that of the training"
+    def __call__(self, name: str, epoch: int, k: int) -> np.ndarray:
+        """(C,) float32 of 0 and 1, of the image's crop at position k."""
+        index = self.target.names.index(name)
         truth = self.truth.label(index)
         if self.scope == "crop":
-            rng = np.random.default_rng((seed, number, k))
+            settings = self.job.config.self_training
+            number = AFTER_SOURCE_TRAINING + self.round_index * settings.epochs + epoch
+            rng = np.random.default_rng((self.job.seed, number, k))
             # A crop of the pixels' own places, which tells where the crop lies: always inside, as images are larger.
             places = np.dstack([*np.indices(truth.shape), np.zeros(truth.shape)]).astype(np.float32)
             how = rng, settings.crops, self.mined, settings.mining_probability

@@ -225,7 +225,7 @@ def test_runs_that_cannot_stand_side_by_side(tmp_path):
     content["confusion"][0][0] += 1
     scores.write_text(json.dumps(content))
     for runs, table, message in (
-        ([one, same_seed], None, "sisc has seed 1, like .*one"),
+        ([one, same_seed], None, "sisc has seed 1, like .*one: a spread needs"),
         ([one, shorter], None, "ends at round 1 and 0"),
         ([one, other], None, "evaluated with other classes"),
         ([one, relabelled], None, "evaluated with other labels"),

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import code_files, first_line, own_function
+from mlsl_mx.system.errors import InputError, first_line
+from mlsl_mx.system.own_code import code_files, own_function
 
 OTHER = """
 def made(): pass

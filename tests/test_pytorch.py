@@ -66,7 +66,7 @@ def test_the_device_names_the_engine():
         "gpu(0),gpu(1)": "mxnet",
         **dict.fromkeys(("cuda:1", "cuda", "mps", "torch:cpu"), "torch"),
     }
-    with pytest.raises(InputError, match="'cuda:0': this environment has no PyTorch: .make CTX=torch:cpu setup"):
+    with pytest.raises(InputError, match="'cuda:0': this environment has no PyTorch: `make CTX=torch:cpu setup`"):
         engine_of("cuda:0")
 
 

@@ -13,8 +13,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from mlsl_mx.system.errors import meaning
-from mlsl_mx.system.own_code import first_line
+from mlsl_mx.system.errors import first_line, meaning
 
 # In the order in which one needs the other; libraries of MXNet and OpenCV are where imports fail.
 MODULES = ("numpy", "cv2", "mxnet", "gluoncv")

@@ -13,8 +13,8 @@ from torch import nn
 
 from mlsl_mx.pytorch.devices import Device
 from mlsl_mx.pytorch.inference import parameters
-from mlsl_mx.system.errors import InputError
-from mlsl_mx.system.own_code import called_for, code_files, first_line, imported
+from mlsl_mx.system.errors import InputError, first_line
+from mlsl_mx.system.own_code import called_for, code_files, imported
 
 CUDA = "CUDAExecutionProvider"  # onnxruntime's name
 

@@ -81,3 +81,9 @@ def meaning(problem: Exception, command: str = "") -> str | None:
             f"{problem.filename}: {problem.strerror}: see that it can be read and written, and that the disk has space"
         )
     return next((text for key, text in ERRORS_OF_OTHERS.items() if key in str(problem)), None)
+
+
+def first_line(problem: Exception) -> str:
+    """What an error says, for a message of one line; of MXNet's, which begin with a traceback, the end."""
+    lines = [line for line in str(problem).splitlines() if line.strip()] or ["no message"]
+    return lines[-1].strip() if lines[0].startswith("Traceback") else lines[0]

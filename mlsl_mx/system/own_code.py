@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlsl_mx.system.errors import InputError, meaning
+from mlsl_mx.system.errors import InputError, first_line, meaning
 from mlsl_mx.system.whole_files import file_hash
 
 SPEC = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -102,9 +102,3 @@ def check_spec(spec: str, key: str, names: Iterable[str] = ()) -> None:
     if not SPEC.fullmatch(spec):
         known = f"use one of {', '.join(names)}, or" if names else "write"
         raise InputError(f"{key} is {spec!r}: {known} package.module:name of your own code, e.g. my_code.parts:MyPart")
-
-
-def first_line(problem: Exception) -> str:
-    """What an error says, for a message of one line; of MXNet's, which begin with a traceback, the end."""
-    lines = [line for line in str(problem).splitlines() if line.strip()] or ["no message"]
-    return lines[-1].strip() if lines[0].startswith("Traceback") else lines[0]
